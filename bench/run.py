@@ -2,7 +2,7 @@
 
 Exit code 0 unless something breaks: a machine that is slow or busy is no fault of the code. `--fast` measures for a
 shorter time. The parts can also be run alone: store.py, small_objects.py, asking.py, aws.py, objects.py, gateway.py,
-watching.py, idle.py, listing.py, etcd.py, healing.py, managed.py, page.py, agents.py.
+watching.py, idle.py, listing.py, etcd.py, healing.py, managed.py, page.py, schedules.py, agents.py.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import managed
 import objects
 import page
 import psutil
+import schedules
 import small_objects
 import store
 import watching
@@ -47,6 +48,7 @@ def measure(patience: float) -> list[Verdict]:
     verdicts += gateway.measure(4 * patience)
     verdicts += managed.measure()
     verdicts += page.measure()
+    verdicts += schedules.measure()
     with a_cloud() as cloud:
         verdicts += agents.measure(cloud, 60 * patience)
     return verdicts

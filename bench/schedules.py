@@ -1,17 +1,14 @@
 """Schedules: what a million of them cost while they wait, and how late they are called.
 
-    python -m bench.schedules [--schedules 1000000] [--due 2000]
-
-The engine of schedule_manager over its own SQLite file, without a cloud around it: what is measured is what it adds.
-`--due` schedules are due within twenty seconds, two hundred at the same moment among them.
+`python bench/schedules.py [schedules]`. The engine of schedule_manager over its own SQLite file, without a cloud
+around it: what is measured is what it adds. 2,000 are due within twenty seconds, 200 of them at the same moment.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import resource
-import statistics
+import sys
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
@@ -19,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
+from verdicts import Verdict, limit, table
 
 from services.schedule_manager.app import RETRIES
 from services.schedule_manager.delivery import Delivery, Occasion
@@ -29,8 +27,8 @@ from services.schedule_manager.schedule_store import Planned, ScheduleStore
 from services.sdk.resources import SystemClock, Threads
 
 AT_REST_SECONDS = 20.0
-SPREAD_SECONDS = 20
-TOGETHER = 200
+SPREAD_SECONDS, DUE, TOGETHER = 20, 2000, 200
+AT_ONCE = 50_000
 TARGET = {
     "arn": "arn:aws:sqs:us-east-1:000000000000:jobs",
     "roleArn": "arn:aws:iam::000000000000:role/sends",
@@ -64,8 +62,8 @@ def filled(path: Path, count: int) -> ScheduleStore:
     """`count` schedules that are due in years."""
     store, made = ScheduleStore(path), time.time()
     spec = spec_at(datetime(2090, 1, 1, tzinfo=UTC))
-    for begin in range(0, count, 50_000):
-        names = range(begin, min(begin + 50_000, count))
+    for begin in range(0, count, AT_ONCE):
+        names = range(begin, min(begin + AT_ONCE, count))
         store.plan(*(Planned(f"rest-{each}", 1, "default", spec, made, 3_786_912_000.0 + each) for each in names))
     return store
 
@@ -86,28 +84,27 @@ def due_soon(count: int) -> list[Planned]:
     return found
 
 
-async def measured(store: ScheduleStore, due: int) -> None:
-    receiver, registry = Receiver(), CollectorRegistry()
+async def called(store: ScheduleStore, due: int) -> tuple[float, float]:
+    """CPU at rest, in percent of a core, and the lateness that 99 of 100 calls do not exceed, in milliseconds."""
+    receiver = Receiver()
 
     async def completed(plan: Planned) -> None:
         return None
 
+    metrics = ScheduleMetrics(CollectorRegistry())
     engine = Engine(
-        store, Delivery(receiver), SystemClock(), Threads(1), ScheduleMetrics(registry), lambda plan: plan.uid,
-        completed, RETRIES,
-    )  # fmt: skip
+        store, Delivery(receiver), SystemClock(), Threads(1), metrics, lambda plan: plan.uid, completed, RETRIES
+    )
     running = asyncio.create_task(engine.run())
     await asyncio.sleep(0.5)
     before = spent()
     await asyncio.sleep(AT_REST_SECONDS)
-    print(f"at rest: {(spent() - before) / AT_REST_SECONDS:.3%} of a core")
+    at_rest = (spent() - before) / AT_REST_SECONDS * 100
     store.plan(*due_soon(due))
     engine.wake()
     await receiver.has(due)
     running.cancel()
-    late = sorted(receiver.late)
-    print(f"{due} called: lateness median {statistics.median(late) * 1000:.0f} ms, ", end="")
-    print(f"p99 {late[int(len(late) * 0.99)] * 1000:.0f} ms, last {late[-1] * 1000:.0f} ms")
+    return at_rest, sorted(receiver.late)[int(due * 0.99)] * 1000
 
 
 def spent() -> float:
@@ -116,22 +113,19 @@ def spent() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--schedules", type=int, default=1_000_000)
-    parser.add_argument("--due", type=int, default=2000)
-    wanted = parser.parse_args()
+def measure(count: int = 1_000_000) -> list[Verdict]:
     with tempfile.TemporaryDirectory() as folder:
-        began = time.monotonic()
         path = Path(folder) / "schedules.db"
-        store = filled(path, wanted.schedules)
+        store = filled(path, count)
         size = path.stat().st_size / 2**20
-        print(f"{wanted.schedules} schedules written in {time.monotonic() - began:.0f} s, {size:.0f} MiB")
-        asyncio.run(measured(store, wanted.due))
+        at_rest, late = asyncio.run(called(store, DUE))
         store.close()
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"memory at most {memory:.0f} MiB, python and what it imports included")
+    return [
+        limit(f"{count:,} schedules at rest, CPU", at_rest, 0.5, " % of a core"),
+        Verdict(f"{count:,} schedules, file", size, None, False, f"{size:.0f} MiB"),
+        limit(f"lateness of calls, p99, {DUE:,} in {SPREAD_SECONDS} s, {TOGETHER} at once", late, 1000, " ms"),
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    print(table(measure(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
@@ -24,8 +25,8 @@ from services.schedule_manager.schedule_store import Firing, Planned, ScheduleSt
 from services.sdk.aws.accounts import account_of
 from services.sdk.resources import Backoff, BlockingExecutor, Clock
 
-AT_ONCE = 64
-"""Attempts under way at the same moment."""
+AT_ONCE, MOST_OF_ONE = 256, 64
+"""Attempts under way at the same moment, and those of one namespace: whose targets are slow delays nobody else."""
 _BATCH = 500
 _LONGEST_SLEEP = 60.0
 ATTEMPT_SECONDS = 30.0
@@ -58,7 +59,7 @@ class Engine:
         self._ended: list[tuple[Firing, float, str]] = []
         self._ending = anyio.Lock()
         self._trying: dict[str, str] = {}
-        """The firing that is tried now, by the uid of its schedule."""
+        """The namespaces of schedules that are called now, by uid."""
 
     def wake(self) -> None:
         """Something is due at another time than it was."""
@@ -111,10 +112,13 @@ class Engine:
         if len(self._trying) >= AT_ONCE:
             return 0
         busy, room = set(self._trying), AT_ONCE - len(self._trying)
-        for firing, plan in await self._threads.run(lambda: self._store.waiting(now, room, busy)):
-            if firing.uid in self._trying:
+        shares = Counter(self._trying.values())
+        full = {namespace for namespace, count in shares.items() if count >= MOST_OF_ONE}
+        for firing, plan in await self._threads.run(lambda: self._store.waiting(now, room, busy, full)):
+            if firing.uid in self._trying or shares[plan.namespace] >= MOST_OF_ONE:
                 continue
-            self._trying[firing.uid] = firing.id
+            shares[plan.namespace] += 1
+            self._trying[firing.uid] = plan.namespace
             attempts.start_soon(self._attempt, firing, plan)
             begun += 1
         return begun

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import islice, takewhile
 
 from services.schedule_manager.expressions import At, Timing, parse_expression, time_zone
@@ -93,8 +94,9 @@ def retries_of(spec: ScheduleSpec) -> RetryPolicy:
     return spec.target.retry_policy or RetryPolicy()
 
 
+@lru_cache(maxsize=32)
 def read_spec(text: str) -> ScheduleSpec:
-    """As it was written, perhaps by a newer version."""
+    """As it was written, perhaps by a newer version. Shared: do not change it."""
     return ScheduleSpec.model_validate_json(text, extra="ignore", by_alias=True, by_name=False)
 
 

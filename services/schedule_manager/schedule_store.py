@@ -137,13 +137,15 @@ class ScheduleStore:
         """Whether something of that schedule is under way."""
         return self._db.execute("SELECT 1 FROM firings WHERE uid = ? LIMIT 1", (uid,)).fetchone() is not None
 
-    def waiting(self, now: float, limit: int, busy: Collection[str] = ()) -> list[tuple[Firing, Planned]]:
+    def waiting(
+        self, now: float, limit: int, busy: Collection[str] = (), full: Collection[str] = ()
+    ) -> list[tuple[Firing, Planned]]:
         """Firings to be tried now with their schedules, in the order of their due times, but for those of schedules
-        that are `busy`.
+        that are `busy`, and of namespaces that are `full`.
         """
-        others = f"f.uid NOT IN ({','.join('?' * len(busy))})"
+        others = f"f.uid NOT IN ({_marks(busy)}) AND s.namespace NOT IN ({_marks(full)})"
         order = f"WHERE next_attempt <= ? AND {others} ORDER BY next_attempt, f.due LIMIT ?"
-        rows = self._db.execute(f"{_SELECT_BOTH} {order}", (now, *busy, limit))
+        rows = self._db.execute(f"{_SELECT_BOTH} {order}", (now, *busy, *full, limit))
         found = [(Firing(*row[:7]), Planned(*row[7:])) for row in rows]
         return sorted(found, key=lambda each: (each[0].due, each[0].fires, each[0].id))
 
@@ -215,6 +217,10 @@ class ScheduleStore:
             self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
+
+
+def _marks(values: Collection[str]) -> str:
+    return ",".join("?" * len(values))
 
 
 _SELECT_PLANNED = "SELECT uid, generation, namespace, spec, made, due FROM schedules"

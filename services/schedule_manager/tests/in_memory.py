@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
+import anyio
+
 from services.schedule_manager.app import assembled
 from services.schedule_manager.delivery import DeliveryFault, Occasion
 from services.schedule_manager.kinds import SCHEDULE, Schedule, ScheduleSpec
@@ -35,24 +37,26 @@ class Call(NamedTuple):
 
 @dataclass
 class Outside:
-    """As `delivery.Caller`. `refuses`: the fault of a call, or None."""
+    """As `delivery.Caller`. `refuses`: the fault of a call, or None; `seconds`: how long it takes."""
 
     now: Callable[[], datetime]
     calls: list[Call] = field(default_factory=list)
     refuses: Callable[[Call], DeliveryFault | None] = lambda call: None
+    seconds: Callable[[Call], float] = lambda call: 0.0
 
     async def call(
         self, occasion: Occasion, service: str, region: str, operation: str, request: dict[str, Any]
     ) -> None:
-        self._note(occasion, f"{service}:{operation}", request)
+        await self._note(occasion, f"{service}:{operation}", request)
 
     async def post(self, occasion: Occasion, url: str, body: bytes) -> None:
-        self._note(occasion, f"POST {url}", {"body": body.decode()})
+        await self._note(occasion, f"POST {url}", {"body": body.decode()})
 
-    def _note(self, occasion: Occasion, operation: str, request: dict[str, Any]) -> None:
+    async def _note(self, occasion: Occasion, operation: str, request: dict[str, Any]) -> None:
         firing = occasion.firing
         call = Call(self.now(), moment(firing.due), firing.id, operation, request)
         self.calls.append(call)
+        await anyio.sleep(self.seconds(call))
         if (fault := self.refuses(call)) is not None:
             raise fault
 
@@ -77,10 +81,10 @@ class Schedules:
     def now(self) -> datetime:
         return self.service.context.clock.now()
 
-    async def make(self, expression: str, name: str = "s", **fields: Any) -> Schedule:
+    async def make(self, expression: str, name: str = "s", namespace: str = "default", **fields: Any) -> Schedule:
         target = {"arn": QUEUE, "roleArn": ROLE, **fields.pop("target", {})}
         spec = ScheduleSpec.model_validate({"expression": expression, "target": target, **fields})
-        made = await self.service.resources.create(SCHEDULE, SCHEDULE.new(name, namespace="default", spec=spec))
+        made = await self.service.resources.create(SCHEDULE, SCHEDULE.new(name, namespace=namespace, spec=spec))
         await self.service.advance(0.01)
         return made
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from typing import Any
 
 from services.schedule_manager.delivery import DeliveryFault
+from services.schedule_manager.engine import MOST_OF_ONE
 from services.schedule_manager.kinds import SCHEDULE
 from services.schedule_manager.planning import fires_at
 from services.schedule_manager.tests.in_memory import DEAD, QUEUE, Call, schedules_in_memory
@@ -142,7 +144,7 @@ async def test_what_is_over_goes_where_it_says_so() -> None:
 async def test_a_disabled_or_deleted_schedule_is_not_called() -> None:
     async with schedules_in_memory() as s:
         for name in ("disabled", "deleted", "flexible"):
-            fields = {"flexibleWindowMinutes": 600} if name == "flexible" else {}
+            fields: dict[str, Any] = {"flexibleWindowMinutes": 600} if name == "flexible" else {}
             await s.make("cron(5 * * * ? *)", name, **fields)
         await s.change("disabled", enabled=False)
         await s.service.resources.delete(SCHEDULE, "deleted", "default")
@@ -188,3 +190,17 @@ async def test_an_address_is_posted_to() -> None:
         assert [(each.operation, each.request) for each in s.calls] == [
             ("POST https://example.com/hook", {"body": "{}"})
         ]
+
+
+@virtual_time
+async def test_whose_targets_are_slow_delays_nobody_else() -> None:
+    async with schedules_in_memory() as s:
+        s.outside.seconds = lambda call: 29.0 if call.operation == "POST https://slow.example.com/" else 0.0
+        slow = {"arn": "https://slow.example.com/", "roleArn": ""}
+        for number in range(MOST_OF_ONE * 5):
+            await s.make("at(2026-01-01T00:05:00)", f"slow-{number}", "slow", target=slow)
+        await s.make("at(2026-01-01T00:05:00)", "quick")
+        await s.service.advance(400)
+        (quick,) = [each for each in s.calls if each.operation == "sqs:SendMessage"]
+        assert quick.at - quick.due < timedelta(seconds=1)
+        assert len(s.calls) > MOST_OF_ONE
