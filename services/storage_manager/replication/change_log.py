@@ -56,6 +56,10 @@ class TooFarBehind(Exception):
     """The changes that are wanted are not kept any more."""
 
 
+class AnotherHistory(Exception):
+    """A copy has changes that never were here: this index was put back to an earlier state."""
+
+
 class ChangeLog:
     """Of one metadata index. Blocking."""
 
@@ -82,7 +86,7 @@ class ChangeLog:
         return _head(self._metadata.connection())
 
     def batch(self, after: int, limit: int) -> Batch:
-        """The rows that changed after that, of the next `limit` changes. Raises TooFarBehind.
+        """The rows that changed after that, of the next `limit` changes. Raises TooFarBehind, AnotherHistory.
 
         At the head it is the index as it was at one moment; before, rows may be newer than their change.
         """
@@ -90,7 +94,9 @@ class ChangeLog:
         db.execute("BEGIN")
         try:
             head, (oldest,) = _head(db), db.execute("SELECT min(seq) FROM changes").fetchone()
-            if after > head or (after < head and (oldest is None or oldest > after + 1)):
+            if after > head:
+                raise AnotherHistory(f"the copy has {after} changes, and there are {head}")
+            if after < head and (oldest is None or oldest > after + 1):
                 raise TooFarBehind(f"changes after {after} are not kept; there are those from {oldest} to {head}")
             sql = "SELECT seq, name, pk FROM changes WHERE seq>? ORDER BY seq LIMIT ?"
             found = db.execute(sql, (after, limit)).fetchall()

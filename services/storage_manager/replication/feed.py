@@ -18,7 +18,14 @@ from services.storage_manager.errors import Corrupt
 from services.storage_manager.metadata.database import MetadataDb
 from services.storage_manager.metadata.pieces import pieces_of
 from services.storage_manager.object_data import ObjectData
-from services.storage_manager.replication.change_log import Batch, ChangedRow, ChangeLog, Key, TooFarBehind
+from services.storage_manager.replication.change_log import (
+    AnotherHistory,
+    Batch,
+    ChangedRow,
+    ChangeLog,
+    Key,
+    TooFarBehind,
+)
 from services.storage_manager.replication.followers import Followers
 from services.storage_manager.replication.wire import Message, encode
 from services.storage_manager.segment_format import SmallBlobId
@@ -73,6 +80,8 @@ class Feed:
         if epoch != await to_thread.run_sync(self._log.epoch):
             raise Conflict("this is another index than the one that was copied")
         head = await to_thread.run_sync(self._log.head)
+        if after > head:
+            raise _another_history(f"the copy has {after} changes, and there are {head}")
         before = self.followers.in_sync
         self.followers.note_heard(follower, after, head)
         if self.followers.in_sync != before:
@@ -91,6 +100,8 @@ class Feed:
                 batch = self._log.batch(after, limit)
             except TooFarBehind as why:
                 raise Expired(str(why)) from None
+            except AnotherHistory as why:
+                raise _another_history(str(why)) from None
             if limit == 1 or sum(_record_size(each) for each in batch.changes) <= MOST_BYTES:
                 return encode(Message(batch, [self._record(each) for each in batch.changes], self._wanted()))
             limit = max(1, limit // 4)
@@ -149,6 +160,13 @@ class Feed:
         known = {each.name: each.applied for each in self.followers.known.values() if each.in_sync}
         await to_thread.run_sync(partial(self._log.remember, known))
         await to_thread.run_sync(self._log.trim, self.followers.applied())
+
+
+def _another_history(why: str) -> Conflict:
+    return Conflict(
+        f"{why}: this index was put back to an earlier state. The copy is left as it is; to follow on, remove the data "
+        "of storage-replica"
+    )
 
 
 def _record_size(change: ChangedRow) -> int:

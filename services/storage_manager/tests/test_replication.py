@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -183,6 +184,18 @@ def test_only_the_replica_itself_may_copy(house: ServiceHarness, s3: Any) -> Non
         headers = {"X-Aerekos-Identity": token}
         answer = httpx.post(f"{house.url}/_replication/begin", json={"follower": "me"}, headers=headers)
         assert answer.status_code == 401
+
+
+def test_a_copy_of_a_later_state_is_left_alone(keys: ServiceHarness, house: ServiceHarness, s3: Any) -> None:
+    """The one that takes writes was put back to a backup of before: what came since is on the copy alone."""
+    s3.put_object(Bucket="box", Key="old", Body=b"x")
+    with following(keys, house) as copy:
+        until_copies(house, 2)
+        s3.put_object(Bucket="box", Key="new", Body=b"since")
+        with sqlite3.connect(house.context.data / "book.db") as db:
+            db.execute("UPDATE sqlite_sequence SET seq=1 WHERE name='changes'")
+        until(lambda: "earlier state" in httpx.get(f"{copy.url}/ready").text)
+        assert body_of(copy.boto3_client("s3", **V4), "new") == b"since"
 
 
 def test_a_copy_of_another_index_is_left_alone(keys: ServiceHarness, house: ServiceHarness, s3: Any) -> None:
