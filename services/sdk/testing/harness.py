@@ -59,9 +59,10 @@ class ServiceHarness:
 
     def peer_client(self, caller: str) -> httpx.AsyncClient:
         """How the managed service `caller` (`notes-manager`) reaches this one."""
-        audience = self.context.service_name
-        token = self.conductor.token(f"system:service:{caller}", audience, groups=["system:services"])
-        return httpx.AsyncClient(base_url=self.url, headers={"X-Aerekos-Identity": token})
+        who = User(f"system:service:{caller}", ("system:services",))
+        return httpx.AsyncClient(
+            base_url=self.url, auth=GatewayIdentity(self.conductor, self.context.service_name, who)
+        )
 
     def run(self, work: Any) -> Any:
         """The result of a coroutine, run in the service's own loop."""
