@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import os
 from collections import OrderedDict
-from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 from cryptography.exceptions import InvalidTag
@@ -74,7 +73,7 @@ class Envelope:
         """The value of a version, under the key that it was sealed with, whatever the secret names by now. Raises
         AwsError.
         """
-        use = replace(use, key=version.key_id)
+        use = KeyUse(use.arn, use.version_id, use.namespace, version.key_id, use.caller)
         plain = await self._data_key(use, base64.b64decode(version.wrapped))
         sealed = base64.b64decode(version.sealed)
         try:

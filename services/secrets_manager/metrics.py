@@ -12,15 +12,16 @@ class SecretsMetrics:
         self._rotations = Counter(
             "aerekos_secrets_rotations", "Rotations of secrets that ended or failed.", ["outcome"], registry=registry
         )
-        self._data_keys = Counter(
+        data_keys = Counter(
             "aerekos_secrets_data_keys",
             "Data keys that values were opened with: held in memory, or opened by key-manager.",
             ["source"],
             registry=registry,
         )
+        self._held, self._asked = data_keys.labels("memory"), data_keys.labels("key-manager")
 
     def count_rotation(self, *, done: bool) -> None:
         self._rotations.labels("done" if done else "failed").inc()
 
     def count_data_key(self, *, held: bool) -> None:
-        self._data_keys.labels("memory" if held else "key-manager").inc()
+        (self._held if held else self._asked).inc()

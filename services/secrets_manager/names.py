@@ -6,6 +6,7 @@ Source: AWS Secrets Manager User Guide, "Secrets Manager quotas", "ARN of a secr
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import NamedTuple
 
 from services.sdk.aws.arns import parse_arn
@@ -37,6 +38,7 @@ def name_fault(name: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=4096)
 def ending_of(uid: str) -> str:
     """The six characters that no other secret of the same name has, not even the next one."""
     number = int.from_bytes(hashlib.sha256(b"aerekos secret\x00" + uid.encode()).digest(), "big")

@@ -7,10 +7,10 @@ nobody asks for again is swept away.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from crds.errors import AlreadyExists, ApiError, Conflict, NotFound
@@ -173,14 +173,15 @@ class SecretStore:
 
     async def note_access(self, found: FoundSecret, version_id: str) -> None:
         """Remember the day on which it was read; a value is answered also where that cannot be written."""
-        today = self._clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+        today = self._clock.now().date()
+        if _is_noted(found, version_id, today):
+            return
+        day = {"accessedOn": rfc3339(datetime.combine(today, time(), UTC))}
         with suppress(ApiError, AwsError):
             for attempt in range(_ATTEMPTS):
                 now = await self.fresh(found) if attempt else found
-                version = now.version(version_id)
-                if version is None or version.accessed_on == today:
+                if _is_noted(now, version_id, today):
                     return
-                day = {"accessedOn": rfc3339(today)}
                 versions = [each.wire() | (day if each.version_id == version_id else {}) for each in now.versions]
                 with suppress(Conflict):
                     await self.patch_status(now, {"versions": versions, **day})
@@ -211,9 +212,7 @@ class SecretStore:
 
     async def _named(self, call: RequestContext, meaning: SecretName) -> FoundSecret | None:
         region = asked_region(call)
-        for name in dict.fromkeys(
-            (resource_name(meaning.name, meaning.region or region), resource_name(meaning.name))
-        ):
+        for name in _possible_names(meaning, region):
             secret = await self._secrets.read(name, call.namespace)
             if secret is None:
                 continue
@@ -283,6 +282,19 @@ class SecretStore:
     async def _delete_record(self, found: FoundSecret, version_id: str) -> None:
         with suppress(NotFound):
             await self._own.delete(SECRET_VERSION, record_name(found.uid, version_id), found.namespace)
+
+
+def _is_noted(found: FoundSecret, version_id: str, day: date) -> bool:
+    """Whether there is no read of that day left to write down; of a version that has gone there is none."""
+    version = found.version(version_id)
+    return version is None or (version.accessed_on is not None and version.accessed_on.date() == day)
+
+
+def _possible_names(meaning: SecretName, region: str) -> Iterator[str]:
+    """What the resource may be called, the likeliest first."""
+    yield (first := resource_name(meaning.name, meaning.region or region))
+    if (second := resource_name(meaning.name)) != first:
+        yield second
 
 
 def _shown_key(spec: SecretVersionSpec) -> str:

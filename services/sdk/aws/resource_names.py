@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 from crds.names import subdomain_fault
 
@@ -12,6 +13,7 @@ _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 _BEGINNING, _LONGEST = 40, 63
 
 
+@lru_cache(maxsize=4096)
 def resource_name(name: str, region: str = "") -> str:
     """The name itself where a resource may have it; else a readable beginning and the hash of the whole."""
     is_elsewhere = region not in ("", DEFAULT_REGION)
