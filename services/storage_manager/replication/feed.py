@@ -164,8 +164,8 @@ class Feed:
 
 def _another_history(why: str) -> Conflict:
     return Conflict(
-        f"{why}: this index was put back to an earlier state. The copy is left as it is; to follow on, remove the data "
-        "of storage-replica"
+        f"{why}: this index was put back to an earlier state. The copy is left as it is; to follow on, remove the "
+        "data of storage-replica"
     )
 
 
