@@ -1,10 +1,20 @@
 /** What changes nothing others would see: these may go side by side. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { visit } from '../browser.ts';
 import { ADMIN, cloud, journey, seriousFaults, settled, skip, STILL } from '../house.ts';
+
+/** `album`, with a folder and a file in that. */
+function aFolder(): string {
+  const album = join(mkdtempSync(join(tmpdir(), 'aerekos-upload-')), 'album');
+  mkdirSync(join(album, '2026'), { recursive: true });
+  writeFileSync(join(album, '2026', 'sea.txt'), 'sun and sea');
+  return album;
+}
 
 export function lookingWalks(): void {
   test('a file goes into a bucket, is shared by a link, comes back the same, and is deleted', { skip }, () =>
@@ -18,7 +28,7 @@ export function lookingWalks(): void {
       const content = Buffer.from('sun and sea\n'.repeat(20_000));
       await page.getByText('Nothing is here').waitFor();
       await page
-        .locator('input[type=file]')
+        .getByLabel('Files to upload')
         .setInputFiles({ name: 'my diary.txt', mimeType: 'text/plain', buffer: content });
       const row = page.getByRole('row').filter({ hasText: 'my diary.txt' });
       const [saved] = await Promise.all([
@@ -37,6 +47,16 @@ export function lookingWalks(): void {
       assert.equal((await context.request.get(link.replace(/.$/, 'x'))).status(), 403);
       await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click();
       await row.getByRole('button', { name: /^Delete/ }).click();
+      await page.getByRole('dialog').getByRole('button', { name: 'Delete it' }).click();
+      await page.getByText('Nothing is here').waitFor();
+      await page.getByLabel('Folder to upload').setInputFiles(aFolder());
+      for (const name of ['album/', '2026/'])
+        await page.getByRole('row').getByRole('button', { name, exact: true }).click();
+      await page
+        .getByRole('row')
+        .filter({ hasText: 'sea.txt' })
+        .getByRole('button', { name: /^Delete/ })
+        .click();
       await page.getByRole('dialog').getByRole('button', { name: 'Delete it' }).click();
       await page.getByText('Nothing is here').waitFor();
       // What sealed it was made for that, with a UUID for a name; it is known by its alias.

@@ -7,6 +7,7 @@ import { layout } from '../styles/layout';
 import { status } from '../styles/status';
 import { text } from '../styles/text';
 import { color } from '../styles/tokens';
+import { chosen, dropped, type NamedFile } from '../utils/droppedFiles';
 import { inWords } from '../utils/errors';
 import { bytes } from '../utils/quantities';
 import { download, list, removeObject, type ObjectSeen, type Page } from '../utils/s3';
@@ -194,22 +195,32 @@ function columns(bucket: string, prefix: string, may: boolean, press: Presses): 
   ];
 }
 
+/** So many bars; the rest waits its turn. */
+const BARS = 5;
+
 function Upload({ bucket, prefix, onDone }: { bucket: string; prefix: string; onDone: () => void }) {
   const input = useRef<HTMLInputElement>(null);
+  const folder = useRef<HTMLInputElement>(null);
   const going = useObservable(uploads).filter((each) => each.bucket === bucket);
-  const take = (files: readonly File[]) => void send(bucket, prefix, files).then(onDone);
+  useEffect(() => {
+    if (folder.current) folder.current.webkitdirectory = true; // React knows no such attribute
+  }, []);
+  const take = (files: readonly NamedFile[]) => void send(bucket, prefix, files).then(onDone);
   return (
     <div
       onDragOver={(event) => event.preventDefault()}
       onDrop={(event) => {
         event.preventDefault();
-        take([...event.dataTransfer.files]);
+        dropped(event.dataTransfer.items).then(take, (error: unknown) =>
+          say('bad', `Not uploaded: the folder cannot be read (${String(error)})`),
+        );
       }}
     >
       <View style={detail.drop}>
         <View style={layout.wrap}>
-          <Text style={text.soft}>Drop files here, or</Text>
+          <Text style={text.soft}>Drop files or folders here, or</Text>
           <Button label="Choose files" icon="plus" look="primary" onPress={() => input.current?.click()} />
+          <Button label="Choose a folder" icon="folder" onPress={() => folder.current?.click()} />
         </View>
         <input
           ref={input}
@@ -217,9 +228,16 @@ function Upload({ bucket, prefix, onDone }: { bucket: string; prefix: string; on
           multiple
           hidden
           aria-label="Files to upload"
-          onChange={(event) => take([...(event.target.files ?? [])])}
+          onChange={(event) => take(chosen(event.target.files ?? []))}
         />
-        {going.map((each) => (
+        <input
+          ref={folder}
+          type="file"
+          hidden
+          aria-label="Folder to upload"
+          onChange={(event) => take(chosen(event.target.files ?? []))}
+        />
+        {going.slice(0, BARS).map((each) => (
           <View
             key={each.id}
             style={[status.meterRow, { width: '100%', maxWidth: 520 }]}
@@ -236,6 +254,7 @@ function Upload({ bucket, prefix, onDone }: { bucket: string; prefix: string; on
             <Text style={text.small}>{Math.round(each.share * 100)} %</Text>
           </View>
         ))}
+        {going.length > BARS && <Text style={text.small}>{going.length - BARS} more wait</Text>}
       </View>
     </div>
   );

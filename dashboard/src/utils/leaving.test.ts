@@ -77,7 +77,7 @@ describe('an upload', () => {
       dispatchEvent(event);
       return event.defaultPrevented;
     };
-    const sent = send('holiday', 'a/', [new File(['x'], 'b.txt')]);
+    const sent = send('holiday', 'a/', [{ path: 'b.txt', file: new File(['x'], 'b.txt') }]);
     await vi.waitFor(() => expect(finish.toString()).toContain('onload'));
     expect(uploads.get()).toMatchObject([{ bucket: 'holiday', key: 'a/b.txt' }]);
     expect(closing()).toBe(true);
