@@ -19,6 +19,7 @@ from controller.kit.threads import Threads
 from controller.reconcile.metrics import ControllerState, InformerState
 from controller.store.sql import open_store
 from docs.generate.markdown import code, codes, page, table
+from services.db_manager.metrics import DatabaseMetrics
 from services.queue_manager.metrics import QueueMetrics
 from services.schedule_manager.metrics import ScheduleMetrics
 from services.sdk.metrics import ServiceMetrics
@@ -58,6 +59,8 @@ def metrics_page() -> str:
     QueueMetrics(queues, lambda: ())
     schedules = CollectorRegistry()
     ScheduleMetrics(schedules)
+    databases = CollectorRegistry()
+    DatabaseMetrics(databases)
     sections = [
         _section("Conductor", anyio.run(_conductor)),
         _section("Managed services", service.registry),
@@ -66,6 +69,7 @@ def metrics_page() -> str:
         _section("schedule_manager", schedules),
         _section("secrets_manager", secrets),
         _section("queue_manager", queues),
+        _section("db_manager", databases),
     ]
     return page("Metrics", LEAD, sections)
 

@@ -1,14 +1,18 @@
-"""Puts db_manager together: one reconciler, which looks after the servers of every Database."""
+"""Puts db_manager together: one reconciler for servers, one for the users in them."""
 
 from __future__ import annotations
 
 from services.db_manager.credentials import CredentialsSecret
+from services.db_manager.kinds import DATABASE
 from services.db_manager.manifest import MANIFEST
+from services.db_manager.metrics import DatabaseMetrics
 from services.db_manager.owned import OwnedResources
 from services.db_manager.rds.errors import as_rds_error
 from services.db_manager.rds.group_reconciler import ParameterGroupReconciler
 from services.db_manager.rds.operations import handlers
 from services.db_manager.reconciler import DatabaseReconciler
+from services.db_manager.user_kinds import DATABASE_USER
+from services.db_manager.user_reconciler import UserReconciler
 from services.sdk.aws.app import AwsApp
 from services.sdk.aws.authentication import authenticator_for
 from services.sdk.aws.model import load_model
@@ -18,15 +22,15 @@ from services.sdk.service import Service
 
 def create(context: ServiceContext) -> Service:
     """A Database is asked for by the resource API, or as a DB instance by that of RDS."""
-    owned = OwnedResources(context.resources)
-    credentials = CredentialsSecret(context.resources)
+    own, metrics = context.resources, DatabaseMetrics(context.metrics.registry)
     rds = AwsApp(
         load_model("rds"), handlers(context), authenticator_for(context, MANIFEST.speaks), translate=as_rds_error
     )
     return Service(
         app=rds,
         reconcilers=[
-            DatabaseReconciler(owned, credentials, context.resources),
-            ParameterGroupReconciler(context.resources),
+            DatabaseReconciler(OwnedResources(own), CredentialsSecret(own, DATABASE), own, metrics),
+            UserReconciler(CredentialsSecret(own, DATABASE_USER), own),
+            ParameterGroupReconciler(own),
         ],
     )

@@ -21,6 +21,8 @@ class DatabaseReason(Term):
     UNREACHABLE = "Unreachable", "Its server runs, and does not answer as it should."
     NAME_TAKEN = "NameTaken", "A resource that it would make is there already, and is somebody else's."
     SERVER_REFUSED = "ServerRefused", "The cloud refuses a server of it: the message says which rule."
+    DATABASE_MISSING = "DatabaseMissing", "DatabaseUser: there is no Database of that name in its namespace."
+    DATABASE_NOT_READY = "DatabaseNotReady", "DatabaseUser: its Database is not Ready."
     IN_FORCE = "InForce", "The server uses every parameter."
     APPLYING = "Applying", "The server has not read the parameters of the spec yet."
     PENDING_RESTART = "PendingRestart", "Some parameters count after a restart; `status.pendingRestart` names them."

@@ -1,18 +1,20 @@
 """The Secret `<name>-credentials`: all that a client needs.
 
 Made with a password of ours where there is none. Who makes it first, with a `password`, chooses it; who changes or
-deletes it has the database learn another one. It belongs to the Database and goes with it.
+deletes it has the database learn another one. It belongs to its Database or DatabaseUser and goes with it.
 """
 
 from __future__ import annotations
 
 import base64
 import secrets
+from typing import Any
 from urllib.parse import quote
 
 from crds.errors import AlreadyExists, Conflict, NotFound
+from crds.kind import Kind, KubeObject
 from crds.kinds.secret import SECRET, Secret
-from services.db_manager.kinds import Database, Endpoint
+from services.db_manager.kinds import Endpoint
 from services.db_manager.names import credentials_secret
 from services.db_manager.owned import belongs_to, name_taken, owner_of
 from services.sdk.reconcile import Permanent, Temporary
@@ -27,67 +29,70 @@ def new_password() -> str:
     return secrets.token_urlsafe(_BYTES)
 
 
-def connection_facts(database: Database, endpoint: Endpoint, password: str) -> dict[str, str]:
+def connection_facts(endpoint: Endpoint, username: str, password: str, database: str) -> dict[str, str]:
     """The keys of the Secret. `uri` is libpq's: psql, psycopg, asyncpg and SQLAlchemy take it."""
     where = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
-    user, name = quote(database.owner, safe=""), quote(database.sql_database, safe="")
+    user, name = quote(username, safe=""), quote(database, safe="")
     return {
         "host": endpoint.host,
         "port": str(endpoint.port),
-        "username": database.owner,
+        "username": username,
         "password": password,
-        "database": database.sql_database,
+        "database": database,
         "uri": f"postgresql://{user}:{quote(password, safe='')}@{where}:{endpoint.port}/{name}",
     }
 
 
 class CredentialsSecret:
-    """`own`: the service's own resources."""
+    """The Secret of one kind of owner. `own`: the service's own resources."""
 
-    def __init__(self, own: Resources) -> None:
-        self._own = own
+    def __init__(self, own: Resources, kind: Kind[Any]) -> None:
+        self._own, self._kind = own, kind
 
-    async def ensured(self, database: Database) -> Secret:
+    async def ensured(self, owner: KubeObject) -> Secret:
         """The Secret, which is made if there is none. Raises Temporary."""
-        there = await self._read(database)
+        there = await self._read(owner)
         if there is not None:
             return there
         try:
-            return await self._own.create(SECRET, self._new(database, {"password": new_password()}))
+            return await self._own.create(SECRET, self._new(owner, {"password": new_password()}))
         except AlreadyExists as error:
             raise Temporary("the Secret with the credentials was made meanwhile", after=0.2) from error
 
-    async def complete(self, database: Database, there: Secret, facts: dict[str, str]) -> None:
-        """Say in it where the database is, unless somebody changed it since it was read: what they wrote is not
-        written over. Raises Temporary.
+    async def complete(
+        self, owner: KubeObject, there: Secret, facts: dict[str, str], notes: dict[str, str] | None = None
+    ) -> None:
+        """Say in it how to connect, and `notes` as its annotations, unless somebody changed it since it was read:
+        what they wrote is not written over. Raises Temporary.
         """
         wanted = {name: base64.b64encode(text.encode()).decode() for name, text in facts.items()}
-        if there.data == wanted and belongs_to(there, database):
+        annotations = {**(there.metadata.annotations or {}), **(notes or {})}
+        if there.data == wanted and belongs_to(there, owner) and annotations == (there.metadata.annotations or {}):
             return
-        there.data = wanted
-        if not belongs_to(there, database):
-            there.metadata.owner_references = [owner_of(database)]
+        there.data, there.metadata.annotations = wanted, annotations or None
+        if not belongs_to(there, owner):
+            there.metadata.owner_references = [owner_of(self._kind, owner)]
         try:
             await self._own.replace(SECRET, there)
         except (Conflict, NotFound) as error:
             raise Temporary("the Secret with the credentials was changed meanwhile", after=0.2) from error
 
-    async def _read(self, database: Database) -> Secret | None:
-        name, namespace = credentials_secret(database.metadata.name), database.metadata.namespace
+    async def _read(self, owner: KubeObject) -> Secret | None:
+        name, namespace = credentials_secret(owner.metadata.name), owner.metadata.namespace
         try:
             there = await self._own.get(SECRET, name, namespace)
         except NotFound:
             return None
         # One that was made first, to choose the password, holds nothing else.
         is_first = not there.metadata.owner_references and set(there.data or ()) <= _KEYS
-        if not belongs_to(there, database) and not is_first:
+        if not belongs_to(there, owner) and not is_first:
             raise name_taken(there)
         return there
 
-    def _new(self, database: Database, facts: dict[str, str]) -> Secret:
-        name = credentials_secret(database.metadata.name)
-        made = SECRET.new(name, namespace=database.metadata.namespace, string_data=facts)
-        made.metadata.owner_references = [owner_of(database)]
+    def _new(self, owner: KubeObject, facts: dict[str, str]) -> Secret:
+        name = credentials_secret(owner.metadata.name)
+        made = SECRET.new(name, namespace=owner.metadata.namespace, string_data=facts)
+        made.metadata.owner_references = [owner_of(self._kind, owner)]
         return made
 
 
@@ -107,3 +112,8 @@ def password_of(secret: Secret) -> str:
             f"the Secret {secret.metadata.name}: password must be 8 to 128 printable ASCII characters; change it"
         )
     return text
+
+
+def username_in(secret: Secret) -> str:
+    """Who it is for; empty while nobody has completed it."""
+    return base64.b64decode((secret.data or {}).get("username", "")).decode(errors="replace")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from crds.managed import Grant, ManagedService
 from services.db_manager.kinds import DATABASE
 from services.db_manager.rds.parameter_group import DATABASE_PARAMETER_GROUP
+from services.db_manager.user_kinds import DATABASE_USER
 
 _ALL = ("get", "list", "watch", "create", "update", "patch", "delete")
+_LOOKED_AFTER = ("get", "list", "watch", "patch", "update")
 _OWN = ("get", "create", "update", "delete")
 
 MANIFEST = ManagedService(
@@ -15,11 +17,14 @@ MANIFEST = ManagedService(
     summary="Databases that heal: PostgreSQL, its credentials as a Secret, and the API of Amazon RDS.",
     create="services.db_manager.app:create",
     access_rules="services.db_manager.rds.access_rules:RULES",
-    kinds=(DATABASE, DATABASE_PARAMETER_GROUP),
+    kinds=(DATABASE, DATABASE_USER, DATABASE_PARAMETER_GROUP),
     speaks=("rds",),
     protocol="query",
+    starts_enabled=True,
+    activation="onDemand",
     grants=(
         Grant("databases", _ALL),
+        Grant("databaseusers", _LOOKED_AFTER),
         Grant("databaseparametergroups", _ALL),
         Grant("events", ("list",), group=""),
         Grant("services", _ALL),

@@ -6,9 +6,10 @@ Nothing of that name that somebody else made is touched.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from crds.errors import AlreadyExists, ApiError, Conflict, NotFound
-from crds.kind import KubeObject
+from crds.kind import Kind, KubeObject
 from crds.kinds.config_map import CONFIG_MAP
 from crds.kinds.service import SERVICE, Service, ServiceSpec
 from crds.meta import ObjectKey, OwnerReference
@@ -22,20 +23,17 @@ RESTARTED_AT = "aerekos.cloud/restartedAt"
 """As `aerekos restart` says it of a Service; a Database hands it on."""
 
 
-def owner_of(database: Database) -> OwnerReference:
-    """Whatever has it goes when the Database goes."""
+def owner_of(kind: Kind[Any], owner: KubeObject) -> OwnerReference:
+    """Whatever has it goes when the owner goes."""
+    meta = owner.metadata
     return OwnerReference(
-        api_version=DATABASE.api_version,
-        kind=DATABASE.name,
-        name=database.metadata.name,
-        uid=database.metadata.uid or "",
-        controller=True,
+        api_version=kind.api_version, kind=kind.name, name=meta.name, uid=meta.uid or "", controller=True
     )
 
 
-def belongs_to(resource: KubeObject, database: Database) -> bool:
-    """Whether we made it for that Database."""
-    return any(each.uid == database.metadata.uid for each in resource.metadata.owner_references or ())
+def belongs_to(resource: KubeObject, owner: KubeObject) -> bool:
+    """Whether we made it for that owner."""
+    return any(each.uid == owner.metadata.uid for each in resource.metadata.owner_references or ())
 
 
 def databases_of(resource: KubeObject, seen: Lister) -> Iterable[ObjectKey]:
@@ -50,7 +48,7 @@ def databases_of(resource: KubeObject, seen: Lister) -> Iterable[ObjectKey]:
 def name_taken(resource: KubeObject) -> Temporary:
     """It is looked at again: the other one may go away."""
     what = f"{resource.kind} {resource.metadata.name}"
-    text = f"the {what} is there already and is no part of this Database: delete it, or name the Database otherwise"
+    text = f"the {what} is there already and was not made here: delete it, or choose another name"
     return Temporary(text, reason=DatabaseReason.NAME_TAKEN, after=15.0)
 
 
@@ -88,7 +86,7 @@ class OwnedResources:
             there = await self._own.get(CONFIG_MAP, name, namespace)
         except NotFound:
             made = CONFIG_MAP.new(name, namespace=namespace, data=data)
-            made.metadata.owner_references = [owner_of(database)]
+            made.metadata.owner_references = [owner_of(DATABASE, database)]
             await self._own.create(CONFIG_MAP, made)
             return
         if not belongs_to(there, database):
@@ -102,7 +100,7 @@ class OwnedResources:
 
     async def _created(self, database: Database, name: str, wanted: ServiceSpec) -> Service:
         made = SERVICE.new(name, namespace=database.metadata.namespace, spec=wanted)
-        made.metadata.owner_references = [owner_of(database)]
+        made.metadata.owner_references = [owner_of(DATABASE, database)]
         try:
             return await self._own.create(SERVICE, made)
         except AlreadyExists as error:

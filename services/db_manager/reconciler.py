@@ -13,6 +13,7 @@ from services.db_manager.conditions import DatabaseCondition, DatabaseReason
 from services.db_manager.credentials import CredentialsSecret, connection_facts, password_of, superuser_password
 from services.db_manager.kinds import DATABASE, Database, Endpoint, MemberStatus
 from services.db_manager.member import CONFIGURATION, endpoint_of, fault_of, wanted_server
+from services.db_manager.metrics import DatabaseMetrics
 from services.db_manager.names import credentials_secret, member_name, parameters_config
 from services.db_manager.owned import OwnedResources, databases_of, restarted_at
 from services.db_manager.parameters import configuration, configuration_digest
@@ -32,8 +33,10 @@ class DatabaseReconciler:
     finalizer: str | None = None
     also_watch: Sequence[AlsoWatch[Any]] = (AlsoWatch(SERVICE, databases_of),)
 
-    def __init__(self, owned: OwnedResources, credentials: CredentialsSecret, own: Resources) -> None:
-        self._owned, self._credentials, self._own = owned, credentials, own
+    def __init__(
+        self, owned: OwnedResources, credentials: CredentialsSecret, own: Resources, metrics: DatabaseMetrics
+    ) -> None:
+        self._owned, self._credentials, self._own, self._metrics = owned, credentials, own, metrics
 
     async def reconcile(self, resource: Database, world: World) -> Outcome:
         """What is raised is told by the condition Ready, too: it is the one that people wait for."""
@@ -47,7 +50,11 @@ class DatabaseReconciler:
         return done()
 
     async def _reconciled(self, database: Database, world: World) -> Outcome:
-        name = database.metadata.name
+        name, namespace = database.metadata.name, database.metadata.namespace or "default"
+        self._metrics.keep(
+            [(each.metadata.namespace or "default", each.metadata.name) for each in world.seen.list(DATABASE)]
+        )
+        self._metrics.record(namespace, name, None)
         text = configuration(database.spec.parameters)
         await self._owned.config(database, parameters_config(name), {CONFIGURATION: text})
         service = await self._owned.service(database, member_name(name, 0), wanted_server(database))
@@ -61,6 +68,7 @@ class DatabaseReconciler:
         except (PostgresError, OSError, TimeoutError) as error:
             text = f"the server {service.metadata.name} does not answer as it should: {error or 'no answer in time'}"
             raise Temporary(text, reason=DatabaseReason.UNREACHABLE, after=1.0) from error
+        self._metrics.record(namespace, name, facts)
         database.status.version, database.status.endpoint = facts.version, endpoint
         database.status.restarted_at = restarted_at(database, service)
         _say(database, world, DatabaseCondition.READY, True, DatabaseReason.AVAILABLE, "")
@@ -78,7 +86,7 @@ class DatabaseReconciler:
             if not await server.opens(endpoint, owner, password, "postgres"):
                 await server.ensure_owner(connection, owner, password, facts.version)
             await server.ensure_database(connection, name, owner)
-        await self._credentials.complete(database, secret, connection_facts(database, endpoint, password))
+        await self._credentials.complete(database, secret, connection_facts(endpoint, owner, password, name))
         status = database.status
         status.credentials, status.database, status.username = credentials_secret(database.metadata.name), name, owner
         return facts

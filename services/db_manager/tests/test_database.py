@@ -146,12 +146,12 @@ async def test_a_drift_of_its_server_is_put_right() -> None:
 async def test_a_password_that_is_changed_meanwhile_is_not_written_over() -> None:
     async with in_memory(MANIFEST) as service:
         database = await service.resources.create(DATABASE, a_database())
-        credentials = CredentialsSecret(service.resources)
+        credentials = CredentialsSecret(service.resources, DATABASE)
         read = await credentials.ensured(database)
         theirs = {"data": {"password": base64.b64encode(b"swordfish-swordfish").decode()}}
         await service.resources.patch(SECRET, "shop-credentials", theirs, "default")
         with pytest.raises(Temporary):
-            facts = connection_facts(database, Endpoint(host="127.0.0.1", port=5432), password_of(read))
+            facts = connection_facts(Endpoint(host="127.0.0.1", port=5432), "shop", password_of(read), "shop")
             await credentials.complete(database, read, facts)
         again = await credentials.ensured(database)
         assert password_of(again) == "swordfish-swordfish"
