@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,7 +17,9 @@ import pytest
 from unit.api.components import ADMIN, House, make_house
 
 from api.front_proxy import FrontProxy
+from api.gateway.direct_passthrough import DirectPassthrough
 from api.gateway.passthrough import Passthrough
+from api.gateway.request_limits import RequestLimits
 from api.server import make_socket_server
 from api.tls import CertificateAuthority
 from controller.kit.unix_sockets import listen_on
@@ -121,7 +124,9 @@ async def behind_a_gateway(
     path, conductor = tmp_path / "conductor.sock", make_socket_server(FrontProxy(app))
     running = asyncio.create_task(conductor.serve(sockets=[listen_on(path)]))
     passthrough = Passthrough(str(path))
-    gateway = HttpServer(passthrough, await listen("127.0.0.1", 0, 64), tls, ConnectionLimits())
+    at_once = DirectPassthrough(passthrough, [], RequestLimits(time.monotonic))
+    listeners = await listen("127.0.0.1", 0, 64)
+    gateway = HttpServer(passthrough, listeners, tls, ConnectionLimits(), at_once=at_once)
     gateway.start()
     try:
         yield gateway.sockets[0].getsockname()[1], authority
