@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m cli.pip_install $(VENV)/install.log
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-swarm test-fresh test-aws-protocols test-schedules test-crash test-terraform test-aws-tools test-s3-tools lint coverage bench bench-load bench-swarm wheel images swarm-up clean dashboard browser screenshots fuzz
+.PHONY: help up down test test-swarm test-fresh test-aws-protocols test-schedules test-crash test-queues test-terraform test-aws-tools test-s3-tools lint coverage bench bench-load bench-swarm wheel images swarm-up clean dashboard browser screenshots fuzz
 
 help: ## Show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +89,11 @@ $(VENV)/terraform/.installed: tests/terraform/requirements.lock | $(VENV)/bin/py
 # `make test` takes some rounds.
 test-crash: $(VENV)/.installed-dev ## Kill what stores data for services 300 times under load, against a model (some minutes)
 	@AEREKOS_CRASH_ROUNDS=300 $(BIN)/python -m pytest -q services/*/tests/test_*crash_rounds.py $(ARGS)
+
+# `make test` takes some deaths, and some examples of the model.
+test-queues: $(VENV)/.installed-dev ## Kill the queues 120 times under load, and try them against a model at length (some minutes)
+	@AEREKOS_CRASH_ROUNDS=120 AEREKOS_QUEUE_EXAMPLES=300 $(BIN)/python -m pytest -q -s \
+	  services/queue*/tests/test_crash_rounds.py services/queue*/tests/test_against_a_model.py $(ARGS)
 
 test-aws-tools: $(VENV)/.installed-dev ## sops and the AWS Encryption SDK against a cloud
 	@$(MAKE) --no-print-directory $(VENV)/aws-tools/.installed || true

@@ -1,8 +1,8 @@
 """`make bench`: everything measured on this machine, as ratios within one run, in one table.
 
 Exit code 0 unless something breaks: a machine that is slow or busy is no fault of the code. `--fast` measures for a
-shorter time. The parts can also be run alone: store.py, small_objects.py, asking.py, aws.py, objects.py, gateway.py,
-watching.py, idle.py, listing.py, etcd.py, healing.py, managed.py, page.py, schedules.py, agents.py.
+shorter time. The parts can also be run alone: store.py, small_objects.py, asking.py, aws.py, queues.py, objects.py,
+gateway.py, watching.py, idle.py, listing.py, etcd.py, healing.py, managed.py, page.py, schedules.py, agents.py.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import managed
 import objects
 import page
 import psutil
+import queues
 import schedules
 import small_objects
 import store
@@ -41,6 +42,7 @@ def measure(patience: float) -> list[Verdict]:
         verdicts += healing.measure(cloud)
         verdicts += asking.measure(cloud, 4 * patience)
         verdicts += aws.measure(cloud, 3 * patience)
+        verdicts += queues.measure(cloud, 3 * patience)
         verdicts += objects.measure(cloud, 1.5 * patience)
         verdicts += watching.measure(cloud, 10 * patience)
         verdicts += etcd.measure(cloud, 8 * patience)

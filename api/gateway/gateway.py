@@ -126,7 +126,8 @@ class Gateway:
 
     def _protocol(self, scope: Scope, signing_name: str) -> Protocol:
         managed = self._services.get(self._speaks.get(signing_name, ""))
-        return managed.protocol if managed else protocol_of(scope)
+        # What is spoken in json may be spoken in forms as well, by older clients.
+        return managed.protocol if managed and managed.protocol != "json" else protocol_of(scope)
 
     async def serve_aws(
         self, scope: Scope, receive: Receive, send: ResponseRecorder, signing_name: str, *extra: tuple[bytes, bytes]

@@ -22,13 +22,13 @@ from services.iam_manager.operations.simulation import SimulationOperations
 from services.iam_manager.operations.ssh_public_keys import SshPublicKeyOperations
 from services.iam_manager.operations.users import UserOperations
 from services.iam_manager.policy_store import PolicyStore
-from services.iam_manager.signing_names import BySigningName
 from services.iam_manager.sts import StsOperations
 from services.sdk.aws.access import CallerAccess
 from services.sdk.aws.app import AwsApp
 from services.sdk.aws.authentication import authenticator_for
 from services.sdk.aws.model import load_model
 from services.sdk.aws.operations import declared_operations
+from services.sdk.aws.signing_names import BySigningName
 from services.sdk.context import ServiceContext
 from services.sdk.service import Service
 

@@ -1,4 +1,4 @@
-"""Puts queue_manager together: the messages on disk and in memory, the operations, the SQS API."""
+"""Puts queue_manager together: the messages on disk and in memory, the operations, the APIs of SQS and SNS."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 
-from services.queue_manager.attribution import queue_of
+from services.queue_manager.attribution import queue_of, topic_of
 from services.queue_manager.authorization import QueueAuthorizer
 from services.queue_manager.broker import Broker
 from services.queue_manager.database import MessageDatabase
@@ -15,14 +15,22 @@ from services.queue_manager.errors import as_sqs_error
 from services.queue_manager.group_commit import GroupCommitter
 from services.queue_manager.manifest import MANIFEST
 from services.queue_manager.metrics import QueueMetrics
+from services.queue_manager.move_tasks import MoveTasks
 from services.queue_manager.operations import handlers
 from services.queue_manager.operations.queue_access import QueueAccess
 from services.queue_manager.reconciler import QueueReconciler
 from services.queue_manager.sqs_model import sqs_model
+from services.queue_manager.topic_names import topic_arn
+from services.queue_manager.topic_operations import topic_handlers
+from services.queue_manager.topic_operations.topic_access import TopicAccess, as_sns_error
+from services.queue_manager.topic_reconciler import TopicReconciler
+from services.queue_manager.topics import Topics
 from services.sdk.aws.access import CallerAccess
 from services.sdk.aws.app import AwsApp
 from services.sdk.aws.authentication import authenticator_for
+from services.sdk.aws.model import load_model
 from services.sdk.aws.pagination import PageTokens
+from services.sdk.aws.signing_names import BySigningName
 from services.sdk.context import ServiceContext
 from services.sdk.service import Service
 
@@ -43,17 +51,28 @@ def assembled(context: ServiceContext, thread: Executor, now: Callable[[], int])
     authorizer = QueueAuthorizer(CallerAccess(context), context)
     # A list is not read over a restart: then it is begun again.
     access = QueueAccess(directory, broker, authorizer, PageTokens(secrets.token_bytes(32)))
+    moving = MoveTasks(directory, broker)
     app = AwsApp(
         sqs_model(),
-        handlers(access),
+        handlers(access, moving),
         authenticator_for(context, MANIFEST.speaks),
         protocols=("json", "query"),
         translate=as_sqs_error,
         resource_of=queue_of,
     )
+    topics = Topics(context, directory, broker)
+    publishing = TopicAccess(topics, QueueAuthorizer(CallerAccess(context), context, topic_arn), access.tokens)
+    sns = AwsApp(
+        load_model("sns"),
+        topic_handlers(publishing),
+        authenticator_for(context, MANIFEST.speaks),
+        translate=as_sns_error,
+        resource_of=topic_of,
+    )
     return Service(
-        app=app,
-        reconcilers=[QueueReconciler(directory, broker)],
+        app=BySigningName(app, {"sns": sns}),
+        reconcilers=[QueueReconciler(directory, broker), TopicReconciler(topics)],
+        tasks=[moving.run],
         on_stopping=[broker.stop],
         on_stop=[_stopped(committer, database, thread)],
     )

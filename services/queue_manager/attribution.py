@@ -1,10 +1,11 @@
-"""The queue a call was about, for the audit log: as an ARN."""
+"""The queue or topic a call was about, for the audit log: as an ARN."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from services.queue_manager.names import parse_url, queue_arn
+from services.queue_manager.topic_names import topic_arn
 from services.sdk.aws.operations import RequestContext
 
 _LONGEST = 512
@@ -18,3 +19,11 @@ def queue_of(call: RequestContext, request: dict[str, Any], _: dict[str, Any]) -
         return str(arn)[:_LONGEST]
     meant = parse_url(str(request.get("QueueUrl") or call.path))
     return queue_arn(call.region, meant.account, meant.name) if meant else ""
+
+
+def topic_of(call: RequestContext, request: dict[str, Any], _: dict[str, Any]) -> str:
+    """Empty for calls about no topic."""
+    for member in ("TopicArn", "SubscriptionArn", "ResourceArn", "TargetArn"):
+        if said := request.get(member):
+            return str(said)[:_LONGEST]
+    return topic_arn(call.region, call.account, str(request["Name"])[:_LONGEST]) if request.get("Name") else ""

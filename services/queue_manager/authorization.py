@@ -1,17 +1,19 @@
-"""Whether a caller may do something with a queue: roles of the cloud, IAM's policies, and the queue's own policy.
+"""Whether a caller may do something with a queue or topic: roles of the cloud, IAM's policies, and its own policy.
 
-A Deny of any policy refuses. Then whatever allows is enough: a role, a policy of IAM, or the queue's policy where it
+A Deny of any policy refuses. Then whatever allows is enough: a role, a policy of IAM, or its own policy where it
 names the caller, of whichever account. For what policies alone allow, the service writes in its own name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Protocol
 
+from services.queue_manager.kinds import QueueSpec
 from services.queue_manager.names import queue_arn
-from services.queue_manager.queue import FoundQueue
 from services.queue_manager.queue_policy import compiled
+from services.queue_manager.topic_kinds import TopicSpec
 from services.sdk.aws.access import CallerAccess
 from services.sdk.aws.accounts import account_of
 from services.sdk.aws.judgement import DeniedByPolicy, moment_facts
@@ -28,18 +30,34 @@ _ASKED_AS = {
     "SendMessageBatch": "SendMessage",
     "DeleteMessageBatch": "DeleteMessage",
     "ChangeMessageVisibilityBatch": "ChangeMessageVisibility",
+    "PublishBatch": "Publish",
 }
 
 
+class Guarded(Protocol):
+    """A queue or topic as it was read."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def arn(self) -> str: ...
+    @property
+    def spec(self) -> QueueSpec | TopicSpec: ...
+
+
 class QueueAuthorizer:
-    """Decides for one queue at a time."""
+    """Decides for one queue or topic at a time. arn_of: the ARN of a region, account and name."""
 
-    def __init__(self, access: CallerAccess, context: ServiceContext) -> None:
-        self._access, self._context, self._clock = access, context, context.clock
+    def __init__(
+        self, access: CallerAccess, context: ServiceContext, arn_of: Callable[[str, str, str], str] = queue_arn
+    ) -> None:
+        self._access, self._context, self._clock, self._arn_of = access, context, context.clock, arn_of
 
-    async def require(self, call: RequestContext, found: FoundQueue) -> None:
-        """Raises Forbidden."""
-        call = _about(call, found.arn, found.spec.tags or {})
+    async def require(self, call: RequestContext, found: Guarded, operation: str = "") -> None:
+        """Raises Forbidden. operation: where that is not the one that was called."""
+        call = _about(call, found.arn, found.spec.tags or {}, operation)
         allowed = await self._access.has_right(call, found.name, found.namespace)
         if allowed and not found.spec.policy:
             return
@@ -52,7 +70,7 @@ class QueueAuthorizer:
 
     async def require_named(self, call: RequestContext, name: str, tags: Mapping[str, str] | None = None) -> None:
         """The same for a queue that is not there: nobody learns that, who could not have read of it."""
-        arn = queue_arn(call.region, call.account, name)
+        arn = self._arn_of(call.region, call.account, name)
         facts: dict[str, Given] = {f"aws:RequestTag/{key}": value for key, value in (tags or {}).items()}
         if tags:
             facts["aws:TagKeys"] = list(tags)
@@ -71,7 +89,7 @@ class QueueAuthorizer:
         by_role = await self._access.allows(call, name, namespace)
         return self._context.acting_for(call.caller) if by_role else self._context.resources
 
-    async def _may_elsewhere(self, call: RequestContext, found: FoundQueue) -> bool:
+    async def _may_elsewhere(self, call: RequestContext, found: Guarded) -> bool:
         """Whether their own account lets them ask another one, whose queue's policy decides then."""
         if found.namespace == call.namespace:
             return False
@@ -91,9 +109,10 @@ def decide_by_queue_policy(asked: Request, policy: str, *, allowed: bool) -> Dec
     return evaluate(asked, Policies(identity, compiled(policy) if policy else None))
 
 
-def _about(call: RequestContext, arn: str, tags: Mapping[str, str]) -> RequestContext:
+def _about(call: RequestContext, arn: str, tags: Mapping[str, str], operation: str = "") -> RequestContext:
     facts = {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
-    action = f"sqs:{_ASKED_AS.get(call.operation, call.operation)}"
+    service = call.action.partition(":")[0]
+    action = f"{service}:{operation or _ASKED_AS.get(call.operation, call.operation)}"
     return replace(call, resource=arn, facts=facts, action=action)
 
 

@@ -7,9 +7,10 @@ are durable, too: after a crash nobody gets a message that somebody else still h
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from uuid import uuid4
 
 from services.queue_manager import message_store
@@ -22,6 +23,7 @@ from services.queue_manager.message_store import MovedRow, NewRow, TakenRow
 from services.queue_manager.receipt_handles import ReceiptHandle, new_receipt
 from services.queue_manager.standard_order import StandardOrder
 
+T = TypeVar("T")
 MOST_IN_FLIGHT = 120_000
 LONGEST_HIDDEN = 43_200_000
 ATTEMPT_WINDOW = 300_000
@@ -113,6 +115,11 @@ class Broker:
             await asyncio.shield(each)
         return sent
 
+    def new_sequence(self) -> int:
+        """A number above all before, of whatever has an order and is no message."""
+        number, self._next = self._next, self._next + 1
+        return number
+
     async def receive(
         self, queue: LiveQueue, rules: QueueRules, most: int, hidden: int, wait: float = 0.0, attempt: str = ""
     ) -> list[Received]:
@@ -122,6 +129,8 @@ class Broker:
         loop, waited = asyncio.get_running_loop(), False
         deadline = loop.time() + wait
         while True:
+            if overdue := self._overdue(queue, rules):
+                await self._delete(queue, overdue)
             found = self._begin_receive(queue, rules, most, hidden, attempt)
             if found is not None:
                 received = await found
@@ -180,6 +189,32 @@ class Broker:
         await self._committer.submit(lambda db: message_store.drop_queue(db, queue.number))
         self._queues.pop(uid, None)
         self._by_number.pop(queue.number, None)
+
+    async def send_back(self, queue: LiveQueue, most: int, target: Callable[[str], LiveQueue | None]) -> int:
+        """Move so many visible messages, each where `target` says for the ARN of the queue it failed in. Returns how
+        many. Raises LookupError where it says nothing, and sqlite3.Error; these stay.
+        """
+        queue.come_due()
+        taken = queue.order.take(most)
+        for each in taken:
+            queue.order.hide(each, _FAR)
+        try:
+            known = await self._committer.submit(lambda db: message_store.origins(db, [each.id for each in taken]))
+            rows = [self._row_back(each, target(known[each.id])) for each in taken]
+        except LookupError:
+            self._all_let_go(queue, taken)
+            raise
+        if rows:
+            await self._committer.submit(
+                lambda db: message_store.send_back(db, rows),
+                lambda _: self._moved(queue, rows, anew=True),
+                lambda: self._all_let_go(queue, taken),
+            )
+        return len(rows)
+
+    def submit(self, change: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        """The result of a change of the same file, when it is durable."""
+        return self._committer.submit(change)
 
     async def expire(self, queue: LiveQueue, rules: QueueRules) -> int:
         """Delete what was kept long enough, and forget old deduplication ids. Returns how many messages went."""
@@ -245,9 +280,7 @@ class Broker:
             if queue.fifo:
                 return None
             raise OverLimit
-        taken, dead, old = self._chosen(queue, rules, min(most, MOST_IN_FLIGHT - order.in_flight), now)
-        if old:
-            self._delete(queue, old)
+        taken, dead = self._chosen(queue, rules, min(most, MOST_IN_FLIGHT - order.in_flight))
         if not taken and not dead:
             return None
         found = self._take(queue, taken, self._dead_letters(dead, rules, now), now + hidden, now)
@@ -255,22 +288,16 @@ class Broker:
             queue.attempts[attempt] = (now, tuple((each.id, each.receipt) for each in taken))
         return found
 
-    def _chosen(
-        self, queue: LiveQueue, rules: QueueRules, most: int, now: int
-    ) -> tuple[list[Message], list[Message], list[Message]]:
-        """Those to be given, those that were received too often, and those that are too old; all of them hidden."""
+    def _chosen(self, queue: LiveQueue, rules: QueueRules, most: int) -> tuple[list[Message], list[Message]]:
+        """Those to be given, and those that were received too often; all of them hidden."""
         taken: list[Message] = []
         dead: list[Message] = []
-        old: list[Message] = []
         while len(taken) < most and len(dead) < _CHUNK and (found := queue.order.take(most - len(taken))):
             for each in found:
                 queue.order.hide(each, _FAR)
-                if each.sent + rules.retention <= now:
-                    old.append(each)
-                    continue
                 is_dead = rules.dead_letters is not None and each.receives >= rules.most_receives
                 (dead if is_dead else taken).append(each)
-        return taken, dead, old
+        return taken, dead
 
     def _take(
         self, queue: LiveQueue, taken: Sequence[Message], dead: Sequence[MovedRow], until: int, now: int
@@ -302,7 +329,13 @@ class Broker:
             rows.append(MovedRow(each.id, number, rules.dead_letters.number, now, rules.arn))
         return rows
 
-    def _moved(self, queue: LiveQueue, rows: Sequence[MovedRow]) -> None:
+    def _row_back(self, message: Message, target: LiveQueue | None) -> MovedRow:
+        if target is None:
+            raise LookupError(message.id)
+        number, self._next = self._next, self._next + 1
+        return MovedRow(message.id, number, target.number, self.now(), "")
+
+    def _moved(self, queue: LiveQueue, rows: Sequence[MovedRow], *, anew: bool = False) -> None:
         now = self.now()
         for row in rows:
             message = queue.order.messages[row.before]
@@ -310,7 +343,8 @@ class Broker:
             target = self._by_number.get(row.queue)
             if target is None:
                 continue
-            moved = Message(row.number, message.sent, row.due, message.group, message.receives)
+            sent, receives = (row.due, 0) if anew else (message.sent, message.receives)
+            moved = Message(row.number, sent, row.due, message.group, receives)
             target.order.add(moved, now)
             self._came(target)
         if rows:
@@ -351,6 +385,10 @@ class Broker:
         if message.id in queue.order.messages:
             queue.order.postpone(message, until, self.now())
             self._came(queue)
+
+    def _all_let_go(self, queue: LiveQueue, messages: Sequence[Message]) -> None:
+        for each in messages:
+            self._let_go(queue, each, self.now())
 
     def _removed(self, queue: LiveQueue, message: Message) -> None:
         if queue.order.messages.get(message.id) is message:

@@ -20,3 +20,9 @@ class QueueReason(Term):
         "NoDeadLetterQueue",
         "The queue its failed messages should go to is not there, or does not take them; they stay.",
     )
+
+
+class TopicReason(Term):
+    """Why a Topic is as its condition Reconciled says."""
+
+    SERVING = "Publishing", "What is published goes to the queues that subscribed."

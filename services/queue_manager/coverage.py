@@ -1,12 +1,13 @@
-"""What of AWS SQS is done here, and why the rest is refused."""
+"""What of AWS SQS and SNS is done here, and why the rest is refused."""
 
 from __future__ import annotations
 
 from services.queue_manager.operations import OPERATIONS
+from services.queue_manager.topic_operations import TOPIC_OPERATIONS
 from services.sdk.aws.coverage import Coverage, served_operations
 from services.sdk.aws.model import load_model
 
-COVERAGE = Coverage(
+SQS_COVERAGE = Coverage(
     "sqs",
     served_operations(load_model("sqs"), OPERATIONS),
     refused=(),
@@ -22,3 +23,27 @@ COVERAGE = Coverage(
         "Queues that `kubectl` made are seen in every region; their ARN says `us-east-1`.",
     ),
 )
+SNS_COVERAGE = Coverage(
+    "sns",
+    served_operations(load_model("sns"), TOPIC_OPERATIONS),
+    refused=(
+        ("nothing here sends messages to phones", ("SMS", "Phone", "OriginationNumbers")),
+        ("nothing here pushes to mobile devices", ("Platform", "Endpoint")),
+        ("what is published is looked at by filters alone", ("DataProtection",)),
+        ("queues need no confirmation, and nothing else can subscribe", ("ConfirmSubscription",)),
+        ("write the topic's `Policy` (SetTopicAttributes)", ("AddPermission", "RemovePermission")),
+    ),
+    answer="InvalidAction",
+    differences=(
+        "Only queues subscribe (`sqs`); http, https, email, sms, application, lambda and firehose are refused.",
+        "All queues that want a message get it in one transaction, before `Publish` is answered, or none does.",
+        "A topic delivers to queues of its own account unless their policy denies it; to others where it allows it "
+        "(`sns.amazonaws.com`, `aws:SourceArn`).",
+        "A FIFO topic delivers to FIFO queues alone; each queue forgets doubles itself, so a second `Publish` of the "
+        "same deduplication id has another `MessageId`.",
+        "Envelopes are not signed: there is no `Signature`, `SigningCertURL` or `UnsubscribeURL`.",
+        "Attributes of topics that are not done (`KmsMasterKeyId`, `DeliveryPolicy`, `TracingConfig`, archives, "
+        "logging) are refused.",
+    ),
+)
+COVERAGE = (SQS_COVERAGE, SNS_COVERAGE)

@@ -1,7 +1,8 @@
 """The messages on disk: one SQLite file (WAL, synchronous=FULL), written by one thread, read when the service starts.
 
 `queues`: a short number for each queue, by the uid of its resource. `messages`: what waits or is in flight; a row
-goes when its message is deleted. `deduplications`: what FIFO queues remember for five minutes. Statements name
+goes when its message is deleted. `deduplications`: what FIFO queues remember for five minutes. `move_tasks`: by
+the ARNs of their queues. Statements name
 their columns: a newer version may have added some. Blocking.
 """
 
@@ -17,7 +18,7 @@ from typing import Any
 from crds.formats import FormatVersion
 from services.sdk.sqlite_schema import Migrations, upgrade
 
-OWN = FormatVersion(version=1, oldest_reader=1)
+OWN = FormatVersion(version=2, oldest_reader=1)
 # Whoever commits the page that fills the log waits until all of it is copied: rarely, then.
 _CHECKPOINT_PAGES = 8000
 _TABLES = """
@@ -36,7 +37,14 @@ def _create_tables(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
-MIGRATIONS: Migrations = {1: _create_tables}
+def _add_move_tasks(db: sqlite3.Connection) -> None:
+    db.execute(
+        "CREATE TABLE move_tasks (id TEXT PRIMARY KEY, source TEXT, destination TEXT, rate INTEGER, status TEXT,"
+        " moved INTEGER, total INTEGER, reason TEXT, started INTEGER) WITHOUT ROWID"
+    )
+
+
+MIGRATIONS: Migrations = {1: _create_tables, 2: _add_move_tasks}
 FILE, LOCK = "queues.db", "queues.lock"
 
 

@@ -41,8 +41,11 @@ class FifoOrder(StandardOrder):
 
     def take(self, most: int) -> list[Message]:
         taken: list[Message] = []
+        seen: set[str] = set()  # a group may be offered more than once
         while len(taken) < most and (first := self._offered.pop()) is not None:
-            taken += self._of_group(self._groups[first[1]], most - len(taken))
+            if first[1] not in seen:
+                seen.add(first[1])
+                taken += self._of_group(self._groups[first[1]], most - len(taken))
         return taken
 
     def remove(self, message: Message) -> None:

@@ -1,19 +1,25 @@
-"""The front page of queue_manager: AWS SQS for queues that are resources."""
+"""The front page of queue_manager: AWS SQS and SNS for queues and topics that are resources."""
 
 from __future__ import annotations
 
 from crds.managed import Grant, ManagedService
 from services.queue_manager.kinds import QUEUE
+from services.queue_manager.topic_kinds import SUBSCRIPTION, TOPIC
+
+_ALL = ("get", "list", "watch", "create", "update", "patch", "delete")
 
 MANIFEST = ManagedService(
     name="queue_manager",
     title="Queues",
-    summary="Queues of messages, standard and FIFO, over the AWS SQS protocol.",
+    summary="Queues of messages and topics, standard and FIFO, over the AWS SQS and SNS protocols.",
     create="services.queue_manager.app:create",
     access_rules="services.queue_manager.access_rules:RULES",
-    kinds=(QUEUE,),
-    speaks=("sqs",),
-    grants=(Grant("queues", ("get", "list", "watch", "create", "update", "patch", "delete")),),
-    acts=(Grant("queues", ("get", "list", "create", "patch", "delete", "use")),),
+    kinds=(QUEUE, TOPIC, SUBSCRIPTION),
+    speaks=("sqs", "sns"),
+    grants=(Grant("queues", _ALL), Grant("topics", _ALL), Grant("subscriptions", _ALL)),
+    acts=(
+        Grant("queues", ("get", "list", "create", "patch", "delete", "use")),
+        Grant("topics", ("get", "list", "create", "patch", "delete", "use")),
+    ),
     keeps_data=True,
 )

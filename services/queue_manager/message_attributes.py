@@ -31,10 +31,11 @@ def attributes_fault(attributes: Mapping[str, Mapping[str, Any]]) -> str | None:
     """Why these cannot be the attributes of a message, or None."""
     if len(attributes) > MOST:
         return f"Number of message attributes [{len(attributes)}] exceeds the allowed maximum [{MOST}]."
-    return next((fault for name, each in attributes.items() if (fault := _fault_of(name, each))), None)
+    return next((fault for name, each in attributes.items() if (fault := attribute_fault(name, each))), None)
 
 
-def _fault_of(name: str, attribute: Mapping[str, Any]) -> str | None:
+def attribute_fault(name: str, attribute: Mapping[str, Any]) -> str | None:
+    """Why that cannot be one of them, or None."""
     lower = name.lower()
     if not _NAME.fullmatch(name) or name[0] == "." or name[-1] == "." or ".." in name:
         return f"The message attribute name '{name[:LONGEST_NAME]}' is invalid."

@@ -6,6 +6,7 @@ import base64
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import orjson
 
@@ -20,6 +21,8 @@ _RECEIVE = """UPDATE messages SET due=?, taken=?, receipt=?, receives=receives+1
   received=CASE received WHEN 0 THEN ? ELSE received END WHERE number=?
   RETURNING id, number, receipt, body, attributes, trace, grp, dedup, sender, sent, receives, received, origin"""
 _MOVE = "UPDATE messages SET number=?, queue=?, due=?, origin=? WHERE number=?"
+_SEND_BACK = """UPDATE messages SET number=?, queue=?, id=?, sent=?, due=?, receives=0, received=0, taken=0,
+  receipt=0, origin='' WHERE number=?"""
 _DEDUPLICATE = "INSERT OR REPLACE INTO deduplications (queue, grp, dedup, id, number, at) VALUES (?,?,?,?,?,?)"
 
 
@@ -80,6 +83,17 @@ def receive(db: sqlite3.Connection, rows: Sequence[TakenRow], moved: Sequence[Mo
 
 def move(db: sqlite3.Connection, rows: Iterable[MovedRow]) -> None:
     db.executemany(_MOVE, [(each.number, each.queue, each.due, each.origin, each.before) for each in rows])
+
+
+def origins(db: sqlite3.Connection, numbers: Iterable[int]) -> dict[int, str]:
+    """The ARN of the queue each of those failed in; empty for one that was sent here."""
+    wanted = "SELECT origin FROM messages WHERE number=?"
+    return {each: str(db.execute(wanted, (each,)).fetchone()[0]) for each in numbers}
+
+
+def send_back(db: sqlite3.Connection, rows: Iterable[MovedRow]) -> None:
+    """As new messages: with another id, sent now, received never."""
+    db.executemany(_SEND_BACK, [(r.number, r.queue, str(uuid4()), r.due, r.due, r.before) for r in rows])
 
 
 def delete(db: sqlite3.Connection, numbers: Iterable[int]) -> None:

@@ -109,6 +109,17 @@ SECRETS: Samples = {
     "TagKeys": ["k"],
     "VersionStage": "AWSCURRENT",
 }
+SNS: Samples = {
+    "Name": "others",
+    "Protocol": "sqs",
+    "Endpoint": f"arn:aws:sqs:us-east-1:{ACCOUNT}:others",
+    "Message": "x",
+    "AttributeName": "DisplayName",
+    "SetSubscriptionAttributes.AttributeName": "FilterPolicy",
+    "PublishBatchRequestEntries": [{"Id": "a", "Message": "x"}],
+    "Tags": [{"Key": "k", "Value": "v"}],
+    "TagKeys": ["k"],
+}
 SQS: Samples = {
     "QueueName": "another",
     "GetQueueUrl.QueueName": "orders",

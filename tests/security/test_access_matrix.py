@@ -49,6 +49,7 @@ EVERYDAY = {"namespaces", "events", "services", "configmaps", "secrets", "servic
 EVERYDAY |= {"keys", "keyaliases", "keygrants", "buckets", "managedsecrets", "queues"}
 EVERYDAY |= {"databases", "databaseusers", "databaseparametergroups"}
 EVERYDAY |= {"schedules", "schedulegroups"}
+EVERYDAY |= {"topics", "subscriptions"}
 VIEWS = {"pods", "nodes", "deployments", "replicasets", "endpoints"}
 VIEWS |= {"persistentvolumeclaims", "persistentvolumes", "replicationcontrollers", "daemonsets", "statefulsets"}
 VIEWS |= {"jobs", "cronjobs", "ingresses"}

@@ -28,6 +28,7 @@ from security.aws_samples import (
     S3,
     SCHEDULER,
     SECRETS,
+    SNS,
     SQS,
     STS,
     TRUST,
@@ -40,6 +41,7 @@ from services.iam_manager.app import OPERATIONS as IAM_OPERATIONS
 from services.iam_manager.app import STS_OPERATIONS
 from services.key_manager.operations import OPERATIONS as KMS_OPERATIONS
 from services.queue_manager.operations import OPERATIONS as SQS_OPERATIONS
+from services.queue_manager.topic_operations import TOPIC_OPERATIONS
 from services.schedule_manager.operations import OPERATIONS as SCHEDULER_OPERATIONS
 from services.sdk.testing import ServiceHarness, User, serving
 from services.secrets_manager.operations import OPERATIONS as SECRETS_OPERATIONS
@@ -53,6 +55,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "s3": tuple(S3_OPERATIONS),
     "scheduler": tuple(SCHEDULER_OPERATIONS),
     "secretsmanager": tuple(SECRETS_OPERATIONS),
+    "sns": tuple(TOPIC_OPERATIONS),
     "sqs": tuple(SQS_OPERATIONS),
     "sts": tuple(STS_OPERATIONS),
 }
@@ -97,6 +100,7 @@ OTHER_ACTIONS: dict[str, tuple[str, ...]] = {
     "s3:UploadPartCopy": ("PutObject", "GetObject"),
     "s3:CompleteMultipartUpload": ("PutObject",),
     "s3:DeleteObjects": ("DeleteObject",),
+    "sns:PublishBatch": ("Publish",),
     "sqs:ChangeMessageVisibilityBatch": ("ChangeMessageVisibility",),
     "sqs:DeleteMessageBatch": ("DeleteMessage",),
     "sqs:SendMessageBatch": ("SendMessage",),
@@ -119,7 +123,7 @@ DECIDED_ELSEWHERE = {
     "sts:AssumeRoleWithWebIdentity": "nobody signs it: the conductor judges the token",
     "sts:GetCallerIdentity": "nobody can be denied who they are",
 }
-DENIED = {"AccessDenied", "AccessDeniedException", "403"}
+DENIED = {"AuthorizationError", "AccessDenied", "AccessDeniedException", "403"}
 EVERY = [
     (service, name)
     for service, names in OPERATIONS.items()
@@ -284,6 +288,14 @@ def with_schedules(judged: Judged) -> None:
     judged.owner().create_schedule(**wanted)
 
 
+def with_a_topic(judged: Judged) -> None:
+    owner = judged.owner()
+    topic = owner.create_topic(Name="news")["TopicArn"]
+    queue = f"arn:aws:sqs:us-east-1:{ACCOUNT}:orders"
+    made = owner.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+    judged.samples |= {"TopicArn": topic, "ResourceArn": topic, "SubscriptionArn": made["SubscriptionArn"]}
+
+
 MAKERS: Mapping[str, tuple[str, Samples, Callable[[Judged], None]]] = {
     "iam": ("iam_manager", IAM, with_identities),
     "kms": ("key_manager", KMS, with_keys),
@@ -291,6 +303,7 @@ MAKERS: Mapping[str, tuple[str, Samples, Callable[[Judged], None]]] = {
     "s3": ("storage_manager", S3, with_objects),
     "scheduler": ("schedule_manager", SCHEDULER, with_schedules),
     "secretsmanager": ("secrets_manager", SECRETS, with_secrets),
+    "sns": ("queue_manager", SNS, with_a_topic),
     "sqs": ("queue_manager", SQS, with_a_queue),
     "sts": ("iam_manager", STS, lambda judged: None),
 }

@@ -1,0 +1,143 @@
+"""Topic and Subscription: what is published once, and the queues that get it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from crds.kind import Column, Kind, Resource
+from crds.meta import Spec, Status
+from crds.model import Model
+from services.queue_manager.filter_policy import FilterPolicyError, filter_policy
+from services.queue_manager.kinds import QueueArn
+from services.queue_manager.names import parse_queue_arn
+from services.queue_manager.queue_policy import policy_fault
+from services.queue_manager.topic_invariants import keeps_its_topic, keeps_its_topic_name
+from services.queue_manager.topic_names import parse_topic_arn
+from services.sdk.aws.tags import tag_fault
+
+
+class FifoTopic(Model):
+    """That messages of a group come one after the other, each once, to FIFO queues."""
+
+    content_based_deduplication: bool = False
+
+
+class TopicSpec(Spec):
+    """`topicName`: as AWS calls it, the resource's own name where it is empty; `region`: where AWS clients find it,
+    empty: everywhere; neither may change, nor `fifo`. `policy`: a resource policy of AWS, JSON.
+    """
+
+    topic_name: str = ""
+    region: Annotated[str, Field(max_length=32)] = ""
+    display_name: Annotated[str, Field(max_length=100)] = ""
+    fifo: FifoTopic | None = None
+    policy: str = ""
+    tags: dict[str, str] | None = None
+
+    @field_validator("tags")
+    @classmethod
+    def _are_tags(cls, tags: dict[str, str] | None) -> dict[str, str] | None:
+        if fault := tag_fault(tags or {}):
+            raise ValueError(fault)
+        return tags
+
+    @field_validator("policy")
+    @classmethod
+    def _is_policy(cls, text: str) -> str:
+        if text and (fault := policy_fault(text)):
+            raise ValueError(fault)
+        return text
+
+
+class TopicStatus(Status):
+    """What was seen."""
+
+    arn: str = ""
+    subscriptions: int | None = None
+
+
+class Topic(Resource[TopicSpec, TopicStatus]):
+    """What is published once, for many."""
+
+    spec: TopicSpec = Field(default_factory=TopicSpec)
+    status: TopicStatus = Field(default_factory=TopicStatus)
+
+
+class SubscriptionSpec(Spec):
+    """`endpoint`: the ARN of the queue that gets what is published to `topicArn`, a topic of the same namespace;
+    neither may change. `rawDelivery`: as it was published, without SNS's envelope. `filterPolicy`: JSON, of the
+    attributes or the body. `deadLetterTargetArn`: the queue that gets what could not be delivered.
+    """
+
+    topic_arn: Annotated[str, Field(max_length=512)]
+    protocol: Literal["sqs"] = "sqs"
+    endpoint: QueueArn
+    raw_delivery: bool = False
+    filter_policy: str = ""
+    filter_policy_scope: Literal["MessageAttributes", "MessageBody"] = "MessageAttributes"
+    dead_letter_target_arn: str = ""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        named = parse_topic_arn(self.topic_arn)
+        if named is None or named.subscription:
+            raise ValueError(f"topicArn: {self.topic_arn!r} is no ARN of a topic")
+        for each in filter(None, (self.endpoint, self.dead_letter_target_arn)):
+            if parse_queue_arn(each) is None:
+                raise ValueError(f"{each!r} is no ARN of a queue")
+        if self.filter_policy:
+            try:
+                filter_policy(self.filter_policy, nested=self.filter_policy_scope == "MessageBody")
+            except FilterPolicyError as wrong:
+                raise ValueError(f"filterPolicy: {wrong}") from None
+        return self
+
+
+class SubscriptionStatus(Status):
+    """What was seen."""
+
+    arn: str = ""
+
+
+class Subscription(Resource[SubscriptionSpec, SubscriptionStatus]):
+    """A queue that gets what is published to a topic."""
+
+    spec: SubscriptionSpec
+    status: SubscriptionStatus = Field(default_factory=SubscriptionStatus)
+
+
+TOPIC = Kind(
+    name="Topic",
+    plural="topics",
+    singular="topic",
+    model=Topic,
+    categories=("all",),
+    description="What is published once, for many, over the AWS SNS protocol.",
+    invariants=(keeps_its_topic_name,),
+    columns=(
+        Column("Name", "metadata.name"),
+        Column("Topic", "spec.topicName", priority=1),
+        Column("Subscriptions", "status.subscriptions", "integer"),
+        Column("ARN", "status.arn"),
+        Column("Age", "metadata.creationTimestamp", "date"),
+    ),
+)
+SUBSCRIPTION = Kind(
+    name="Subscription",
+    plural="subscriptions",
+    singular="subscription",
+    model=Subscription,
+    categories=("all",),
+    description="A queue that gets what is published to a topic.",
+    invariants=(keeps_its_topic,),
+    columns=(
+        Column("Name", "metadata.name"),
+        Column("Topic", "spec.topicArn"),
+        Column("Queue", "spec.endpoint"),
+        Column("Raw", "spec.rawDelivery", priority=1),
+        Column("Filter", "spec.filterPolicy", priority=1),
+        Column("Age", "metadata.creationTimestamp", "date"),
+    ),
+)

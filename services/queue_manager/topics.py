@@ -1,0 +1,271 @@
+"""Finds topics and subscriptions, from memory, and publishes: one transaction for all the queues that get it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+import orjson
+
+from crds.meta import OwnerReference
+from services.queue_manager.authorization import decide_by_queue_policy
+from services.queue_manager.broker import Broker, ToSend
+from services.queue_manager.directory import QueueDirectory, asked_region
+from services.queue_manager.filter_policy import body_of, filter_policy, filterable
+from services.queue_manager.message import Draft
+from services.queue_manager.message_attributes import MOST, attributes_size
+from services.queue_manager.queue import FoundQueue
+from services.queue_manager.topic_kinds import SUBSCRIPTION, TOPIC, Subscription, SubscriptionSpec, Topic, TopicSpec
+from services.queue_manager.topic_names import TopicName, parse_topic_arn, topic_arn
+from services.sdk.aws.accounts import account_of
+from services.sdk.aws.judgement import moment_facts
+from services.sdk.aws.operations import RequestContext
+from services.sdk.aws.policy import Context, Outcome, Request, Requester
+from services.sdk.aws.resource_names import resource_name
+from services.sdk.context import ServiceContext
+
+_PUBLISHER = Requester("service", "sns.amazonaws.com")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTopic:
+    """A topic as it was read."""
+
+    resource: Topic
+
+    @property
+    def name(self) -> str:
+        """What the resource is called."""
+        return self.resource.metadata.name
+
+    @property
+    def label(self) -> str:
+        """What AWS calls it."""
+        return self.spec.topic_name or self.name
+
+    @property
+    def namespace(self) -> str:
+        return self.resource.metadata.namespace or "default"
+
+    @property
+    def uid(self) -> str:
+        return self.resource.metadata.uid or ""
+
+    @property
+    def spec(self) -> TopicSpec:
+        return self.resource.spec
+
+    @property
+    def account(self) -> str:
+        return account_of(self.namespace)
+
+    @property
+    def arn(self) -> str:
+        return topic_arn(self.spec.region, self.account, self.label)
+
+    @property
+    def is_fifo(self) -> bool:
+        return self.spec.fifo is not None
+
+    def is_in(self, region: str) -> bool:
+        return not region or self.spec.region in ("", region)
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """What is published. `texts`: by protocol, with `default`, where it is another one for each."""
+
+    message: str
+    subject: str = ""
+    attributes: dict[str, Any] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    group: str = ""
+    deduplication: str = ""
+
+    @property
+    def for_queues(self) -> str:
+        return self.texts.get("sqs") or self.texts.get("default") or self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """As who published it knows it. `sequence`: of a FIFO topic, else 0."""
+
+    id: str
+    sequence: int = 0
+
+
+class Topics:
+    """One per process. It writes as the service itself: whoever calls it has asked for the rights."""
+
+    def __init__(self, context: ServiceContext, queues: QueueDirectory, broker: Broker) -> None:
+        self.own, self._clock, self._queues, self._broker = context.resources, context.clock, queues, broker
+        self._topics, self._subscriptions = context.informer(TOPIC), context.informer(SUBSCRIPTION)
+
+    async def find(self, named: TopicName, call: RequestContext | None = None) -> FoundTopic | None:
+        """The topic of that ARN."""
+        namespace = call.namespace if call is not None and call.account == named.account else None
+        for each in dict.fromkeys((resource_name(named.name, named.region), resource_name(named.name))):
+            if namespace is not None:
+                found = await self._topics.read(each, namespace)
+                candidates = [] if found is None else [found]
+            else:
+                candidates = [one for one in self._topics.all() if one.metadata.name == each]
+            for one in map(FoundTopic, candidates):
+                if (one.account, one.label) == (named.account, named.name) and one.is_in(named.region):
+                    return one
+        return None
+
+    def all(self, call: RequestContext) -> list[FoundTopic]:
+        """The account's, in the region that is asked in."""
+        found = map(FoundTopic, self._topics.all(call.namespace))
+        return sorted((each for each in found if each.is_in(asked_region(call))), key=lambda each: each.label)
+
+    def note(self, topic: Topic) -> FoundTopic:
+        """As it was just written."""
+        return FoundTopic(self._topics.put(topic))
+
+    async def patch(self, found: FoundTopic, spec: dict[str, Any]) -> FoundTopic:
+        return self.note(await self.own.patch(TOPIC, found.name, {"spec": spec}, found.namespace))
+
+    async def delete(self, found: FoundTopic) -> None:
+        """With its subscriptions."""
+        for each in self.subscriptions_of(found):
+            await self.unsubscribe(each)
+        await self.own.delete(TOPIC, found.name, found.namespace, uid=found.uid)
+        self._topics.drop(found.resource)
+
+    def subscriptions_of(self, found: FoundTopic) -> list[Subscription]:
+        """The oldest first."""
+        known = self._subscriptions.all(found.namespace)
+        mine = [each for each in known if self._is_of(each, found)]
+        return sorted(mine, key=lambda each: (str(each.metadata.creation_timestamp), each.metadata.name))
+
+    def subscriptions(self, namespace: str) -> list[Subscription]:
+        """Of all topics of a namespace."""
+        return sorted(self._subscriptions.all(namespace), key=lambda each: each.metadata.name)
+
+    def subscription(self, found: FoundTopic, id: str) -> Subscription | None:
+        """By what stands at the end of its ARN."""
+        known = self._subscriptions.by_uid(id)
+        return known if known is not None and self._is_of(known, found) else None
+
+    async def subscribe(self, found: FoundTopic, spec: SubscriptionSpec) -> Subscription:
+        """The new subscription."""
+        made = SUBSCRIPTION.new(
+            f"{found.name[:40].rstrip('-.')}-{uuid4().hex[:8]}", namespace=found.namespace, spec=spec
+        )
+        kind = TOPIC
+        owner = OwnerReference(api_version=kind.api_version, kind=kind.name, name=found.name, uid=found.uid)
+        made.metadata.owner_references = [owner]
+        return self._subscriptions.put(await self.own.create(SUBSCRIPTION, made))
+
+    async def change(self, subscription: Subscription, spec: dict[str, Any]) -> Subscription:
+        meta = subscription.metadata
+        return self._subscriptions.put(
+            await self.own.patch(SUBSCRIPTION, meta.name, {"spec": spec}, meta.namespace or "default")
+        )
+
+    async def unsubscribe(self, subscription: Subscription) -> None:
+        meta = subscription.metadata
+        await self.own.delete(SUBSCRIPTION, meta.name, meta.namespace or "default", uid=meta.uid or "")
+        self._subscriptions.drop(subscription)
+
+    async def publish(self, found: FoundTopic, notifications: Sequence[Notification]) -> list[Published]:
+        """To all who want it, in one transaction: every queue gets it, or none does. Raises sqlite3.Error."""
+        published = [
+            Published(str(uuid4()), self._broker.new_sequence() if found.is_fifo else 0) for _ in notifications
+        ]
+        items: list[ToSend] = []
+        for subscription in self.subscriptions_of(found):
+            target = self._queue_for(found, subscription.spec)
+            for each, known in zip(notifications, published, strict=True):
+                if target is None or not _is_wanted(subscription.spec, each):
+                    continue
+                queue, is_dead = target
+                draft = self._draft(
+                    found, subscription, each, known, raw=subscription.spec.raw_delivery and not is_dead
+                )
+                if _size(draft) <= queue.spec.maximum_message_bytes:
+                    items.append(ToSend(self._queues.live(queue), self._queues.rules(queue), draft))
+        if items:
+            await self._broker.send(items)
+        return published
+
+    def _queue_for(self, found: FoundTopic, spec: SubscriptionSpec) -> tuple[FoundQueue, bool] | None:
+        """The queue that takes it; where there is none, that of the dead letters, and True."""
+        for arn, is_dead in ((spec.endpoint, False), (spec.dead_letter_target_arn, True)):
+            queue = self._queues.by_arn(arn) if arn else None
+            if queue is not None and queue.is_fifo == found.is_fifo and self._takes(found, queue):
+                return queue, is_dead
+        return None
+
+    def _takes(self, found: FoundTopic, queue: FoundQueue) -> bool:
+        """One of the same account, unless its policy denies it; one of another, where its policy allows it."""
+        is_own = queue.namespace == found.namespace
+        if not queue.spec.policy:
+            return is_own
+        facts = {**moment_facts(self._clock.now()), "aws:SourceArn": found.arn, "aws:SourceAccount": found.account}
+        asked = Request(_PUBLISHER, "sqs:SendMessage", queue.arn, Context(facts), queue.account)
+        decision = decide_by_queue_policy(asked, queue.spec.policy, allowed=False)
+        return decision.allowed or (is_own and decision.outcome is not Outcome.EXPLICIT_DENY)
+
+    def _draft(
+        self, found: FoundTopic, subscription: Subscription, what: Notification, known: Published, *, raw: bool
+    ) -> Draft:
+        body, attributes = what.for_queues, what.attributes
+        if not raw:
+            body = _envelope(found, what, known, self._clock.now())
+            attributes = {}
+        sender = f"{found.arn}:{subscription.metadata.uid}"
+        return Draft(body, None, attributes, "", what.group, what.deduplication, sender)
+
+    def _is_of(self, subscription: Subscription, found: FoundTopic) -> bool:
+        named = parse_topic_arn(subscription.spec.topic_arn)
+        return (
+            named is not None
+            and (named.account, named.name) == (found.account, found.label)
+            and found.is_in(named.region)
+        )
+
+
+def _is_wanted(spec: SubscriptionSpec, what: Notification) -> bool:
+    if not spec.filter_policy:
+        return not (spec.raw_delivery and len(what.attributes) > MOST)
+    nested = spec.filter_policy_scope == "MessageBody"
+    document = body_of(what.for_queues) if nested else filterable(what.attributes)
+    return document is not None and filter_policy(spec.filter_policy, nested=nested).matches(document)
+
+
+def _envelope(found: FoundTopic, what: Notification, known: Published, now: datetime) -> str:
+    """As SNS writes it, without a signature: who reads the queue knows that it came through it."""
+    told: dict[str, Any] = {"Type": "Notification", "MessageId": known.id}
+    if known.sequence:
+        told["SequenceNumber"] = str(known.sequence)
+    told["TopicArn"] = found.arn
+    if what.subject:
+        told["Subject"] = what.subject
+    told["Message"] = what.for_queues
+    told["Timestamp"] = now.strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1000:03}Z"
+    if what.attributes:
+        told["MessageAttributes"] = {name: _shown(each) for name, each in what.attributes.items()}
+    return orjson.dumps(told).decode()
+
+
+def _shown(attribute: dict[str, Any]) -> dict[str, str]:
+    value = attribute.get("StringValue")
+    if value is None:
+        value = base64.b64encode(attribute["BinaryValue"]).decode()
+    return {"Type": attribute["DataType"], "Value": value}
+
+
+def _size(draft: Draft) -> int:
+    return len(draft.body.encode()) + attributes_size(draft.attributes)
+
+
+def subscription_arn(found: FoundTopic, subscription: Subscription) -> str:
+    return f"{found.arn}:{subscription.metadata.uid}"
