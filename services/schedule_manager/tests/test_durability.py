@@ -16,8 +16,6 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from controller.kit.clock import LoopClock
-from controller.kit.virtual import VirtualLoop
 from services.schedule_manager.delivery import Delivery, DeliveryFault, Occasion
 from services.schedule_manager.engine import Engine
 from services.schedule_manager.kinds import SCHEDULE, Schedule, ScheduleSpec
@@ -26,6 +24,7 @@ from services.schedule_manager.planning import moment, planned, timing_of
 from services.schedule_manager.schedule_store import Planned, ScheduleStore
 from services.schedule_manager.tests.in_memory import QUEUE, ROLE
 from services.sdk.resources import Backoff, Inline
+from services.sdk.testing.virtual import LoopClock, VirtualLoop
 
 FULL = os.environ.get("AEREKOS_SCHEDULES") == "full"
 CHANGES = (datetime(2026, 10, 24, tzinfo=UTC), datetime(2026, 3, 28, tzinfo=UTC), datetime(2026, 10, 31, tzinfo=UTC))

@@ -16,8 +16,8 @@ from typing import Any, ParamSpec
 
 import httpx
 
-from controller.kit.clock import LoopClock
-from controller.kit.virtual import VirtualLoop
+from controller.kit.clock import LoopClock as LoopClock  # also for tests of services, which do not see controller
+from controller.kit.virtual import VirtualLoop as VirtualLoop
 from crds.managed import ManagedService
 from services.sdk.app import ServiceApp
 from services.sdk.context import ServiceContext
