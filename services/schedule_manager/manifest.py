@@ -17,6 +17,8 @@ MANIFEST = ManagedService(
     speaks=("scheduler",),
     protocol="rest-json",
     assumes_as=(PRINCIPAL,),
+    starts_enabled=True,
+    activation="onDemand",
     grants=(
         Grant("schedules", _ALL),
         Grant("schedulegroups", _ALL),

@@ -12,11 +12,11 @@ import pytest
 from botocore.exceptions import ClientError
 from clouds import Cloud, a_port, eventually, kill
 
-SERVICE = {
+QUEUES = {
     "apiVersion": "aerekos.cloud/v1",
     "kind": "Service",
-    "metadata": {"name": "schedule-manager", "namespace": "default"},
-    "spec": {"managed": "schedule_manager"},
+    "metadata": {"name": "queue-manager", "namespace": "default"},
+    "spec": {"managed": "queue_manager"},
 }
 OFF = {"Mode": "OFF"}
 CREATE_KEY = "arn:aws:scheduler:::aws-sdk:kms:createKey"
@@ -28,11 +28,8 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     said = made.command("up", "--timeout", "300", timeout=330)
     assert said.code == 0, said
     try:
-        made.do("apply", "-f", "-", text=json.dumps(SERVICE))
-        queues = {**SERVICE, "metadata": {"name": "queue-manager"}, "spec": {"managed": "queue_manager"}}
-        made.do("apply", "-f", "-", text=json.dumps(queues))
-        for name in ("schedule-manager", "queue-manager"):
-            made.do("wait", "service", name, "--for", "condition=Ready")
+        made.do("apply", "-f", "-", text=json.dumps(QUEUES))
+        made.do("wait", "service", "queue-manager", "--for", "condition=Ready")
         yield made
     finally:
         made.command("down")
