@@ -73,7 +73,7 @@ test-aws-protocols: $(VENV)/.installed-dev ## Every operation of every AWS servi
 	@AEREKOS_AWS_PROTOCOLS=full $(BIN)/python -m pytest -q -n 2 services/sdk/tests/test_protocols.py $(ARGS)
 
 test-schedules: $(VENV)/.installed-dev ## Schedules over every clock change, and killed again and again, against a model (three minutes)
-	@AEREKOS_SCHEDULES=full $(BIN)/python -m pytest -q -n 2 services/schedule_manager/tests/test_durability.py $(ARGS)
+	@AEREKOS_SCHEDULES=full $(BIN)/python -m pytest -q -n 2 services/schedule*/tests/test_durability.py $(ARGS)
 
 test-terraform: $(VENV)/.installed-dev ## Terraform's own AWS provider against a cloud: apply, plan, change, destroy (two minutes)
 	@$(MAKE) --no-print-directory $(VENV)/terraform/.installed || true

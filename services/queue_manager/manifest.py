@@ -16,6 +16,8 @@ MANIFEST = ManagedService(
     access_rules="services.queue_manager.access_rules:RULES",
     kinds=(QUEUE, TOPIC, SUBSCRIPTION),
     speaks=("sqs", "sns"),
+    starts_enabled=True,
+    activation="onDemand",
     grants=(Grant("queues", _ALL), Grant("topics", _ALL), Grant("subscriptions", _ALL)),
     acts=(
         Grant("queues", ("get", "list", "create", "patch", "delete", "use")),

@@ -12,12 +12,6 @@ import pytest
 from botocore.exceptions import ClientError
 from clouds import Cloud, a_port, eventually, kill
 
-QUEUES = {
-    "apiVersion": "aerekos.cloud/v1",
-    "kind": "Service",
-    "metadata": {"name": "queue-manager", "namespace": "default"},
-    "spec": {"managed": "queue_manager"},
-}
 OFF = {"Mode": "OFF"}
 CREATE_KEY = "arn:aws:scheduler:::aws-sdk:kms:createKey"
 
@@ -28,8 +22,6 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     said = made.command("up", "--timeout", "300", timeout=330)
     assert said.code == 0, said
     try:
-        made.do("apply", "-f", "-", text=json.dumps(QUEUES))
-        made.do("wait", "service", "queue-manager", "--for", "condition=Ready")
         yield made
     finally:
         made.command("down")
