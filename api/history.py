@@ -8,8 +8,11 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Annotated, Any
 
+import anyio
 import anyio.to_thread
+import orjson
 from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import Response
 from pydantic import AwareDatetime
 
 from api.auth.authentication import Authenticator
@@ -22,11 +25,11 @@ from controller.resources.registry import Registry
 from controller.resources.versions import convert_record
 from controller.store.records import Record
 from crds.errors import BadRequest, Expired, NotFound
-from crds.kind import GROUP
+from crds.kind import GROUP, Kind
 from crds.kinds.namespace import NAMESPACE
 from crds.model import rfc3339_micro
 
-MOST_VERSIONS, MOST_BYTES = 1000, 2**25
+MOST_VERSIONS, MOST_BYTES, _AT_ONCE = 1000, 2**24, 2
 # Moves with every write, or is set by controllers: a version is another one by what is left, which people wish for.
 _MOVING = ("resourceVersion", "generation", "managedFields", "finalizers")
 # Clocks of two machines differ; a moment that is only just to come is the present one.
@@ -42,6 +45,8 @@ def history_routes(
     """
     router = APIRouter(prefix="/history")
     store, tenancy = registry.store, Tenancy(registry.store)
+    # The past is read from disk, in the threads that also write, and much of it at once.
+    few = anyio.Semaphore(_AT_ONCE)
 
     async def authenticate(request: Request) -> Principal:
         return authenticator.authenticate(request.scope)
@@ -50,7 +55,9 @@ def history_routes(
     async def revision(asker: Annotated[Principal, Depends(authenticate)], at: AwareDatetime) -> dict[str, Any]:
         if at > clock.now() + _AHEAD:
             raise BadRequest(f"at: {rfc3339_micro(at)} is still to come")
-        if not (found := await store.revision_at(at)):
+        async with few:
+            found = await store.revision_at(at)
+        if not found:
             because = "is no longer kept" if store.oldest > 1 else "is nothing: this cloud was made later"
             raise Expired(f"at: what stood at {rfc3339_micro(at)} {because}; {_oldest(store.oldest)}")
         return {"revision": found, "oldest": store.oldest}
@@ -62,24 +69,19 @@ def history_routes(
         asker: Annotated[Principal, Depends(authenticate)],
         status: bool = False,
         limit: Annotated[int, Query(ge=1, le=MOST_VERSIONS)] = 100,
-    ) -> dict[str, Any]:
+    ) -> Response:
         target = _target(f"/{group}/{path}", registry)
         may = Action("get", target.kind.group, target.kind.plural, _room(target), target.name)
         authorizer.require(asker, may)
-        kept = await store.history(target.key, most_bytes=MOST_BYTES)
-        if not authorizer.allows(asker, may._replace(namespace="")):
-            began = await tenancy.began(target.namespace)
+        cluster_wide = authorizer.allows(asker, may._replace(namespace=""))
+        began = 0 if cluster_wide else await tenancy.began(_room(target) or None)
+        async with few:
+            kept = await store.history(target.key, most_bytes=MOST_BYTES)
             kept = [each for each in kept if each.revision >= began]
-        if not kept:
-            raise NotFound(f'{target.kind.plural} "{target.name}" is not in the history; {_oldest(store.oldest)}')
-        chosen = kept if status else await anyio.to_thread.run_sync(lambda: list(_wanted(kept)))
-        shown = [convert_record(target.kind, each) for each in chosen[-limit:]]
-        return {
-            "apiVersion": f"{GROUP}/v1",
-            "kind": "ResourceHistory",
-            "oldest": store.oldest,
-            "versions": [_version(each) for each in shown],
-        }
+            if not kept:
+                raise NotFound(f'{target.kind.plural} "{target.name}" is not in the history; {_oldest(store.oldest)}')
+            body = await anyio.to_thread.run_sync(lambda: _answer(target.kind, kept, store.oldest, limit, status))
+        return Response(body, media_type="application/json")
 
     return router
 
@@ -95,6 +97,14 @@ def _target(path: str, registry: Registry) -> ResourcePath:
 def _room(target: ResourcePath) -> str:
     """As in Kubernetes, a namespace counts as inside itself: a role in it may show it."""
     return target.namespace or (target.name if target.kind is NAMESPACE else "")
+
+
+def _answer(kind: Kind[Any], kept: Sequence[Record], oldest: int, limit: int, status: bool) -> bytes:
+    """JSON. Takes a while: many bodies are read, and written again."""
+    chosen = kept if status else list(_wanted(kept))
+    shown = [_version(convert_record(kind, each)) for each in chosen[-limit:]]
+    head = {"apiVersion": f"{GROUP}/v1", "kind": "ResourceHistory", "oldest": oldest}
+    return orjson.dumps({**head, "versions": shown})
 
 
 def _wanted(kept: Sequence[Record]) -> Iterator[Record]:

@@ -74,8 +74,10 @@ class History:
 
         def look(connection: Connection) -> int:
             clock_row = read_clock_row(connection)
+            if asked < clock_row.compacted_at:  # before a search through all there is
+                return 0
             found: int = connection.execute(newest).scalar() or 0
-            return max(found, clock_row.compacted) if asked >= clock_row.compacted_at else 0
+            return max(found, clock_row.compacted)
 
         return await self._read(look)
 

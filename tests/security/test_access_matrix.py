@@ -454,8 +454,13 @@ async def test_a_new_namespace_does_not_show_what_one_of_its_name_held(house: Ho
     async with httpx.AsyncClient(transport=transport, base_url="https://cloud.test") as client:
         told = await client.get(f"/history{path}/old", headers=headers)
         assert told.status_code == 404 and b"aHVudGVyMg" not in told.content
-        told = await client.get(f"/history{path}/old", headers=await headers_of(house, "admin"))
+        admin = await headers_of(house, "admin")
+        told = await client.get(f"/history{path}/old", headers=admin)
         assert [each["verb"] for each in told.json()["versions"]] == ["created", "deleted"]
+        room = "/history/api/v1/namespaces/team-a"
+        seen = [(await client.get(room, headers=each)).json()["versions"] for each in (headers, admin)]
+        assert "deleted" not in {each["verb"] for each in seen[0]}, "nor is its own history that of the one before"
+        assert "deleted" in {each["verb"] for each in seen[1]}
 
 
 async def test_the_rules_of_a_role_are_compared_in_bounded_time(house: House) -> None:
