@@ -23,6 +23,7 @@ class DatabaseReason(Term):
     SERVER_REFUSED = "ServerRefused", "The cloud refuses a server of it: the message says which rule."
     DATABASE_MISSING = "DatabaseMissing", "DatabaseUser: there is no Database of that name in its namespace."
     DATABASE_NOT_READY = "DatabaseNotReady", "DatabaseUser: its Database is not Ready."
+    ROLE_IN_USE = "RoleInUse", "DatabaseUser: something in the server keeps a role of it from being dropped."
     IN_FORCE = "InForce", "The server uses every parameter."
     APPLYING = "Applying", "The server has not read the parameters of the spec yet."
     PENDING_RESTART = "PendingRestart", "Some parameters count after a restart; `status.pendingRestart` names them."

@@ -7,7 +7,7 @@ done again without harm.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 from services.db_manager.user_kinds import DatabaseUser
@@ -44,9 +44,10 @@ class UserRoles:
 async def strangers(connection: PostgresConnection, roles: UserRoles) -> list[str]:
     """Roles of these names that are not ours. Raises PostgresError, OSError, TimeoutError."""
     names = ",".join(quoted_text(each) for each in (roles.role, *roles.logins))
+    comment = "pg_catalog.shobj_description(oid, 'pg_authid'::pg_catalog.name)"
     query = (
-        "SELECT rolname FROM pg_roles WHERE "  # noqa: S608 - all of it is quoted
-        f"rolname IN ({names}) AND shobj_description(oid, 'pg_authid') IS DISTINCT FROM {quoted_text(roles.mark)}"
+        "SELECT rolname FROM pg_catalog.pg_roles WHERE "  # noqa: S608 - all of it is quoted
+        f"rolname IN ({names}) AND {comment} IS DISTINCT FROM {quoted_text(roles.mark)}"
     )
     return [name for (name,) in await connection.fetch(query) if name]
 
@@ -57,7 +58,8 @@ async def are_there(connection: PostgresConnection, roles: UserRoles) -> bool:
 
 
 async def ensure(connection: PostgresConnection, roles: UserRoles, privileges: str) -> None:
-    """The roles, with those privileges in the database of the connection and no others.
+    """The roles, with those privileges in the database of the connection and no others. Who is connected may act as
+    the owner still: unless they are to, their connections end.
 
     Raises PostgresError, OSError, TimeoutError.
     """
@@ -75,6 +77,8 @@ async def ensure(connection: PostgresConnection, roles: UserRoles, privileges: s
         await connection.execute(f"GRANT {role} TO {quoted_name(each)}")
         await connection.execute(f"ALTER ROLE {quoted_name(each)} SET role TO {acts_as}")
     await connection.execute("COMMIT")
+    for each in roles.logins if privileges != "owner" else ():
+        await _disconnect(connection, each)
 
 
 async def set_password(connection: PostgresConnection, login: str, password: str) -> None:
@@ -82,20 +86,39 @@ async def set_password(connection: PostgresConnection, login: str, password: str
     await connection.execute(f"ALTER ROLE {quoted_name(login)} LOGIN PASSWORD{quoted_text(verifier_of(password))}")
 
 
-async def drop(connection: PostgresConnection, roles: UserRoles) -> None:
-    """End their connections and remove them; what they own becomes the owner's. Raises PostgresError, OSError,
-    TimeoutError.
+async def drop(
+    connection: PostgresConnection, roles: UserRoles, connect: Callable[[str], Awaitable[PostgresConnection]]
+) -> None:
+    """End their connections and remove them; what they own becomes the owner's, in every database. `connect`: to
+    another database of the server. Raises PostgresError, OSError, TimeoutError.
     """
     strange = await strangers(connection, roles)
     for name in [each for each in (*roles.logins, roles.role) if each not in strange]:
         if not await _is_there(connection, name):
             continue
         await connection.execute(f"ALTER ROLE {quoted_name(name)} NOLOGIN")
-        await connection.execute(
-            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = {quoted_text(name)}"  # noqa: S608
-        )
+        await _disconnect(connection, name)
         await _take_all(connection, name, roles.owner)
+        for database in await _databases_with(connection, name):
+            async with await connect(database) as other:
+                await _take_all(other, name, roles.owner)
         await connection.execute(f"DROP ROLE {quoted_name(name)}")
+
+
+async def _databases_with(connection: PostgresConnection, name: str) -> list[str]:
+    """Where that role owns something or was granted it; both keep it from being dropped."""
+    query = (
+        "SELECT DISTINCT datname FROM pg_shdepend JOIN pg_database ON pg_database.oid = dbid "  # noqa: S608 - quoted
+        "WHERE datallowconn AND refclassid = 'pg_authid'::regclass "
+        f"AND refobjid = (SELECT oid FROM pg_roles WHERE rolname = {quoted_text(name)})"
+    )
+    return [database for (database,) in await connection.fetch(query) if database]
+
+
+async def _disconnect(connection: PostgresConnection, name: str) -> None:
+    await connection.execute(
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = {quoted_text(name)}"  # noqa: S608
+    )
 
 
 async def _create(connection: PostgresConnection, name: str, mark: str) -> None:

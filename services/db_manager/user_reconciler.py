@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from crds.errors import NotFound
@@ -35,6 +36,7 @@ ROTATE = "aerekos.cloud/rotate"
 ROTATED = "aerekos.cloud/rotated-at"
 """On the Secret: when the password in it was made. Written together with it, so that no rotation is done twice."""
 LOOK_AGAIN_SECONDS = 30.0
+_STILL_DEPENDED_ON = "2BP01"
 
 
 def _users_of(database: Database, seen: Lister) -> Iterable[ObjectKey]:
@@ -83,7 +85,8 @@ class UserReconciler:
             )
         try:
             async with await self._superuser(database, endpoint) as connection:
-                await roles.drop(connection, UserRoles.of(resource, database.owner, database.sql_database))
+                names = UserRoles.of(resource, database.owner, database.sql_database)
+                await roles.drop(connection, names, partial(self._superuser, database, endpoint))
         except (PostgresError, OSError, TimeoutError) as error:
             raise _unreachable(error) from error
         return done()
@@ -113,7 +116,8 @@ class UserReconciler:
         await self._credentials.complete(user, secret, facts, {ROTATED: rfc3339(made or now)})
         return _noted(user, names, login, made or now, now)
 
-    async def _superuser(self, database: Database, endpoint: Endpoint) -> PostgresConnection:
+    async def _superuser(self, database: Database, endpoint: Endpoint, name: str = "") -> PostgresConnection:
+        """In the database of that name; without, in the first one."""
         namespace = database.metadata.namespace or "default"
         root = await superuser_password(self._own, superuser_secret(database.status.primary), namespace)
         return await PostgresConnection.open(
@@ -121,7 +125,7 @@ class UserReconciler:
             endpoint.port,
             server.SUPERUSER,
             root,
-            database.sql_database,
+            name or database.sql_database,
             application=server.APPLICATION,
         )
 
@@ -184,5 +188,8 @@ def _noted(user: DatabaseUser, names: UserRoles, login: str, made: datetime, now
 
 
 def _unreachable(error: Exception) -> Temporary:
+    if isinstance(error, PostgresError) and error.code == _STILL_DEPENDED_ON:
+        text = "something in the server depends on its roles: see DROP ROLE there, as the superuser"
+        return Temporary(text, reason=DatabaseReason.ROLE_IN_USE, after=15.0)
     text = f"the database does not answer as it should: {error or 'no answer in time'}"
     return Temporary(text, reason=DatabaseReason.UNREACHABLE, after=1.0)

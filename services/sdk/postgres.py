@@ -17,8 +17,14 @@ from types import TracebackType
 ROUNDS = 4096
 _MOST_ROUNDS = 1_000_000
 _LONGEST_MESSAGE = 1 << 20
+_MOST_ROWS = 10_000
+_MOST_BYTES = 4 << 20
 _PROTOCOL = 196608
 SECONDS = 10.0
+_SETTINGS = "-c search_path=pg_catalog"
+"""What a client says at the start counts more than ALTER DATABASE ... SET. Whoever owns a database may put functions
+and operators of any name into it, which other search paths would have a superuser call.
+"""
 Row = tuple[str | None, ...]
 
 
@@ -37,7 +43,7 @@ class PostgresError(Exception):
 
 
 class PostgresConnection:
-    """`async with await PostgresConnection.open(...)`."""
+    """`async with await PostgresConnection.open(...)`. Names without a schema are those of pg_catalog alone."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
@@ -61,7 +67,9 @@ class PostgresConnection:
         await self.fetch(statement)
 
     async def fetch(self, query: str) -> list[Row]:
-        """The rows of one query, every value as its text. Raises PostgresError, OSError, TimeoutError."""
+        """The rows of one query, every value as its text. Raises PostgresError, also for more than 10000 rows or
+        4 MiB, after which the connection is of no use; OSError, TimeoutError.
+        """
         async with asyncio.timeout(SECONDS):
             self._send(b"Q", query.encode() + b"\x00")
             return await self._until_ready()
@@ -75,7 +83,7 @@ class PostgresConnection:
         self._writer.close()
 
     async def _start(self, user: str, password: str, database: str, application: str) -> None:
-        told = ("user", user, "database", database, "application_name", application)
+        told = ("user", user, "database", database, "application_name", application, "options", _SETTINGS)
         named = b"".join(each.encode() + b"\x00" for each in told)
         body = struct.pack("!i", _PROTOCOL) + named + b"\x00"
         self._writer.write(struct.pack("!i", len(body) + 4) + body)
@@ -120,6 +128,7 @@ class PostgresConnection:
     async def _until_ready(self) -> list[Row]:
         refused: PostgresError | None = None
         rows: list[Row] = []
+        size = 0
         while True:
             try:
                 kind, content = await self._message()
@@ -129,6 +138,9 @@ class PostgresConnection:
                 refused = error
                 continue
             if kind == b"D":
+                size += len(content)
+                if len(rows) == _MOST_ROWS or size > _MOST_BYTES:
+                    raise PostgresError("the server answers with more than is asked for")
                 rows.append(_row(content))
             if kind == b"Z":
                 if refused is not None:

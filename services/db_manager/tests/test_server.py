@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -25,13 +27,21 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@asynccontextmanager
+async def client(endpoint: Endpoint, login: str, database: str = DATABASE) -> AsyncIterator[PostgresConnection]:
+    """Somebody who works with the database as people do: names are found in its schemas."""
+    async with server.opened(endpoint, login, PASSWORD, database) as connection:
+        await connection.execute("SET search_path TO public")
+        yield connection
+
+
 @pytest.fixture
 async def admin(endpoint: Endpoint) -> AsyncIterator[PostgresConnection]:
     """The superuser, in a database with an owner and a table."""
     async with server.opened(endpoint, "postgres", SUPERUSER, "postgres") as first:
         await server.ensure_owner(first, OWNER, PASSWORD, "15.1")
         await server.ensure_database(first, DATABASE, OWNER)
-    async with server.opened(endpoint, OWNER, PASSWORD, DATABASE) as owner:
+    async with client(endpoint, OWNER) as owner:
         await owner.execute("CREATE TABLE IF NOT EXISTS lines (n serial PRIMARY KEY)")
     async with server.opened(endpoint, "postgres", SUPERUSER, DATABASE) as connection:
         yield connection
@@ -41,9 +51,13 @@ def user(name: str, mark: str = "aerekos DatabaseUser 1") -> UserRoles:
     return UserRoles(name, OWNER, DATABASE, mark)
 
 
+def to(endpoint: Endpoint) -> Callable[[str], Awaitable[PostgresConnection]]:
+    return partial(PostgresConnection.open, endpoint.host, endpoint.port, "postgres", SUPERUSER)
+
+
 async def may(endpoint: Endpoint, login: str, statement: str) -> bool:
     try:
-        async with server.opened(endpoint, login, PASSWORD, DATABASE) as connection:
+        async with client(endpoint, login) as connection:
             await connection.execute(statement)
     except PostgresError as error:
         assert error.code == REFUSED, error
@@ -58,6 +72,48 @@ async def test_rows_are_texts_nothing_and_what_stands_in_them(admin: PostgresCon
     with pytest.raises(PostgresError, match="42P01"):
         await admin.fetch("SELECT * FROM nowhere")
     assert await admin.fetch("SELECT 1") == [("1",)], "after an error it goes on"
+
+
+async def test_more_rows_than_anybody_asks_for_are_not_kept(endpoint: Endpoint) -> None:
+    """Whoever owns a database says how much there is in it."""
+    for flood in ("SELECT generate_series(1, 1000000)", "SELECT repeat('x', 500000) FROM generate_series(1, 1000)"):
+        async with server.opened(endpoint, "postgres", SUPERUSER, "postgres") as connection:
+            with pytest.raises(PostgresError, match="more than is asked for"):
+                await connection.fetch(flood)
+
+
+_AS_SUPERUSER = "$$ BEGIN EXECUTE 'ALTER ROLE shop SUPERUSER'; RETURN NULL; END $$"
+_TRAPS = (
+    f"FUNCTION public.shobj_description(oid, text) RETURNS text LANGUAGE plpgsql AS {_AS_SUPERUSER}",
+    f"FUNCTION public.trap(name, text) RETURNS boolean LANGUAGE plpgsql AS {_AS_SUPERUSER}",
+    "OPERATOR public.= (LEFTARG = name, RIGHTARG = text, FUNCTION = public.trap)",
+    "OPERATOR public.!~~ (LEFTARG = name, RIGHTARG = text, FUNCTION = public.trap)",
+    "VIEW public.pg_roles AS SELECT rolname, oid FROM pg_catalog.pg_roles WHERE public.trap(rolname, '') IS NULL",
+)
+
+
+async def test_what_an_owner_puts_into_the_database_is_not_called_by_its_superuser(
+    admin: PostgresConnection, endpoint: Endpoint
+) -> None:
+    """Functions, operators and views of the names that our queries use, and a search path that has them first."""
+    async with client(endpoint, OWNER) as owner:
+        for each in _TRAPS:
+            await owner.execute(f"CREATE {each}")
+        await owner.execute("ALTER DATABASE shop SET search_path = public, pg_catalog")
+    try:
+        async with await to(endpoint)(DATABASE) as superuser:
+            mine = user("trapped")
+            await roles.strangers(superuser, mine)
+            await roles.ensure(superuser, mine, "write")
+            assert await roles.are_there(superuser, mine)
+            await roles.drop(superuser, mine, to(endpoint))
+            await server.use(superuser)
+        assert await admin.fetch("SELECT rolsuper FROM pg_roles WHERE rolname = 'shop'") == [("f",)]
+    finally:
+        async with client(endpoint, OWNER) as owner:
+            await owner.execute("ALTER DATABASE shop RESET search_path")
+            await owner.execute("DROP VIEW public.pg_roles; DROP FUNCTION public.trap CASCADE")
+            await owner.execute("DROP FUNCTION public.shobj_description(oid, text)")
 
 
 async def test_an_owner_is_made_once_and_learns_another_password(
@@ -83,7 +139,7 @@ async def test_privileges_hold_for_what_is_there_and_what_the_owner_makes(
     await roles.ensure(admin, roles_of, privileges)
     for each in roles_of.logins:
         await roles.set_password(admin, each, PASSWORD)
-    async with server.opened(endpoint, OWNER, PASSWORD, DATABASE) as owner:
+    async with client(endpoint, OWNER) as owner:
         await owner.execute(f"CREATE SCHEMA s_{privileges}")
         await owner.execute(f"CREATE TABLE s_{privileges}.later (n serial)")
     for table in ("lines", f"s_{privileges}.later"):
@@ -119,6 +175,19 @@ async def test_the_other_login_goes_on_when_one_has_a_new_password(
         assert await lasting.fetch("SELECT session_user, current_user") == [("turns_0", "turns")]
 
 
+async def test_owners_sessions_end_when_they_are_owners_no_more(
+    admin: PostgresConnection, endpoint: Endpoint
+) -> None:
+    former = user("former")
+    await roles.ensure(admin, former, "owner")
+    await roles.set_password(admin, "former_0", PASSWORD)
+    async with client(endpoint, "former_0") as connection:
+        await roles.ensure(admin, former, "read")
+        with pytest.raises(PostgresError):
+            await connection.execute("CREATE TABLE by_a_former_owner (n int)")
+    assert not await may(endpoint, "former_0", "CREATE TABLE by_a_former_owner (n int)")
+
+
 async def test_who_is_dropped_is_disconnected_and_leaves_what_they_made(
     admin: PostgresConnection, endpoint: Endpoint
 ) -> None:
@@ -126,20 +195,39 @@ async def test_who_is_dropped_is_disconnected_and_leaves_what_they_made(
     await roles.ensure(admin, leaving, "write")
     await admin.execute("GRANT CREATE ON SCHEMA public TO leaving")
     await roles.set_password(admin, "leaving_0", PASSWORD)
-    async with server.opened(endpoint, "leaving_0", PASSWORD, DATABASE) as connection:
+    async with client(endpoint, "leaving_0") as connection:
         await connection.execute("CREATE TABLE left_behind AS SELECT 7 AS n")
-        await roles.drop(admin, leaving)
+        await roles.drop(admin, leaving, to(endpoint))
         with pytest.raises(PostgresError):
             await connection.execute("SELECT 1")
     assert await admin.fetch("SELECT rolname FROM pg_roles WHERE rolname LIKE 'leaving%'") == []
     assert await admin.fetch("SELECT tableowner FROM pg_tables WHERE tablename = 'left_behind'") == [(OWNER,)]
-    await roles.drop(admin, leaving)
+    await roles.drop(admin, leaving, to(endpoint))
 
 
-async def test_roles_that_people_made_are_told_and_not_touched(admin: PostgresConnection) -> None:
+async def test_who_has_something_in_another_database_can_be_dropped(
+    admin: PostgresConnection, endpoint: Endpoint
+) -> None:
+    widespread = user("widespread")
+    await roles.ensure(admin, widespread, "write")
+    async with client(endpoint, OWNER) as owner:
+        await owner.execute("CREATE DATABASE second")
+    async with client(endpoint, OWNER, "second") as owner:
+        await owner.execute("CREATE TABLE lines (n int)")
+        await owner.execute("GRANT SELECT ON lines TO widespread")
+    async with await to(endpoint)("second") as superuser:
+        await superuser.execute("CREATE SCHEMA theirs AUTHORIZATION widespread_1")
+    await roles.drop(admin, widespread, to(endpoint))
+    assert await admin.fetch("SELECT rolname FROM pg_roles WHERE rolname LIKE 'widespread%'") == []
+    async with await to(endpoint)("second") as superuser:
+        owners = "SELECT nspowner::regrole FROM pg_namespace WHERE nspname = 'theirs'"
+        assert await superuser.fetch(owners) == [(OWNER,)]
+
+
+async def test_roles_that_people_made_are_told_and_not_touched(admin: PostgresConnection, endpoint: Endpoint) -> None:
     await admin.execute("CREATE ROLE theirs LOGIN")
     assert await roles.strangers(admin, user("theirs")) == ["theirs"]
-    await roles.drop(admin, user("theirs"))
+    await roles.drop(admin, user("theirs"), to(endpoint))
     assert await admin.fetch("SELECT rolcanlogin FROM pg_roles WHERE rolname = 'theirs'") == [("t",)]
     await roles.ensure(admin, user("mine", "aerekos DatabaseUser 2"), "read")
     assert sorted(await roles.strangers(admin, user("mine"))) == ["mine", "mine_0", "mine_1"], "another resource's"
