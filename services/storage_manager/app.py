@@ -52,7 +52,13 @@ def create(context: ServiceContext) -> Service:
         app=ReplicatedApp(context, routes, S3App(s3, authenticator)),
         reconcilers=[
             BucketReconciler(
-                metadata, lost, s3.damaged, s3.keys.rewrapper, Expiration(metadata, s3.commit), Replication(feed)
+                metadata,
+                s3.data.small.committer,
+                lost,
+                s3.damaged,
+                s3.keys.rewrapper,
+                Expiration(metadata, s3.commit),
+                Replication(feed),
             )
         ],
         checks=[

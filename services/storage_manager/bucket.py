@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from anyio import to_thread
@@ -12,6 +13,7 @@ from services.storage_manager.bucket_directory import bucket_ref
 from services.storage_manager.conditions import BucketPhase, BucketReason
 from services.storage_manager.damaged_data import DamagedData
 from services.storage_manager.expiration import Expiration
+from services.storage_manager.group_commit import GroupCommitter
 from services.storage_manager.invariants import OBJECTS
 from services.storage_manager.key_rewrapping import KeyRewrapper
 from services.storage_manager.kinds import BUCKET, Bucket
@@ -33,13 +35,14 @@ class BucketReconciler:
     def __init__(
         self,
         metadata: MetadataIndex,
+        committer: GroupCommitter,
         lost: LostKeys,
         damaged: DamagedData,
         rewrapper: KeyRewrapper,
         expiration: Expiration,
         replication: Replication,
     ) -> None:
-        self._metadata, self._lost, self._damaged = metadata, lost, damaged
+        self._metadata, self._committer, self._lost, self._damaged = metadata, committer, lost, damaged
         self._rewrapper, self._expiration, self._replication = rewrapper, expiration, replication
 
     async def reconcile(self, resource: Bucket, world: World) -> Outcome:
@@ -60,10 +63,10 @@ class BucketReconciler:
     async def finalize(self, resource: Bucket, world: World) -> Outcome:
         """Nothing is thrown away: a full bucket waits until somebody empties it."""
         ref, status = bucket_ref(resource), resource.status
-        left = await to_thread.run_sync(self._metadata.seal_bucket, ref.id)
+        left = await self._committer.run_alone(partial(self._metadata.seal_bucket, ref.id))
         if left:
             status.phase, status.objects = BucketPhase.DELETING, left
             why = f"{left} objects to be removed: aws s3 rm --recursive s3://{ref.name}"
             return again(REQUEUE_SECONDS, f"waiting for {why}", reason=BucketReason.BUCKET_NOT_EMPTY)
-        await to_thread.run_sync(self._metadata.drop_bucket, ref.id)
+        await self._committer.run_alone(partial(self._metadata.drop_bucket, ref.id))
         return done()

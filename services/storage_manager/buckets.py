@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
-
-from anyio import to_thread
 
 from services.sdk.aws.rest_xml import members, parse
 from services.storage_manager.answers import render_answer
@@ -113,12 +112,12 @@ async def location(context: S3Context, request: S3Request) -> S3Response:
 async def delete(context: S3Context, request: S3Request) -> S3Response:
     """DeleteBucket, only when empty. Closed first, so that no object slips in meanwhile."""
     ref = await context.bucket(request)
-    objects = await to_thread.run_sync(context.metadata.seal_bucket, ref.id)
+    objects = await context.commit_alone(partial(context.metadata.seal_bucket, ref.id))
     if objects:
         raise S3Error("BucketNotEmpty", f"{ref.name} has {objects} objects")
     try:
         await context.directory.delete(request.caller, ref)
     except S3Error:
-        await to_thread.run_sync(context.metadata.unseal_bucket, ref.id)
+        await context.commit_alone(partial(context.metadata.unseal_bucket, ref.id))
         raise
     return S3Response(204)

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote
 
@@ -169,11 +170,11 @@ class S3Context:
 
     async def put_configuration(self, ref: BucketRef, name: str, document: Json) -> None:
         """Durable when it returns. Raises NoSuchBucket for a bucket that is on its way out."""
-        await to_thread.run_sync(self.metadata.put_configuration, ref.id, name, document)
+        await self.commit_alone(partial(self.metadata.put_configuration, ref.id, name, document))
 
     async def drop_configuration(self, ref: BucketRef, name: str) -> None:
         """Absent is fine."""
-        await to_thread.run_sync(self.metadata.drop_configuration, ref.id, name)
+        await self.commit_alone(partial(self.metadata.drop_configuration, ref.id, name))
 
     async def receive_body(
         self, ref: BucketRef, request: S3Request, also: str = ""
@@ -196,6 +197,10 @@ class S3Context:
         except S3Error:
             await self.abandon(piece.blob for piece in new)
             raise
+
+    async def commit_alone(self, change: Callable[[], T]) -> T:
+        """As `commit`, for what does more after its own transaction, or is rare: copies have it when this returns."""
+        return await self.data.small.committer.run_alone(change)
 
     def require_disk(self, size: int) -> None:
         """Raises InsufficientStorage where the disk has no room for that. It takes some microseconds."""

@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from anyio import to_thread
+
 from services.storage_manager.metadata.database import MetadataDb
 from services.storage_manager.segment_format import SmallBlobId
 from services.storage_manager.segment_index import SegmentIndex
@@ -69,13 +71,14 @@ class GroupCommitter:
         result: T = await waiting.caller
         return result
 
-    async def until_replicated(self) -> None:
-        """Until what was written beside the groups has come as far as they do."""
+    async def run_alone(self, change: Callable[[], T]) -> T:
+        """As `run`, for a blocking `change` that commits by itself, beside the groups."""
+        result = await to_thread.run_sync(change)
         if self.replicates is not None:
-            loop = asyncio.get_running_loop()
-            head = await loop.run_in_executor(None, self.replicates.head)
+            head = await to_thread.run_sync(self.replicates.head)
             if (reached := self.replicates.reached(head)) is not None:
                 await reached
+        return result
 
     def close(self) -> None:
         """Nothing is committed any more. Blocking."""

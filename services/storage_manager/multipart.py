@@ -62,7 +62,7 @@ async def create(context: S3Context, request: S3Request) -> S3Response:
     _, sealing, more = sealing_of(ref, request.headers)
     kept = kept_headers(request.headers) | sealing | sums
     upload = Upload(new_id(), ref.id, request.key, context.clock(), kept, attributes | more)
-    await to_thread.run_sync(context.metadata.begin, upload)
+    await context.commit(lambda: context.metadata.begin(upload))
     fields = {"Bucket": ref.name, "Key": request.key, "UploadId": upload.id}
     headers = sums | told(request.headers, sealing)
     return S3Response(headers=headers, content=render_answer("CreateMultipartUpload", fields))

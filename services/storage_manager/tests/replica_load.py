@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,10 @@ from services.storage_manager.replication.repairs import Repairs
 from services.storage_manager.replication.routes import ReplicationRoutes
 from services.storage_manager.replication.source import Source
 from services.storage_manager.segments import segment_ids
-from services.storage_manager.tests.crash_load import WRITERS, Folder, compact, tell, write
+from services.storage_manager.tests.crash_load import BUCKET, WRITERS, Folder, compact, tell, write
 
 KEYS = 40
+SETTINGS = ("setting-0", "setting-1")
 
 
 def application(routes: ReplicationRoutes) -> Any:
@@ -77,9 +79,22 @@ async def lead(folder: Folder, seed: int, port: int) -> None:
             await anyio.sleep(0.01)
         tell("ready", "", 0)
         group.start_soon(compact, folder, compactor, collector)
+        group.start_soon(configure, folder, random.Random(f"{seed}/settings"))
         for number in range(WRITERS):
             group.start_soon(write, folder, random.Random(f"{seed}/{number}"), names[number::WRITERS])
     await server.stop(AT_ONCE)
+
+
+async def configure(folder: Folder, rng: random.Random) -> None:
+    """Documents of the bucket, put and dropped beside the groups."""
+    while True:
+        name, seed = rng.choice(SETTINGS), rng.choice((0, rng.randrange(1, 1 << 40)))
+        put = partial(folder.metadata.put_configuration, BUCKET, name, {"seed": seed})
+        tell("?", name, seed)
+        await folder.small.committer.run_alone(
+            put if seed else partial(folder.metadata.drop_configuration, BUCKET, name)
+        )
+        tell("!", name, seed)
 
 
 async def follow(folder: Folder, path: Path, port: int) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from services.storage_manager.segments import segment_ids
 from services.storage_manager.tests import replica_load
-from services.storage_manager.tests.crash_load import Folder
+from services.storage_manager.tests.crash_load import BUCKET, Folder
 from services.storage_manager.tests.test_crash_rounds import Model, allowed, found
 
 ROUNDS = int(os.environ.get("AEREKOS_CRASH_ROUNDS", "6")) // 3
@@ -67,7 +67,14 @@ class Pair:
 def judged(path: Path, may: dict[str, set[int]]) -> Model:
     """What is there, all of it allowed."""
     folder = Folder(path)
-    return {key: found(folder, key, each) for key, each in may.items()}
+    return {key: (setting if key in replica_load.SETTINGS else found)(folder, key, each) for key, each in may.items()}
+
+
+def setting(folder: Folder, name: str, may: set[int]) -> int:
+    document = folder.metadata.configuration(BUCKET, name)
+    seed = int(document["seed"]) if document else 0
+    assert seed in may, f"{name} is {seed}, none of {may}"
+    return seed
 
 
 def test_what_was_acknowledged_is_on_both_disks_whoever_is_killed(tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import httpx
@@ -18,10 +20,12 @@ from services.sdk.discovery import managed_service
 from services.sdk.testing import ServiceHarness, User, serving
 from services.storage_manager.kinds import BUCKET
 from services.storage_manager.replication import followers
+from services.storage_manager.replication.wire import Message, decode
 from services.storage_manager.segments import segment_ids, segment_path
 from services.storage_manager.tests.test_service import V4, code
 
 LARGE = os.urandom(300_000)
+TAGS = {"TagSet": [{"Key": "team", "Value": "red"}]}
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +106,53 @@ def test_what_was_there_and_what_comes_can_be_read_from_the_copy(
         here = s3.list_object_versions(Bucket="box")
         listed = there.list_object_versions(Bucket="box")
         assert (here["Versions"], here["DeleteMarkers"]) == (listed["Versions"], listed["DeleteMarkers"])
+
+
+class HeldCopy:
+    """A copy that is in sync, and from then on has on its disk what the test says."""
+
+    def __init__(self, house: ServiceHarness) -> None:
+        groups = ["system:services"]
+        token = house.conductor.token("system:service:storage-replica", "storage-manager", groups=groups)
+        self._http = httpx.Client(base_url=house.url, headers={"X-Aerekos-Identity": token})
+        begun = self.ask("begin").batch
+        self._epoch, self.has = begun.epoch, begun.head
+        self.heard()
+
+    def ask(self, what: str, **more: Any) -> Message:
+        answer = self._http.post(f"/_replication/{what}", json={"follower": "held", **more})
+        assert answer.status_code == 200, answer.text
+        return decode(answer.content)
+
+    def heard(self) -> int:
+        """It asks on. How many changes there are."""
+        return self.ask("changes", epoch=self._epoch, after=self.has).batch.head
+
+    def catch_up(self) -> None:
+        self.has = self.heard()
+        self.heard()
+
+
+@pytest.mark.parametrize("change", ["put_bucket_tagging", "delete_bucket_tagging", "upload", "delete_bucket"])
+def test_what_is_no_object_is_acknowledged_once_the_copy_has_it_too(
+    house: ServiceHarness, s3: Any, change: str
+) -> None:
+    s3.put_bucket_tagging(Bucket="box", Tagging=TAGS)
+    calls = {
+        "put_bucket_tagging": partial(s3.put_bucket_tagging, Bucket="box", Tagging=TAGS),
+        "delete_bucket_tagging": partial(s3.delete_bucket_tagging, Bucket="box"),
+        "upload": partial(s3.create_multipart_upload, Bucket="box", Key="parts"),
+        "delete_bucket": partial(s3.delete_bucket, Bucket="box"),
+    }
+    copy = HeldCopy(house)
+    with ThreadPoolExecutor(1) as pool:
+        answered = pool.submit(calls[change])
+        until(lambda: copy.heard() > copy.has)  # it is on the first disk
+        with pytest.raises(TimeoutError):
+            answered.result(timeout=0.2)
+        while not answered.done():
+            copy.catch_up()
+    answered.result()
 
 
 def test_the_copy_takes_no_writes(keys: ServiceHarness, house: ServiceHarness, s3: Any) -> None:
