@@ -20,6 +20,11 @@ class DatabaseReason(Term):
     STOPPED = "Stopped", "`spec.enabled` is false: its data is kept."
     UNREACHABLE = "Unreachable", "Its server runs, and does not answer as it should."
     NAME_TAKEN = "NameTaken", "A resource that it would make is there already, and is somebody else's."
+    INVALID_PASSWORD = (
+        "InvalidPassword",
+        "No client could be given the password in its Secret: change it there.",
+    )
+    INVALID_ANNOTATION = "InvalidAnnotation", "DatabaseUser: `aerekos.cloud/rotate` is no time."
     SERVER_REFUSED = "ServerRefused", "The cloud refuses a server of it: the message says which rule."
     DATABASE_MISSING = "DatabaseMissing", "DatabaseUser: there is no Database of that name in its namespace."
     DATABASE_NOT_READY = "DatabaseNotReady", "DatabaseUser: its Database is not Ready."

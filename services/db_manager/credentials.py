@@ -14,14 +14,16 @@ from urllib.parse import quote
 from crds.errors import AlreadyExists, Conflict, NotFound
 from crds.kind import Kind, KubeObject
 from crds.kinds.secret import SECRET, Secret
+from services.db_manager.conditions import DatabaseReason
 from services.db_manager.kinds import Endpoint
 from services.db_manager.names import credentials_secret
 from services.db_manager.owned import belongs_to, name_taken, owner_of
-from services.sdk.reconcile import Permanent, Temporary
+from services.sdk.reconcile import Temporary
 from services.sdk.resources import Resources
 
 _BYTES = 24
-_KEYS = frozenset({"host", "port", "username", "password", "database", "uri"})
+LOOK_AGAIN_SECONDS = 15.0
+"""Nobody tells us of a Secret that was corrected."""
 
 
 def new_password() -> str:
@@ -83,9 +85,7 @@ class CredentialsSecret:
             there = await self._own.get(SECRET, name, namespace)
         except NotFound:
             return None
-        # One that was made first, to choose the password, holds nothing else.
-        is_first = not there.metadata.owner_references and set(there.data or ()) <= _KEYS
-        if not belongs_to(there, owner) and not is_first:
+        if not belongs_to(there, owner) and not chooses_password(there):
             raise name_taken(there)
         return there
 
@@ -94,6 +94,13 @@ class CredentialsSecret:
         made = SECRET.new(name, namespace=owner.metadata.namespace, string_data=facts)
         made.metadata.owner_references = [owner_of(self._kind, owner)]
         return made
+
+
+def chooses_password(secret: Secret) -> bool:
+    """Whether it was made first, to choose the password: nobody's, with nothing else in it. Any other Secret may be a
+    program's, which would lose what it holds.
+    """
+    return not secret.metadata.owner_references and set(secret.data or ()) == {"password"}
 
 
 async def superuser_password(own: Resources, secret: str, namespace: str) -> str:
@@ -105,12 +112,11 @@ async def superuser_password(own: Resources, secret: str, namespace: str) -> str
 
 
 def password_of(secret: Secret) -> str:
-    """What it says. Raises Permanent for one that no client could be given."""
+    """What it says. Raises Temporary for one that no client could be given."""
     text = base64.b64decode((secret.data or {}).get("password", "")).decode(errors="replace")
     if not 8 <= len(text) <= 128 or not text.isascii() or not text.isprintable():
-        raise Permanent(
-            f"the Secret {secret.metadata.name}: password must be 8 to 128 printable ASCII characters; change it"
-        )
+        text = f"the Secret {secret.metadata.name}: password must be 8 to 128 printable ASCII characters; change it"
+        raise Temporary(text, reason=DatabaseReason.INVALID_PASSWORD, after=LOOK_AGAIN_SECONDS)
     return text
 
 

@@ -151,21 +151,22 @@ def _made_at(secret: Secret) -> datetime | None:
 
 
 def _wish(user: DatabaseUser) -> datetime | None:
-    """When somebody wants it rotated by hand. Raises Permanent."""
+    """When somebody wants it rotated by hand. Raises Temporary: no generation tells of a corrected annotation."""
     text = (user.metadata.annotations or {}).get(ROTATE, "")
     if not text:
         return None
     try:
         wish = datetime.fromisoformat(text)
     except ValueError:
-        raise Permanent(f"the annotation {ROTATE} must be a time as 2026-01-31T12:00:00Z, not {text!r}") from None
-    if wish.tzinfo is None:
-        raise Permanent(f"the annotation {ROTATE} must say its time zone, as 2026-01-31T12:00:00Z")
+        wish = None
+    if wish is None or wish.tzinfo is None:
+        fault = f"the annotation {ROTATE} must be a time with its zone, as 2026-01-31T12:00:00Z, not {text!r}"
+        raise Temporary(fault, reason=DatabaseReason.INVALID_ANNOTATION, after=15.0)
     return wish
 
 
 def next_rotation(user: DatabaseUser, made: datetime) -> datetime | None:
-    """When a password that was made then is changed; None for never. Raises Permanent for a wish that is no time."""
+    """When a password that was made then is changed; None for never. Raises Temporary for a wish that is no time."""
     rotation, wish = user.spec.rotation, _wish(user)
     times = [made + timedelta(days=rotation.days)] if rotation else []
     times += [wish] if wish is not None and wish > made else []
@@ -173,7 +174,7 @@ def next_rotation(user: DatabaseUser, made: datetime) -> datetime | None:
 
 
 def is_due(user: DatabaseUser, made: datetime | None, now: datetime) -> bool:
-    """Whether its password is to change now. Raises Permanent."""
+    """Whether its password is to change now. Raises Temporary."""
     due = next_rotation(user, made) if made is not None else None
     return due is not None and due <= now
 

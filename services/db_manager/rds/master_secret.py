@@ -6,9 +6,13 @@ is, or will be, the Database's.
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import timedelta
+
 from crds.errors import AlreadyExists, NotFound
 from crds.kinds.secret import SECRET, Secret
 from crds.model import rfc3339
+from services.db_manager.credentials import chooses_password
 from services.db_manager.kinds import DATABASE, Database
 from services.db_manager.names import credentials_secret
 from services.db_manager.rds import errors
@@ -17,6 +21,7 @@ from services.sdk.resources import Clock, Resources
 
 MADE_FOR = "rds.aerekos.cloud/made-for"
 """Label of a Secret that was made before its instance, and is of no use without it."""
+_LONGEST_REQUEST = timedelta(minutes=1)
 CHANGED_AT = "rds.aerekos.cloud/password-changed-at"
 """Annotation of a Database: it is looked at at once."""
 
@@ -30,7 +35,7 @@ class MasterSecrets:
     async def prepare(self, namespace: str, identifier: str, password: str) -> Secret:
         """Made before its instance, so that this never has another password. Raises AwsError where the name is taken.
 
-        What a request before left behind that broke off is taken away.
+        What a request before left behind that broke off is taken away, once that request has surely come to its end.
         """
         name = credentials_secret(identifier)
         made = SECRET.new(name, namespace=namespace, string_data={"password": password})
@@ -42,9 +47,11 @@ class MasterSecrets:
                 await self._remove_left_over(name, namespace, identifier)
         raise _taken(name)
 
-    async def forget(self, made: Secret) -> None:
-        """Its instance was not made."""
-        await self._own.delete(SECRET, made.metadata.name, made.metadata.namespace, uid=made.metadata.uid)
+    async def forget(self, made: Secret, identifier: str) -> None:
+        """Its instance was refused. Where there is one after all, it may have that password."""
+        if not await self._is_there(identifier, made.metadata.namespace):
+            with suppress(NotFound):
+                await self._own.delete(SECRET, made.metadata.name, made.metadata.namespace, uid=made.metadata.uid)
 
     async def change(self, database: Database, password: str) -> None:
         """Another password, which the server learns within seconds. Raises AwsError while there is no Secret."""
@@ -73,22 +80,31 @@ class MasterSecrets:
         await self._own.delete(SECRET, name, namespace, uid=there.metadata.uid)
 
     async def _is_left_over(self, there: Secret, identifier: str) -> bool:
-        """Whether it is of an instance of that name which is no more, or never was."""
-        owners = [each for each in there.metadata.owner_references or () if each.kind == DATABASE.name]
-        labelled = (there.metadata.labels or {}).get(MADE_FOR) == identifier
-        if not owners and not labelled:
+        """Whether it is of an instance of that name which is no more, or was never made by a request long over."""
+        owned = any(
+            (each.kind, each.name) == (DATABASE.name, identifier) for each in there.metadata.owner_references or ()
+        )
+        made = there.metadata.creation_timestamp
+        is_old = made is not None and self._clock.now() - made > _LONGEST_REQUEST
+        if not owned and not (is_old and _is_prepared(there, identifier)):
             return False
+        return not await self._is_there(identifier, there.metadata.namespace)
+
+    async def _is_there(self, identifier: str, namespace: str | None) -> bool:
         try:
-            await self._own.get(DATABASE, identifier, there.metadata.namespace)
+            await self._own.get(DATABASE, identifier, namespace)
         except NotFound:
-            return True
-        return False
+            return False
+        return True
 
 
 def _is_of(secret: Secret, database: Database) -> bool:
     owners = secret.metadata.owner_references or ()
-    made_for = (secret.metadata.labels or {}).get(MADE_FOR) == database.metadata.name
-    return any(each.uid == database.metadata.uid for each in owners) or (made_for and not owners)
+    return any(each.uid == database.metadata.uid for each in owners) or _is_prepared(secret, database.metadata.name)
+
+
+def _is_prepared(secret: Secret, identifier: str) -> bool:
+    return chooses_password(secret) and (secret.metadata.labels or {}).get(MADE_FOR) == identifier
 
 
 def _taken(name: str) -> AwsError:

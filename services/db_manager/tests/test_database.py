@@ -155,3 +155,34 @@ async def test_a_password_that_is_changed_meanwhile_is_not_written_over() -> Non
             await credentials.complete(database, read, facts)
         again = await credentials.ensured(database)
         assert password_of(again) == "swordfish-swordfish"
+
+
+@virtual_time
+async def test_a_secret_that_somebody_uses_otherwise_is_not_adopted() -> None:
+    """Keys of ours in it, or none at all, do not make it ours: it would be rewritten, and go with the Database."""
+    theirs: tuple[dict[str, str], ...] = (
+        {"host": "mail.example", "username": "smtp", "password": "theirs-for-mail"},
+        {},
+        {"password": "chosen-by-them", "more": "x"},
+    )
+    async with in_memory(MANIFEST) as service:
+        credentials = CredentialsSecret(service.resources, DATABASE)
+        for number, texts in enumerate(theirs):
+            database = await service.resources.create(DATABASE, a_database(f"shop{number}"))
+            data = {name: base64.b64encode(text.encode()).decode() for name, text in texts.items()}
+            made = SECRET.new(f"shop{number}-credentials", namespace="default", data=data)
+            await service.resources.create(SECRET, made)
+            with pytest.raises(Temporary, match="was not made here"):
+                await credentials.ensured(database)
+            kept = await service.resources.get(SECRET, f"shop{number}-credentials", "default")
+            assert (kept.data or {}) == data and not kept.metadata.owner_references
+
+
+def test_a_password_nobody_could_use_is_looked_at_again() -> None:
+    """A Secret has no generation of the Database's: what was corrected would never be seen."""
+    short = SECRET.new(
+        "shop-credentials", namespace="default", data={"password": base64.b64encode(b"short").decode()}
+    )
+    with pytest.raises(Temporary) as caught:
+        password_of(short)
+    assert (caught.value.reason, caught.value.after) == ("InvalidPassword", 15.0)

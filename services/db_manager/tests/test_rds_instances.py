@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import base64
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+from crds.errors import Unavailable
 from crds.kinds.secret import SECRET
+from crds.model import rfc3339
 from services.db_manager.kinds import DATABASE
 from services.db_manager.tests.rds_account import PASSWORD, RdsAccount, refusal
+from services.sdk.testing.memory_resources import MemoryResources
 
 
 def password_of(account: RdsAccount, name: str) -> str:
@@ -179,7 +185,55 @@ def test_what_a_request_left_behind_that_broke_off_is_no_obstacle(account: RdsAc
     left = SECRET.new("orders-credentials", namespace=account.owner.namespace, string_data={"password": "of-before"})
     left.metadata.labels = {"rds.aerekos.cloud/made-for": "orders"}
     run(resources.create(SECRET, left))
+    assert refusal(account.create, name="orders")[0] == "DBInstanceAlreadyExists", "it may go on still"
+    assert password_of(account, "orders") == "of-before"
+    made = resources.items[SECRET.plural, account.owner.namespace, "orders-credentials"]["metadata"]
+    made["creationTimestamp"] = rfc3339(account.harness.conductor.clock.now() - timedelta(minutes=2))
     account.create("orders")
+    assert password_of(account, "orders") == PASSWORD
+
+
+def test_a_label_makes_nobodys_secret_one_of_rds(account: RdsAccount) -> None:
+    run, resources, namespace = account.harness.run, account.harness.resources, account.owner.namespace
+    theirs = SECRET.new("orders-credentials", namespace=namespace, string_data={"password": "x" * 9, "more": "y"})
+    theirs.metadata.labels = {"rds.aerekos.cloud/made-for": "orders"}
+    run(resources.create(SECRET, theirs))
+    made = resources.items[SECRET.plural, namespace, "orders-credentials"]["metadata"]
+    made["creationTimestamp"] = "2020-01-01T00:00:00Z"
+    assert refusal(account.create, name="orders")[0] == "DBInstanceAlreadyExists"
+    assert password_of(account, "orders") == "x" * 9
+
+
+def test_of_two_that_make_one_at_once_the_winners_password_counts(account: RdsAccount) -> None:
+    def made(number: int) -> str:
+        try:
+            account.create("orders", MasterUserPassword=f"{PASSWORD}-{number}")
+        except ClientError as error:
+            assert error.response["Error"]["Code"] == "DBInstanceAlreadyExists"
+            return ""
+        return f"{PASSWORD}-{number}"
+
+    with ThreadPoolExecutor(8) as threads:
+        (winner,) = filter(None, threads.map(made, range(8)))
+    assert password_of(account, "orders") == winner
+
+
+@pytest.mark.parametrize("is_made", [True, False])
+def test_an_answer_that_does_not_come_takes_no_password_away(
+    account: RdsAccount, monkeypatch: pytest.MonkeyPatch, is_made: bool
+) -> None:
+    """The conductor may have made it: without the Secret, its Database would think of a password of its own."""
+    whole = MemoryResources.create
+
+    async def create(self: MemoryResources, kind: Any, resource: Any) -> Any:
+        if kind is not DATABASE or is_made:
+            made = await whole(self, kind, resource)
+        if kind is DATABASE:
+            raise Unavailable("the conductor does not answer")
+        return made
+
+    monkeypatch.setattr(MemoryResources, "create", create)
+    refusal(account.create, name="orders")
     assert password_of(account, "orders") == PASSWORD
 
 

@@ -14,7 +14,7 @@ from services.db_manager.manifest import MANIFEST
 from services.db_manager.roles import UserRoles
 from services.db_manager.user_kinds import DATABASE_USER, DatabaseUser, DatabaseUserSpec
 from services.db_manager.user_reconciler import ROTATE, is_due, next_rotation
-from services.sdk.reconcile import Permanent
+from services.sdk.reconcile import Temporary
 from services.sdk.testing import in_memory, virtual_time
 
 MADE = datetime(2026, 1, 1, tzinfo=UTC)
@@ -49,8 +49,9 @@ def test_it_rotates_by_the_calendar_or_when_somebody_says(
 
 @pytest.mark.parametrize("wish", ["now", "2026-01-01T00:00:00"])
 def test_a_wish_that_is_no_time_is_told(wish: str) -> None:
-    with pytest.raises(Permanent, match="annotation"):
+    with pytest.raises(Temporary, match="annotation") as caught:
         next_rotation(a_user(annotation=wish), MADE)
+    assert caught.value.reason == "InvalidAnnotation", "a corrected annotation is seen without another spec"
 
 
 def test_its_logins_take_turns_and_have_room_for_their_number() -> None:

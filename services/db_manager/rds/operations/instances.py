@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import asyncio
 from typing import Any
+from weakref import WeakValueDictionary
 
-from crds.errors import NotFound
+from crds.errors import ApiError
 from services.db_manager.kinds import DATABASE, DatabaseSpec
 from services.db_manager.rds import errors, instance_request
 from services.db_manager.rds.attributes import RdsAttributes
@@ -17,7 +18,9 @@ from services.db_manager.rds.master_secret import MasterSecrets
 from services.db_manager.rds.pages import PAGED, filtered, page
 from services.db_manager.rds.settings_table import major_of
 from services.db_manager.rds.views import instance_view
+from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext, operation
+from services.sdk.resources import Resources
 
 Json = dict[str, Any]
 _ID = "DBInstanceIdentifier"
@@ -56,6 +59,7 @@ class InstanceOperations:
 
     def __init__(self, store: InstanceStore, groups: GroupStore, passwords: MasterSecrets) -> None:
         self._store, self._groups, self._passwords = store, groups, passwords
+        self._creating: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     @operation("CreateDBInstance", permission=("create", DATABASE), understands=_CREATE)
     async def create_db_instance(self, call: RequestContext, request: Json) -> Json:
@@ -63,16 +67,24 @@ class InstanceOperations:
         instance_request.require_possible(request, call.region)
         password = instance_request.master_password(request.get("MasterUserPassword"))
         spec = await self._spec(call, request)
-        if await self._store.is_taken(call, request[_ID]):
-            raise errors.instance_exists()
-        secret = await self._passwords.prepare(call.namespace, request[_ID].lower(), password)
-        try:
-            made = await self._store.create(call, acting, request[_ID], spec)
-        except BaseException:
-            with suppress(NotFound):
-                await self._passwords.forget(secret)
-            raise
+        identifier = request[_ID].lower()
+        async with self._creating.setdefault((call.namespace, identifier), asyncio.Lock()):
+            made = await self._made(call, acting, identifier, spec, password)
         return {"DBInstance": instance_view(made)}
+
+    async def _made(
+        self, call: RequestContext, acting: Resources, identifier: str, spec: DatabaseSpec, password: str
+    ) -> FoundInstance:
+        """One at a time of a name: the password of another would take the place of the first one's."""
+        if await self._store.is_taken(call, identifier):
+            raise errors.instance_exists()
+        secret = await self._passwords.prepare(call.namespace, identifier, password)
+        try:
+            return await self._store.create(call, acting, identifier, spec)
+        except (AwsError, ApiError) as error:
+            if _is_refusal(error):
+                await self._passwords.forget(secret, identifier)
+            raise
 
     async def _spec(self, call: RequestContext, request: Json) -> DatabaseSpec:
         name = instance_request.instance_class(request["DBInstanceClass"])
@@ -132,6 +144,12 @@ class InstanceOperations:
             raise errors.invalid_state(f"Instance {found.identifier} is already being deleted.")
         await self._store.delete(call, found, request)
         return {"DBInstance": {**instance_view(found), "DBInstanceStatus": "deleting"}}
+
+
+def _is_refusal(error: AwsError | ApiError) -> bool:
+    """Whether nothing was made for sure; an answer that did not come may have been a yes."""
+    status = error.status if isinstance(error, AwsError) else error.code
+    return status < 500
 
 
 def _require_no_final_snapshot(request: Json) -> None:
