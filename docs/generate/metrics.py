@@ -20,7 +20,7 @@ from controller.reconcile.metrics import ControllerState, InformerState
 from controller.store.sql import open_store
 from docs.generate.markdown import code, codes, page, table
 from services.db_manager.metrics import DatabaseMetrics
-from services.queue_manager.metrics import QueueMetrics
+from services.queue_manager.metrics import QueueMetrics, TopicMetrics
 from services.schedule_manager.metrics import ScheduleMetrics
 from services.sdk.metrics import ServiceMetrics
 from services.secrets_manager.metrics import SecretsMetrics
@@ -57,6 +57,7 @@ def metrics_page() -> str:
     SecretsMetrics(secrets)
     queues = CollectorRegistry()
     QueueMetrics(queues, lambda: ())
+    TopicMetrics(queues)
     schedules = CollectorRegistry()
     ScheduleMetrics(schedules)
     databases = CollectorRegistry()

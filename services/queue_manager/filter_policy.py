@@ -6,16 +6,20 @@ Source: Amazon SNS Developer Guide, "Subscription filter policies", "String valu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any
 
 import orjson
 
-MOST_KEYS, MOST_COMBINATIONS, LONGEST = 5, 150, 262_144
+MOST_KEYS, MOST_COMBINATIONS, MOST_LEVELS, LONGEST = 5, 150, 16, 262_144
+MOST_EFFORT = 100_000
+"""Comparisons one message may take, of values up to 256 characters: about ten milliseconds."""
+_KEPT, _LONGEST_KEPT = 256, 8_192
 _ABSENT = object()
 _OR = "$or"
+_SCALARS = (str, int, float, type(None))
 Test = Callable[[Any], bool]
 Document = Mapping[str, Any]
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
@@ -31,20 +35,42 @@ class FilterPolicyError(ValueError):
     """Not a filter policy."""
 
 
+class TooMuchEffort(Exception):
+    """A message has so many values where the policy looks that whoever publishes next would wait for it."""
+
+
+class _Effort:
+    """What is left of the work one message may make."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self) -> None:
+        self._left = MOST_EFFORT
+
+    def spend(self, comparisons: int) -> None:
+        """Raises TooMuchEffort."""
+        self._left -= comparisons
+        if self._left < 0:
+            raise TooMuchEffort
+
+
+Rule = Callable[[Document, _Effort], bool]
+
+
 class FilterPolicy:
     """Compiled once. `nested`: it is about bodies."""
 
     def __init__(self, text: str, *, nested: bool) -> None:
         """Raises FilterPolicyError."""
+        if len(text) > LONGEST or len(text.encode()) > LONGEST:
+            raise FilterPolicyError(f"it is longer than {LONGEST} bytes")
         try:
             policy = orjson.loads(text)
         except orjson.JSONDecodeError:
             raise FilterPolicyError("failed to parse JSON") from None
         if not isinstance(policy, dict):
             raise FilterPolicyError("it must be a JSON object")
-        if len(text) > LONGEST:
-            raise FilterPolicyError(f"it is longer than {LONGEST} bytes")
-        keys, combinations = _measured(policy)
+        keys, combinations = _measured(policy, MOST_LEVELS)
         if keys > MOST_KEYS:
             raise FilterPolicyError(f"it can not have more than {MOST_KEYS} keys")
         if combinations > MOST_COMBINATIONS:
@@ -52,13 +78,17 @@ class FilterPolicy:
         self._matches = _object(policy, nested=nested)
 
     def matches(self, document: Document) -> bool:
-        """Whether a message with those attributes, or that body, is wanted."""
-        return self._matches(document)
+        """Whether a message with those attributes, or that body, is wanted. Raises TooMuchEffort."""
+        return self._matches(document, _Effort())
 
 
-@lru_cache(maxsize=1024)
 def filter_policy(text: str, *, nested: bool) -> FilterPolicy:
-    """Raises FilterPolicyError."""
+    """The policy, compiled before if it is short enough to be kept. Raises FilterPolicyError."""
+    return _kept(text, nested) if len(text) <= _LONGEST_KEPT else FilterPolicy(text, nested=nested)
+
+
+@lru_cache(maxsize=_KEPT)
+def _kept(text: str, nested: bool) -> FilterPolicy:
     return FilterPolicy(text, nested=nested)
 
 
@@ -88,76 +118,111 @@ def body_of(text: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _measured(policy: Document) -> tuple[int, int]:
-    """How many keys it has, and how many values they make together."""
+def _measured(policy: Document, levels: int) -> tuple[int, int]:
+    """How many keys it has, and how many values they make together. Raises FilterPolicyError."""
+    if not levels:
+        raise FilterPolicyError(f"it is nested deeper than {MOST_LEVELS} levels")
     keys, combinations = 0, 1
     for name, rule in policy.items():
-        if name == _OR and isinstance(rule, list):
-            parts = [_measured(each) for each in rule if isinstance(each, dict)]
-            keys += sum(each for each, _ in parts)
-            combinations *= max(sum(each for _, each in parts), 1)
+        if _is_or(name, rule):
+            parts = [_measured(each, levels - 1) for each in rule]
+            below = sum(max(each, 1) for each, _ in parts), sum(each for _, each in parts)
         elif isinstance(rule, dict):
-            below = _measured(rule)
-            keys, combinations = keys + below[0], combinations * below[1]
+            below = _measured(rule, levels - 1)
         else:
-            keys += 1
-            combinations *= max(len(rule) if isinstance(rule, list) else 1, 1)
+            below = 1, sum(map(_values_in, rule)) if isinstance(rule, list) else 1
+        keys, combinations = keys + max(below[0], 1), combinations * max(below[1], 1)
     return keys, combinations
 
 
-def _object(policy: Document, *, nested: bool) -> Callable[[Document], bool]:
-    tests = [_member(name, rule, nested=nested) for name, rule in policy.items()]
-    return lambda document: all(each(document) for each in tests)
+def _values_in(condition: Any) -> int:
+    """A list within one is as many values."""
+    if not isinstance(condition, dict):
+        return 1
+    return max(sum(len(each) if isinstance(each, list) else 1 for each in condition.values()), 1)
 
 
-def _member(name: str, rule: Any, *, nested: bool) -> Callable[[Document], bool]:
-    if name == _OR and isinstance(rule, list) and len(rule) > 1 and all(isinstance(each, dict) for each in rule):
+def _is_or(name: str, rule: Any) -> bool:
+    return name == _OR and isinstance(rule, list) and len(rule) > 1 and all(isinstance(each, dict) for each in rule)
+
+
+def _object(policy: Document, *, nested: bool) -> Rule:
+    rules = [_member(name, rule, nested=nested) for name, rule in policy.items()]
+    return lambda document, effort: all(each(document, effort) for each in rules)
+
+
+def _member(name: str, rule: Any, *, nested: bool) -> Rule:
+    if _is_or(name, rule):
         parts = [_object(each, nested=nested) for each in rule]
-        return lambda document: any(each(document) for each in parts)
+        return lambda document, effort: any(each(document, effort) for each in parts)
     if isinstance(rule, dict):
         if not nested:
             raise FilterPolicyError("Filter policy scope MessageAttributes does not support nested filter policy")
         return _below(name, _object(rule, nested=True))
     if not isinstance(rule, list) or not rule:
         raise FilterPolicyError(f'"{name}" must be an object or an array')
-    tests = [_test(each) for each in rule]
-    return lambda document: _any(document.get(name, _ABSENT), tests)
+    tests = _tests(rule)
+    return lambda document, effort: _any(document.get(name, _ABSENT), tests, effort)
 
 
-def _below(name: str, inside: Callable[[Document], bool]) -> Callable[[Document], bool]:
-    def matches(document: Document) -> bool:
+def _below(name: str, inside: Rule) -> Rule:
+    def matches(document: Document, effort: _Effort) -> bool:
         value = document.get(name)
         items = value if isinstance(value, list) else [value]
-        return any(inside(each) for each in items if isinstance(each, dict))
+        effort.spend(len(items))
+        return any(inside(each, effort) for each in items if isinstance(each, dict))
 
     return matches
 
 
-def _any(value: Any, tests: list[Test]) -> bool:
-    values = _flat(value) if isinstance(value, list) else [value]
-    return any(test(each) for each in values for test in tests)
+def _any(value: Any, tests: list[Test], effort: _Effort) -> bool:
+    for each in _flat(value, effort):
+        length = len(each) if isinstance(each, str) else 0
+        effort.spend(len(tests) * (1 + length // 256))
+        if any(test(each) for test in tests):
+            return True
+    return False
 
 
-def _flat(values: list[Any]) -> list[Any]:
-    return [one for each in values for one in (_flat(each) if isinstance(each, list) else [each])]
+def _flat(value: Any, effort: _Effort) -> Iterator[Any]:
+    """The value, or what is in the lists within it, in order; an empty list has none."""
+    if not isinstance(value, list):
+        yield value
+        return
+    lists = [iter(value)]
+    while lists:
+        for each in lists[-1]:
+            effort.spend(1)
+            if isinstance(each, list):
+                lists.append(iter(each))
+                break
+            yield each
+        else:
+            lists.pop()
+
+
+def _tests(conditions: list[Any]) -> list[Test]:
+    """One for all plain values together, one for each other condition."""
+    plain = [each for each in conditions if not isinstance(each, dict | list)]
+    others = [_test(each) for each in conditions if isinstance(each, dict | list)]
+    return [_one_of(plain), *others] if plain else others
+
+
+def _one_of(wanted: Iterable[Any]) -> Test:
+    """Whether it is one of them: a number is a number, and true is none."""
+    known = frozenset((isinstance(each, bool), each) for each in wanted)
+    return lambda value: isinstance(value, _SCALARS) and (isinstance(value, bool), value) in known
 
 
 def _test(condition: Any) -> Test:
     if not isinstance(condition, dict):
-        if isinstance(condition, list):
-            raise FilterPolicyError("Match value must be String, number, true, false, or null")
-        return lambda value: _equal(value, condition)
+        raise FilterPolicyError("Match value must be String, number, true, false, or null")
     if len(condition) != 1:
         raise FilterPolicyError("Only one key allowed in match expression")
     ((operator, operand),) = condition.items()
     if operator not in _OPERATORS:
         raise FilterPolicyError(f"Unrecognized match type {operator[:100]}")
     return _OPERATORS[operator](operand)
-
-
-def _equal(value: Any, wanted: Any) -> bool:
-    """A number is a number, and true is none."""
-    return value == wanted and isinstance(value, bool) == isinstance(wanted, bool)
 
 
 def _text(what: str, operand: Any) -> str:
@@ -246,7 +311,8 @@ def _anything_but(operand: Any) -> Test:
     wanted = operand if isinstance(operand, list) else [operand]
     if not wanted or any(isinstance(each, dict | list) for each in wanted):
         raise FilterPolicyError("Inside anything-but list, either all values are number or string")
-    return lambda value: value is not _ABSENT and not any(_equal(value, each) for each in wanted)
+    listed = _one_of(wanted)
+    return lambda value: value is not _ABSENT and not listed(value)
 
 
 _OPERATORS: dict[str, Callable[[Any], Test]] = {

@@ -1,11 +1,11 @@
-"""What queue_manager tells of its queues: how many messages, and how old the oldest is."""
+"""What queue_manager tells of its queues and topics: how many messages, how old, and what was not delivered."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -40,6 +40,22 @@ class QueueMetrics(Collector):
             age.add_metric([each.namespace, each.queue], each.oldest)
         yield messages
         yield age
+
+
+class TopicMetrics:
+    """Counts as it happens."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._undelivered = Counter(
+            "aerekos_topic_undelivered_messages",
+            "Messages a subscription's queue could not take: in its dead letters, or lost where it has none.",
+            ["namespace", "outcome"],
+            registry=registry,
+        )
+
+    def undelivered(self, namespace: str, outcome: str) -> None:
+        """outcome: `dead_letters` or `lost`."""
+        self._undelivered.labels(namespace, outcome).inc()
 
 
 def _families() -> tuple[GaugeMetricFamily, GaugeMetricFamily]:

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from crds.kind import Column, Kind, Resource
 from crds.meta import Spec, Status
 from crds.model import Model
-from services.queue_manager.filter_policy import FilterPolicyError, filter_policy
+from services.queue_manager.filter_policy import FilterPolicy, FilterPolicyError
 from services.queue_manager.kinds import QueueArn
 from services.queue_manager.names import parse_queue_arn
 from services.queue_manager.queue_policy import policy_fault
@@ -89,7 +89,7 @@ class SubscriptionSpec(Spec):
                 raise ValueError(f"{each!r} is no ARN of a queue")
         if self.filter_policy:
             try:
-                filter_policy(self.filter_policy, nested=self.filter_policy_scope == "MessageBody")
+                FilterPolicy(self.filter_policy, nested=self.filter_policy_scope == "MessageBody")
             except FilterPolicyError as wrong:
                 raise ValueError(f"filterPolicy: {wrong}") from None
         return self

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from uuid import uuid4
 
@@ -15,9 +17,10 @@ from crds.meta import OwnerReference
 from services.queue_manager.authorization import decide_by_queue_policy
 from services.queue_manager.broker import Broker, ToSend
 from services.queue_manager.directory import QueueDirectory, asked_region
-from services.queue_manager.filter_policy import body_of, filter_policy, filterable
+from services.queue_manager.filter_policy import TooMuchEffort, body_of, filter_policy, filterable
 from services.queue_manager.message import Draft
 from services.queue_manager.message_attributes import MOST, attributes_size
+from services.queue_manager.metrics import TopicMetrics
 from services.queue_manager.queue import FoundQueue
 from services.queue_manager.topic_kinds import SUBSCRIPTION, TOPIC, Subscription, SubscriptionSpec, Topic, TopicSpec
 from services.queue_manager.topic_names import TopicName, parse_topic_arn, topic_arn
@@ -75,7 +78,7 @@ class FoundTopic:
         return not region or self.spec.region in ("", region)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Notification:
     """What is published. `texts`: by protocol, with `default`, where it is another one for each."""
 
@@ -89,6 +92,16 @@ class Notification:
     @property
     def for_queues(self) -> str:
         return self.texts.get("sqs") or self.texts.get("default") or self.message
+
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        """Its attributes as filter policies see them."""
+        return filterable(self.attributes)
+
+    @cached_property
+    def body(self) -> dict[str, Any] | None:
+        """Its text as filter policies see it."""
+        return body_of(self.for_queues)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +117,7 @@ class Topics:
 
     def __init__(self, context: ServiceContext, queues: QueueDirectory, broker: Broker) -> None:
         self.own, self._clock, self._queues, self._broker = context.resources, context.clock, queues, broker
+        self._metrics = TopicMetrics(context.metrics.registry)
         self._topics, self._subscriptions = context.informer(TOPIC), context.informer(SUBSCRIPTION)
 
     async def find(self, named: TopicName, call: RequestContext | None = None) -> FoundTopic | None:
@@ -177,32 +191,57 @@ class Topics:
 
     async def publish(self, found: FoundTopic, notifications: Sequence[Notification]) -> list[Published]:
         """To all who want it, in one transaction: every queue gets it, or none does. Raises sqlite3.Error."""
+        meant = await self._meant_for(found, notifications)
         published = [
             Published(str(uuid4()), self._broker.new_sequence() if found.is_fifo else 0) for _ in notifications
         ]
         items: list[ToSend] = []
-        for subscription in self.subscriptions_of(found):
-            target = self._queue_for(found, subscription.spec)
-            for each, known in zip(notifications, published, strict=True):
-                if target is None or not _is_wanted(subscription.spec, each):
-                    continue
-                queue, is_dead = target
-                draft = self._draft(
-                    found, subscription, each, known, raw=subscription.spec.raw_delivery and not is_dead
-                )
-                if _size(draft) <= queue.spec.maximum_message_bytes:
-                    items.append(ToSend(self._queues.live(queue), self._queues.rules(queue), draft))
+        for subscription, at, is_judged in meant:
+            item = self._delivery(found, subscription, notifications[at], published[at], only_dead=not is_judged)
+            if item is not None:
+                items.append(item)
         if items:
             await self._broker.send(items)
         return published
 
-    def _queue_for(self, found: FoundTopic, spec: SubscriptionSpec) -> tuple[FoundQueue, bool] | None:
-        """The queue that takes it; where there is none, that of the dead letters, and True."""
+    async def _meant_for(
+        self, found: FoundTopic, notifications: Sequence[Notification]
+    ) -> list[tuple[Subscription, int, bool]]:
+        """Who wants which of them; False with those of which that cannot be told. Others go on between two."""
+        meant = []
+        for subscription in self.subscriptions_of(found):
+            for at, each in enumerate(notifications):
+                await asyncio.sleep(0)
+                try:
+                    if _is_wanted(subscription.spec, each):
+                        meant.append((subscription, at, True))
+                except TooMuchEffort:
+                    meant.append((subscription, at, False))
+        return meant
+
+    def _delivery(
+        self, found: FoundTopic, subscription: Subscription, what: Notification, known: Published, *, only_dead: bool
+    ) -> ToSend | None:
+        """To the subscription's queue; where that cannot take it, to its dead letters. None where nobody can."""
+        for queue, is_dead in self._queues_for(found, subscription.spec):
+            if only_dead and not is_dead:
+                continue
+            raw = subscription.spec.raw_delivery and not is_dead
+            draft = self._draft(found, subscription, what, known, raw=raw)
+            if not _fits(draft, queue):
+                continue
+            if is_dead:
+                self._metrics.undelivered(found.namespace, "dead_letters")
+            return ToSend(self._queues.live(queue), self._queues.rules(queue), draft)
+        self._metrics.undelivered(found.namespace, "lost")
+        return None
+
+    def _queues_for(self, found: FoundTopic, spec: SubscriptionSpec) -> Iterator[tuple[FoundQueue, bool]]:
+        """Those that take what the topic publishes: its own, then, with True, that of the dead letters."""
         for arn, is_dead in ((spec.endpoint, False), (spec.dead_letter_target_arn, True)):
             queue = self._queues.by_arn(arn) if arn else None
             if queue is not None and queue.is_fifo == found.is_fifo and self._takes(found, queue):
-                return queue, is_dead
-        return None
+                yield queue, is_dead
 
     def _takes(self, found: FoundTopic, queue: FoundQueue) -> bool:
         """One of the same account, unless its policy denies it; one of another, where its policy allows it."""
@@ -234,10 +273,11 @@ class Topics:
 
 
 def _is_wanted(spec: SubscriptionSpec, what: Notification) -> bool:
+    """Raises TooMuchEffort."""
     if not spec.filter_policy:
-        return not (spec.raw_delivery and len(what.attributes) > MOST)
+        return True
     nested = spec.filter_policy_scope == "MessageBody"
-    document = body_of(what.for_queues) if nested else filterable(what.attributes)
+    document = what.body if nested else what.values
     return document is not None and filter_policy(spec.filter_policy, nested=nested).matches(document)
 
 
@@ -263,8 +303,10 @@ def _shown(attribute: dict[str, Any]) -> dict[str, str]:
     return {"Type": attribute["DataType"], "Value": value}
 
 
-def _size(draft: Draft) -> int:
-    return len(draft.body.encode()) + attributes_size(draft.attributes)
+def _fits(draft: Draft, queue: FoundQueue) -> bool:
+    """Whether that queue takes it: messages of queues have fewer attributes than those of topics may."""
+    size = len(draft.body.encode()) + attributes_size(draft.attributes)
+    return len(draft.attributes) <= MOST and size <= queue.spec.maximum_message_bytes
 
 
 def subscription_arn(found: FoundTopic, subscription: Subscription) -> str:

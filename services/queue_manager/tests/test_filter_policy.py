@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -9,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.queue_manager.filter_policy import FilterPolicy, FilterPolicyError, filterable
+from services.queue_manager.filter_policy import FilterPolicy, FilterPolicyError, TooMuchEffort, filterable
 
 
 def matches(rule: Any, document: dict[str, Any]) -> bool:
@@ -80,3 +82,70 @@ def test_attributes_are_values() -> None:
         "b": {"DataType": "Binary", "BinaryValue": b"x"},
     }
     assert filterable(attributes) == {"s": "1", "n": 1.5, "l": ["a", 1]}
+
+
+def nested(levels: int) -> str:
+    return '{"a":' * levels + '["x"]' + "}" * levels
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        orjson.dumps({"a": [{"anything-but": [str(each) for each in range(4000)]}]}).decode(),
+        orjson.dumps({"a": [{"anything-but": "x"}] * 151}).decode(),
+        orjson.dumps({"$or": ["x"] * 151}).decode(),
+        orjson.dumps({str(each): {} for each in range(6)}).decode(),
+        nested(17),
+        nested(900),
+        nested(100_000),
+        '{"a":["' + "é" * 131_072 + '"]}',
+    ],
+    ids=["anything-but", "values", "or", "empty", "deep", "deeper", "deepest", "long"],
+)
+def test_a_policy_that_costs_too_much_is_refused(policy: str) -> None:
+    with pytest.raises(FilterPolicyError):
+        FilterPolicy(policy, nested=True)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"a": [{"prefix": str(each)} for each in range(140)]},
+        {"a": {"b": [{"suffix": str(each)} for each in range(140)]}},
+        {"a": [{"equals-ignore-case": str(each)} for each in range(150)]},
+    ],
+)
+@pytest.mark.parametrize(
+    "value",
+    [["x"] * 60_000, [{"b": "x"}] * 20_000, [["x"] * 200] * 200, "x" * 250_000],
+    ids=["flat", "objects", "lists", "text"],
+)
+def test_a_message_that_costs_too_much_is_given_up(rule: Any, value: Any) -> None:
+    """And soon: what one publishes does not keep all others waiting."""
+    begun = time.process_time()
+    with suppress(TooMuchEffort):
+        assert not matches(rule, {"a": value})
+    assert time.process_time() - begun < 0.5
+
+
+def test_many_plain_values_are_one_comparison() -> None:
+    rule = {"a": [str(each) for each in range(150)]}
+    assert not matches(rule, {"a": ["x"] * 40_000}) and matches(rule, {"a": ["x"] * 40_000 + ["149"]})
+
+
+def test_lists_within_lists_have_no_bottom() -> None:
+    value: Any = "x"
+    for _ in range(5000):
+        value = [value]
+    assert matches({"a": ["x"]}, {"a": value}) and not matches({"a": ["y"]}, {"a": value})
+
+
+def test_the_kinds_keep_no_policies() -> None:
+    from services.queue_manager import filter_policy
+    from services.queue_manager.topic_kinds import SubscriptionSpec
+
+    before = filter_policy._kept.cache_info().currsize
+    arn = "arn:aws:{}:us-east-1:111122223333:a".format
+    SubscriptionSpec(topic_arn=arn("sns"), endpoint=arn("sqs"), filter_policy='{"a": ["nobody asked for this"]}')
+    filter_policy.filter_policy('{"a": ["' + "x" * 10_000 + '"]}', nested=False)
+    assert filter_policy._kept.cache_info().currsize == before

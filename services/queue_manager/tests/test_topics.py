@@ -116,6 +116,35 @@ def test_what_cannot_be_delivered_goes_to_the_dead_letters(sns: Any, sqs: Any, t
     assert json.loads(got["Body"])["Message"] == "hello"
 
 
+@pytest.mark.parametrize(
+    ("message", "count", "attributes"),
+    [
+        ("x" * 2000, 0, {}),
+        ("x", 11, {"RawMessageDelivery": "true"}),
+        (
+            json.dumps({"a": ["x"] * 50_000}),
+            0,
+            {"FilterPolicy": '{"a": [{"prefix": "y"}, {"prefix": "z"}]}', "FilterPolicyScope": "MessageBody"},
+        ),
+    ],
+    ids=["too long", "too many attributes", "too many values"],
+)
+def test_what_a_queue_cannot_take_goes_to_the_dead_letters(
+    sns: Any, sqs: Any, topic: str, message: str, count: int, attributes: dict[str, str]
+) -> None:
+    dead = sqs.create_queue(QueueName="dead")["QueueUrl"]
+    policy = json.dumps({"deadLetterTargetArn": arn_of(sqs, dead)})
+    url = sqs.create_queue(QueueName="small", Attributes={"MaximumMessageSize": "1024"})["QueueUrl"]
+    sns.subscribe(
+        TopicArn=topic, Protocol="sqs", Endpoint=arn_of(sqs, url), Attributes={"RedrivePolicy": policy, **attributes}
+    )
+    told = {f"a{each}": {"DataType": "String", "StringValue": "b"} for each in range(count)}
+    sns.publish(TopicArn=topic, Message=message, MessageAttributes=told)
+    (got,) = received(sqs, dead)
+    assert json.loads(got["Body"])["Message"] == message
+    assert received(sqs, url) == []
+
+
 def test_another_account_delivers_only_where_it_is_let(account: Account, sns: Any, sqs: Any, topic: str) -> None:
     from services.sdk.testing import User
 
