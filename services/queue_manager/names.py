@@ -13,6 +13,7 @@ from services.sdk.aws.arns import parse_arn
 from services.sdk.aws.resource_names import DEFAULT_REGION
 
 FIFO_ENDING = ".fifo"
+LONGEST_NAME = 80
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _LONGEST_URL = 2048
@@ -34,7 +35,7 @@ def name_fault(name: str, *, fifo: bool) -> str | None:
             "must end with .fifo suffix and be 1 to 80 in length."
         )
     plain = name.removesuffix(FIFO_ENDING) if fifo else name
-    if len(name) > 80 or not _NAME.fullmatch(plain):
+    if len(name) > LONGEST_NAME or not _NAME.fullmatch(plain):
         return "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length"
     return None
 

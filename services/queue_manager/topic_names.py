@@ -9,6 +9,7 @@ from services.sdk.aws.arns import parse_arn
 from services.sdk.aws.resource_names import DEFAULT_REGION
 
 FIFO_ENDING = ".fifo"
+LONGEST_NAME = 256
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,256}")
 
 
@@ -24,7 +25,7 @@ class TopicName(NamedTuple):
 def topic_name_fault(name: str, *, fifo: bool) -> str | None:
     """Why that is no name of a topic, or None."""
     plain = name.removesuffix(FIFO_ENDING) if fifo else name
-    if name.endswith(FIFO_ENDING) != fifo or len(name) > 256 or not _NAME.fullmatch(plain):
+    if name.endswith(FIFO_ENDING) != fifo or len(name) > LONGEST_NAME or not _NAME.fullmatch(plain):
         end = "the ones of FIFO topics end in .fifo, and no others"
         return f"Topic Name: 1 to 256 letters, digits, hyphens or underscores; {end}"
     return None

@@ -8,7 +8,7 @@ from services.queue_manager import errors
 from services.queue_manager.authorization import QueueAuthorizer
 from services.queue_manager.broker import Broker
 from services.queue_manager.directory import QueueDirectory
-from services.queue_manager.names import QueueName, parse_queue_arn, parse_url, queue_url
+from services.queue_manager.names import LONGEST_NAME, QueueName, parse_queue_arn, parse_url, queue_url
 from services.queue_manager.queue import FoundQueue
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext
@@ -44,6 +44,7 @@ class QueueAccess:
 
     async def resolve_named(self, call: RequestContext, meant: QueueName) -> FoundQueue:
         """Whoever may not know of queues there does not learn which there are. Raises AwsError, Forbidden."""
+        require_length(meant.name)
         found = await self.directory.find(meant, call)
         if found is None:
             await self.authorizer.require_named(call, meant.name)
@@ -53,3 +54,11 @@ class QueueAccess:
 
     def url_of(self, call: RequestContext, found: FoundQueue) -> str:
         return queue_url(call.origin, found.account, found.label)
+
+
+def require_length(name: str) -> None:
+    """Nobody's rights are asked for what can be no name. Raises AwsError."""
+    if len(name) > LONGEST_NAME:
+        raise errors.invalid_value(
+            "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length"
+        )

@@ -10,7 +10,7 @@ from services.queue_manager.attributes import COUNTED, KNOWN, new_spec, require_
 from services.queue_manager.directory import asked_region
 from services.queue_manager.kinds import QUEUE
 from services.queue_manager.names import FIFO_ENDING, QueueName, name_fault
-from services.queue_manager.operations.queue_access import QueueAccess
+from services.queue_manager.operations.queue_access import QueueAccess, require_length
 from services.queue_manager.operations.tags import wanted_tags
 from services.queue_manager.queue import FoundQueue
 from services.sdk.aws.operations import RequestContext, operation
@@ -31,6 +31,7 @@ class QueueOperations:
     async def create_queue(self, call: RequestContext, request: Json) -> Json:
         name, attributes = request["QueueName"], request.get("Attributes") or {}
         tags = wanted_tags(request.get("tags") or {})
+        require_length(name)
         await self._queues.authorizer.require_named(call, name, tags)
         fifo = _is_fifo(name, attributes)
         if fault := name_fault(name, fifo=fifo):

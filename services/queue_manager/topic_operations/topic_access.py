@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from crds.errors import ApiError, Forbidden, NotFound
 from services.queue_manager.authorization import QueueAuthorizer
 from services.queue_manager.topic_kinds import Subscription
-from services.queue_manager.topic_names import parse_topic_arn
+from services.queue_manager.topic_names import LONGEST_NAME, parse_topic_arn
 from services.queue_manager.topics import FoundTopic, Topics
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext
@@ -32,6 +32,7 @@ class TopicAccess:
         if named is None or named.subscription:
             await self.authorizer.require_any(call)
             raise invalid(f"{member} Reason: An ARN must have at least 6 elements, not {arn[:100]}")
+        require_length(named.name)
         found = await self.topics.find(named, call)
         if found is None:
             await self.authorizer.require_named(call, named.name)
@@ -45,6 +46,7 @@ class TopicAccess:
         if named is None or not named.subscription:
             await self.authorizer.require_any(call)
             raise invalid("SubscriptionArn Reason: it is none of a subscription")
+        require_length(named.name)
         found = await self.topics.find(named, call)
         if found is None:
             await self.authorizer.require_named(call, named.name)
@@ -69,6 +71,12 @@ class TopicAccess:
 
 def invalid(what: str) -> AwsError:
     return AwsError("InvalidParameter", f"Invalid parameter: {what}")
+
+
+def require_length(name: str) -> None:
+    """Nobody's rights are asked for what can be no name. Raises AwsError."""
+    if len(name) > LONGEST_NAME:
+        raise invalid(f"Topic Name: at most {LONGEST_NAME} characters")
 
 
 def as_sns_error(error: ApiError) -> AwsError:

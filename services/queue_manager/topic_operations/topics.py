@@ -10,7 +10,7 @@ from crds.errors import AlreadyExists
 from services.queue_manager.queue_policy import policy_fault
 from services.queue_manager.topic_kinds import TOPIC, FifoTopic, TopicSpec
 from services.queue_manager.topic_names import TopicName, topic_name_fault
-from services.queue_manager.topic_operations.topic_access import TopicAccess, invalid
+from services.queue_manager.topic_operations.topic_access import TopicAccess, invalid, require_length
 from services.queue_manager.topics import FoundTopic
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext, operation
@@ -31,6 +31,7 @@ class TopicOperations:
     async def create_topic(self, call: RequestContext, request: Json) -> Json:
         name, attributes = request["Name"], dict(request.get("Attributes") or {})
         tags = _tags(request.get("Tags") or ())
+        require_length(name)
         await self._access.authorizer.require_named(call, name, tags)
         fifo = attributes.pop("FifoTopic", "false") == "true"
         if fault := topic_name_fault(name, fifo=fifo):
