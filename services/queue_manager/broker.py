@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import uuid4
 
+from crds.errors import NotFound
 from services.queue_manager import message_store
 from services.queue_manager.database import MessageDatabase
 from services.queue_manager.deduplication import Remembered
 from services.queue_manager.group_commit import GroupCommitter
 from services.queue_manager.live_queue import LiveQueue, QueueRules
 from services.queue_manager.message import Draft, Message, Received, Sent
-from services.queue_manager.message_store import MovedRow, NewRow, TakenRow
+from services.queue_manager.message_store import BackRow, MovedRow, NewRow, QueueRow, TakenRow
 from services.queue_manager.receipt_handles import ReceiptHandle, new_receipt
-from services.queue_manager.standard_order import StandardOrder
 
 T = TypeVar("T")
 MOST_IN_FLIGHT = 120_000
@@ -77,8 +77,8 @@ class Broker:
         """The queue of that resource."""
         found = self._queues.get(uid)
         if found is None:
-            found = self._added(max(self._by_number, default=0) + 1, uid, fifo)
-            self._committer.submit(partial(message_store.add_queue, number=found.number, uid=uid, fifo=fifo))
+            # A number of no other queue, ever: what somebody still has for a deleted one belongs to nobody else.
+            found = self._added(self.new_sequence(), uid, fifo)
         return found
 
     def known(self) -> list[LiveQueue]:
@@ -89,9 +89,11 @@ class Broker:
         return self._queues.get(uid)
 
     async def send(self, items: Sequence[ToSend]) -> list[Sent]:
-        """All of them, in one transaction; what a FIFO queue knows already is not sent again. Raises
-        sqlite3.Error.
+        """All of them, in one transaction; what a FIFO queue knows already is not sent again. Raises NotFound for a
+        queue that is being deleted, sqlite3.Error.
         """
+        if any(each.queue.dropped for each in items):
+            raise NotFound("the queue is being deleted")
         now, rows, sent = self.now(), [], []
         pending: list[asyncio.Future[None]] = []
         for item in items:
@@ -106,9 +108,9 @@ class Broker:
             if item.queue.fifo:
                 item.queue.deduplication.remember(_key(item), Remembered(sent[-1], now))
         if rows:
-            future = self._committer.submit(
-                partial(message_store.insert, rows=rows), partial(self._arrived, rows), partial(self._unsent, rows)
-            )
+            queues = {_stored(each.queue) for each in items}
+            insert = partial(message_store.insert, rows=rows, queues=queues)
+            future = self._committer.submit(insert, partial(self._arrived, rows), partial(self._unsent, rows))
             self._note_pending(rows, now, future)
             pending.append(future)
         for each in pending:
@@ -129,8 +131,7 @@ class Broker:
         loop, waited = asyncio.get_running_loop(), False
         deadline = loop.time() + wait
         while True:
-            if overdue := self._overdue(queue, rules):
-                await self._delete(queue, overdue)
+            await self._delete_overdue(queue, rules)
             found = self._begin_receive(queue, rules, most, hidden, attempt)
             if found is not None:
                 received = await found
@@ -151,7 +152,7 @@ class Broker:
         if queue.fifo and not self._is_held(queue, message):
             raise HandleExpired
         until = message.due
-        self._hold(queue.order, message)
+        queue.order.hide(message, _FAR)
         await self._committer.submit(
             lambda db: message_store.delete(db, [message.id]),
             lambda _: self._removed(queue, message),
@@ -175,42 +176,50 @@ class Broker:
         )
 
     async def purge(self, queue: LiveQueue) -> None:
-        """Delete all that is there now. Raises sqlite3.Error."""
-        await self._delete(queue, list(queue.order.messages.values()))
+        """Delete all that is there now, in pieces: others wait for none of them long. Raises sqlite3.Error."""
+        there = list(queue.order.messages.values())
+        for start in range(0, len(there), _CHUNK):
+            piece = there[start : start + _CHUNK]
+            await self._delete(queue, [each for each in piece if queue.order.messages.get(each.id) is each])
 
     async def drop(self, uid: str) -> None:
         """Forget that queue and all that is in it. Raises sqlite3.Error."""
         queue = self._queues.get(uid)
         if queue is None:
             return
-        queue.stop()
+        queue.drop()
         while queue.order.messages:
             await self.purge(queue)
-        await self._committer.submit(lambda db: message_store.drop_queue(db, queue.number))
-        self._queues.pop(uid, None)
-        self._by_number.pop(queue.number, None)
+        # Also what is on its way there: it was submitted before.
+        await self._committer.submit(
+            lambda db: message_store.drop_queue(db, queue.number), lambda _: self._forget(queue)
+        )
 
-    async def send_back(self, queue: LiveQueue, most: int, target: Callable[[str], LiveQueue | None]) -> int:
-        """Move so many visible messages, each where `target` says for the ARN of the queue it failed in. Returns how
-        many. Raises LookupError where it says nothing, and sqlite3.Error; these stay.
+    async def send_back(
+        self, queue: LiveQueue, most: int, targets: Mapping[str, LiveQueue], everywhere: LiveQueue | None = None
+    ) -> int:
+        """Move so many visible messages, each where `targets` says for the ARN of the queue it failed in, or all of
+        them `everywhere`. Returns how many. Raises LookupError where one has none, and sqlite3.Error; these stay.
         """
         queue.come_due()
         taken = queue.order.take(most)
         for each in taken:
             queue.order.hide(each, _FAR)
-        try:
-            known = await self._committer.submit(lambda db: message_store.origins(db, [each.id for each in taken]))
-            rows = [self._row_back(each, target(known[each.id])) for each in taken]
-        except LookupError:
-            self._all_let_go(queue, taken)
-            raise
-        if rows:
-            await self._committer.submit(
-                lambda db: message_store.send_back(db, rows),
-                lambda _: self._moved(queue, rows, anew=True),
-                lambda: self._all_let_go(queue, taken),
-            )
-        return len(rows)
+        if not taken:
+            return 0
+        change = partial(
+            message_store.send_back,
+            rows=[BackRow(each.id, self.new_sequence()) for each in taken],
+            targets={arn: _stored(each) for arn, each in targets.items() if not each.dropped},
+            everywhere=None if everywhere is None or everywhere.dropped else _stored(everywhere),
+            now=self.now(),
+        )
+        moved = await self._committer.submit(
+            change, lambda rows: self._sent_back(queue, taken, rows), lambda: self._all_let_go(queue, taken)
+        )
+        if moved is None:
+            raise LookupError("a message failed in no queue that is there")
+        return len(moved)
 
     def submit(self, change: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
         """The result of a change of the same file, when it is durable."""
@@ -218,12 +227,12 @@ class Broker:
 
     async def expire(self, queue: LiveQueue, rules: QueueRules) -> int:
         """Delete what was kept long enough, and forget old deduplication ids. Returns how many messages went."""
-        old = self._overdue(queue, rules)
-        await self._delete(queue, old)
+        gone = await self._delete_overdue(queue, rules)
         keys = [(queue.number, group, id, at) for (group, id), at in queue.deduplication.take_expired(self.now())]
-        if keys:
-            await self._committer.submit(lambda db: message_store.forget_deduplications(db, keys))
-        return len(old)
+        for start in range(0, len(keys), _CHUNK):
+            piece = keys[start : start + _CHUNK]
+            await self._committer.submit(partial(message_store.forget_deduplications, keys=piece))
+        return gone
 
     def stop(self) -> None:
         """Whoever waits for messages is answered that there are none, from now on at once."""
@@ -237,10 +246,9 @@ class Broker:
         return item.queue.deduplication.find(_key(item), now) if item.queue.fifo else None
 
     def _row(self, item: ToSend, now: int) -> NewRow:
-        number, self._next = self._next, self._next + 1
         delay = item.rules.delay if item.draft.delay_seconds is None else item.draft.delay_seconds * 1000
         scope = item.draft.group if item.rules.per_group else ""
-        return NewRow(number, item.queue.number, str(uuid4()), item.draft, now, now + delay, scope)
+        return NewRow(self.new_sequence(), item.queue.number, str(uuid4()), item.draft, now, now + delay, scope)
 
     def _note_pending(self, rows: Sequence[NewRow], now: int, future: asyncio.Future[None]) -> None:
         for row in rows:
@@ -254,7 +262,7 @@ class Broker:
         for row in rows:
             queue = self._by_number.get(row.queue)
             if queue is None:
-                continue  # it was deleted meanwhile; its rows go with it
+                continue  # it was deleted meanwhile, and its rows with it
             if queue.fifo:
                 key = (row.scope, row.draft.deduplication)
                 queue.deduplication.remember(key, Remembered(_sent(row, queue), row.sent))
@@ -272,10 +280,14 @@ class Broker:
         self, queue: LiveQueue, rules: QueueRules, most: int, hidden: int, attempt: str
     ) -> asyncio.Future[list[Received]] | None:
         now, order = self.now(), queue.order
+        if queue.dropped:
+            return None
         queue.come_due()
         again = self._same_attempt(queue, attempt, now)
         if again:
-            return self._take(queue, again, [], now + hidden, now)
+            found = self._take(queue, again, [], now + hidden, now)
+            self._note_attempt(queue, attempt, queue.attempts[attempt][0], again)
+            return found
         if order.in_flight >= MOST_IN_FLIGHT:
             if queue.fifo:
                 return None
@@ -285,17 +297,18 @@ class Broker:
             return None
         found = self._take(queue, taken, self._dead_letters(dead, rules, now), now + hidden, now)
         if attempt:
-            queue.attempts[attempt] = (now, tuple((each.id, each.receipt) for each in taken))
+            self._note_attempt(queue, attempt, now, taken)
         return found
 
     def _chosen(self, queue: LiveQueue, rules: QueueRules, most: int) -> tuple[list[Message], list[Message]]:
         """Those to be given, and those that were received too often; all of them hidden."""
         taken: list[Message] = []
         dead: list[Message] = []
+        fail = rules.dead_letters is not None and not rules.dead_letters.dropped
         while len(taken) < most and len(dead) < _CHUNK and (found := queue.order.take(most - len(taken))):
             for each in found:
                 queue.order.hide(each, _FAR)
-                is_dead = rules.dead_letters is not None and each.receives >= rules.most_receives
+                is_dead = fail and each.receives >= rules.most_receives
                 (dead if is_dead else taken).append(each)
         return taken, dead
 
@@ -315,30 +328,27 @@ class Broker:
                 message.receipt, message.receives, message.taken = receipt, receives, when
                 self._let_go(queue, message, now)
             for row in dead:
-                self._let_go(queue, queue.order.messages[row.before], now)
+                if (failed := queue.order.messages.get(row.before)) is not None:
+                    self._let_go(queue, failed, now)
 
+        queues = {_stored(self._by_number[each.queue]) for each in dead}
         return self._committer.submit(
-            lambda db: message_store.receive(db, rows, dead), lambda _: self._moved(queue, dead), undo
+            lambda db: message_store.receive(db, rows, dead, queues), lambda _: self._moved(queue, dead), undo
         )
 
     def _dead_letters(self, dead: Sequence[Message], rules: QueueRules, now: int) -> list[MovedRow]:
         rows = []
         for each in dead:
             assert rules.dead_letters is not None
-            number, self._next = self._next, self._next + 1
-            rows.append(MovedRow(each.id, number, rules.dead_letters.number, now, rules.arn))
+            rows.append(MovedRow(each.id, self.new_sequence(), rules.dead_letters.number, now, rules.arn))
         return rows
-
-    def _row_back(self, message: Message, target: LiveQueue | None) -> MovedRow:
-        if target is None:
-            raise LookupError(message.id)
-        number, self._next = self._next, self._next + 1
-        return MovedRow(message.id, number, target.number, self.now(), "")
 
     def _moved(self, queue: LiveQueue, rows: Sequence[MovedRow], *, anew: bool = False) -> None:
         now = self.now()
         for row in rows:
-            message = queue.order.messages[row.before]
+            message = queue.order.messages.get(row.before)
+            if message is None:
+                continue  # it was deleted before it could be moved
             queue.order.remove(message)
             target = self._by_number.get(row.queue)
             if target is None:
@@ -349,6 +359,13 @@ class Broker:
             self._came(target)
         if rows:
             queue.wake(1)
+
+    def _sent_back(self, queue: LiveQueue, taken: Sequence[Message], rows: Sequence[MovedRow] | None) -> None:
+        self._moved(queue, rows or (), anew=True)
+        self._all_let_go(queue, taken)  # those that stay
+
+    def _note_attempt(self, queue: LiveQueue, attempt: str, begun: int, given: Sequence[Message]) -> None:
+        queue.attempts[attempt] = (begun, tuple((each.id, each.receipt) for each in given))
 
     def _same_attempt(self, queue: LiveQueue, attempt: str, now: int) -> list[Message]:
         """The messages of the receive that was asked for under this id before, as long as nobody touched them."""
@@ -375,14 +392,8 @@ class Broker:
         queue.order.advance(self.now())
         return message.in_flight
 
-    def _hold(self, order: StandardOrder, message: Message) -> None:
-        if message.hidden:
-            order.postpone(message, _FAR, 0)
-        else:
-            order.hide(message, _FAR)
-
     def _let_go(self, queue: LiveQueue, message: Message, until: int) -> None:
-        if message.id in queue.order.messages:
+        if queue.order.messages.get(message.id) is message:
             queue.order.postpone(message, until, self.now())
             self._came(queue)
 
@@ -402,32 +413,34 @@ class Broker:
             queue.order.postpone(message, until, self.now())
             self._came(queue)
 
-    def _overdue(self, queue: LiveQueue, rules: QueueRules) -> list[Message]:
-        before = self.now() - rules.retention
-        oldest = queue.order.oldest()
-        if oldest is None or oldest > before:
-            return []
-        return [each for each in queue.order.messages.values() if each.sent <= before]
+    async def _delete_overdue(self, queue: LiveQueue, rules: QueueRules) -> int:
+        """Returns how many. Each is taken once: nobody else looks through what is being deleted."""
+        before, gone = self.now() - rules.retention, 0
+        while old := queue.order.take_sent_until(before, _CHUNK):
+            await self._delete(queue, old)
+            gone += len(old)
+        return gone
 
-    def _delete(self, queue: LiveQueue, messages: Sequence[Message]) -> asyncio.Future[Any]:
-        """In pieces: others wait for none of them long."""
+    def _delete(self, queue: LiveQueue, messages: Sequence[Message]) -> asyncio.Future[None]:
         for each in messages:
-            self._hold(queue.order, each)
-        pieces = [messages[start : start + _CHUNK] for start in range(0, len(messages), _CHUNK)]
-        return asyncio.gather(*(self._delete_piece(queue, each) for each in pieces))
-
-    def _delete_piece(self, queue: LiveQueue, piece: Sequence[Message]) -> asyncio.Future[None]:
-        numbers = [each.id for each in piece]
+            queue.order.hide(each, _FAR)
+        numbers = [each.id for each in messages]
 
         def removed(_: None) -> None:
-            for each in piece:
+            for each in messages:
                 self._removed(queue, each)
 
         def undo() -> None:
-            for each in piece:
-                self._let_go(queue, each, self.now())
+            for each in messages:
+                if queue.order.messages.get(each.id) is each:
+                    queue.order.keep(each)
+            self._all_let_go(queue, messages)
 
         return self._committer.submit(lambda db: message_store.delete(db, numbers), removed, undo)
+
+    def _forget(self, queue: LiveQueue) -> None:
+        self._queues.pop(queue.uid, None)
+        self._by_number.pop(queue.number, None)
 
     def _added(self, number: int, uid: str, fifo: bool) -> LiveQueue:
         made = LiveQueue(number, uid, fifo, self.now)
@@ -437,22 +450,26 @@ class Broker:
     def _load(self) -> None:
         """What is on the disk. Blocking."""
         now = self.now()
+        message_store.drop_orphans(self._database.connection)
         for number, uid, fifo in self._database.rows("SELECT number, uid, fifo FROM queues"):
             self._added(number, uid, bool(fifo))
+            self._next = max(self._next, number + 1)
         rows = "SELECT queue, number, sent, due, grp, receives, receipt, taken FROM messages ORDER BY number"
         for queue, *columns in self._database.rows(rows):
             message = Message(*columns)
             self._next = max(self._next, message.id + 1)
-            if queue in self._by_number:  # else it was sent while its queue was being deleted
-                self._by_number[queue].order.add(message, now, in_flight=message.receives > 0)
+            self._by_number[queue].order.add(message, now, in_flight=message.receives > 0)
         remembered = "SELECT queue, grp, dedup, id, number, at FROM deduplications ORDER BY at"
         for queue, group, id, known, number, at in self._database.rows(remembered):
-            if queue in self._by_number:
-                self._by_number[queue].deduplication.remember((group, id), Remembered(Sent(known, number), at))
+            self._by_number[queue].deduplication.remember((group, id), Remembered(Sent(known, number), at))
 
 
 def _key(item: ToSend) -> tuple[str, str]:
     return item.draft.group if item.rules.per_group else "", item.draft.deduplication
+
+
+def _stored(queue: LiveQueue) -> QueueRow:
+    return QueueRow(queue.number, queue.uid, queue.fifo)
 
 
 def _sent(row: NewRow, queue: LiveQueue) -> Sent:

@@ -18,7 +18,7 @@ from typing import Any
 from crds.formats import FormatVersion
 from services.sdk.sqlite_schema import Migrations, upgrade
 
-OWN = FormatVersion(version=2, oldest_reader=1)
+OWN = FormatVersion(version=3, oldest_reader=1)
 # Whoever commits the page that fills the log waits until all of it is copied: rarely, then.
 _CHECKPOINT_PAGES = 8000
 _TABLES = """
@@ -44,7 +44,12 @@ def _add_move_tasks(db: sqlite3.Connection) -> None:
     )
 
 
-MIGRATIONS: Migrations = {1: _create_tables, 2: _add_move_tasks}
+def _index_messages(db: sqlite3.Connection) -> None:
+    """Who deletes a queue finds what is in it."""
+    db.execute("CREATE INDEX messages_by_queue ON messages (queue)")
+
+
+MIGRATIONS: Migrations = {1: _create_tables, 2: _add_move_tasks, 3: _index_messages}
 FILE, LOCK = "queues.db", "queues.lock"
 
 

@@ -69,6 +69,12 @@ class QueueDirectory:
                     return found
         return None
 
+    async def read_arn(self, arn: str) -> FoundQueue | None:
+        """From memory, once all there is was read; what is not there, from the conductor. Raises ApiError."""
+        await self._queues.synced.wait()
+        meant = parse_queue_arn(arn)
+        return self.by_arn(arn) or (await self.find(meant) if meant else None)
+
     def all(self, namespace: str | None = None) -> Iterable[FoundQueue]:
         """Of an account, or of all."""
         return [FoundQueue(each) for each in self._queues.all(namespace) if each.metadata.deletion_timestamp is None]

@@ -37,7 +37,7 @@ class LiveQueue:
         self.attempts: OrderedDict[str, tuple[int, tuple[tuple[int, int], ...]]] = OrderedDict()
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
-        self.stopped = False
+        self.stopped = self.dropped = False
 
     async def changed(self, seconds: float, *, first: bool = False) -> None:
         """Returns when there may be something to receive, or the time has passed. first: before all who wait."""
@@ -72,6 +72,11 @@ class LiveQueue:
         """Nobody waits any more."""
         self.stopped = True
         self.wake(len(self._waiters))
+
+    def drop(self) -> None:
+        """It is being deleted: nothing goes into it any more, from this step on."""
+        self.dropped = True
+        self.stop()
 
     def come_due(self) -> None:
         """Show what is due by now."""

@@ -26,6 +26,16 @@ _SEND_BACK = """UPDATE messages SET number=?, queue=?, id=?, sent=?, due=?, rece
 _DEDUPLICATE = "INSERT OR REPLACE INTO deduplications (queue, grp, dedup, id, number, at) VALUES (?,?,?,?,?,?)"
 
 
+class QueueRow(NamedTuple):
+    """A queue, by the number its messages have, and the uid of its resource. Written with what is put into it: a
+    message without its queue is lost, whichever commits the disk refused before.
+    """
+
+    number: int
+    uid: str
+    fifo: bool
+
+
 class NewRow(NamedTuple):
     """A message to be written. `scope`: the group its deduplication id is unique in, empty for the whole queue."""
 
@@ -58,8 +68,16 @@ class MovedRow(NamedTuple):
     origin: str
 
 
-def insert(db: sqlite3.Connection, rows: Sequence[NewRow]) -> None:
+class BackRow(NamedTuple):
+    """A dead letter that goes back as another message, with a number of its own."""
+
+    before: int
+    number: int
+
+
+def insert(db: sqlite3.Connection, rows: Sequence[NewRow], queues: Iterable[QueueRow]) -> None:
     """Messages, and what FIFO queues remember of them."""
+    _add_queues(db, queues)
     db.executemany(_INSERT, [_values(each) for each in rows])
     remembered = [
         (each.queue, each.scope, each.draft.deduplication, each.id, each.number, each.sent)
@@ -70,8 +88,11 @@ def insert(db: sqlite3.Connection, rows: Sequence[NewRow]) -> None:
         db.executemany(_DEDUPLICATE, remembered)
 
 
-def receive(db: sqlite3.Connection, rows: Sequence[TakenRow], moved: Sequence[MovedRow]) -> list[Received]:
+def receive(
+    db: sqlite3.Connection, rows: Sequence[TakenRow], moved: Sequence[MovedRow], queues: Iterable[QueueRow]
+) -> list[Received]:
     """Those messages, with what is in them; and those that were received too often, elsewhere."""
+    _add_queues(db, queues)
     found = []
     for each in rows:
         row = db.execute(_RECEIVE, (each.until, each.taken, each.receipt, each.taken, each.number)).fetchone()
@@ -85,15 +106,24 @@ def move(db: sqlite3.Connection, rows: Iterable[MovedRow]) -> None:
     db.executemany(_MOVE, [(each.number, each.queue, each.due, each.origin, each.before) for each in rows])
 
 
-def origins(db: sqlite3.Connection, numbers: Iterable[int]) -> dict[int, str]:
-    """The ARN of the queue each of those failed in; empty for one that was sent here."""
-    wanted = "SELECT origin FROM messages WHERE number=?"
-    return {each: str(db.execute(wanted, (each,)).fetchone()[0]) for each in numbers}
-
-
-def send_back(db: sqlite3.Connection, rows: Iterable[MovedRow]) -> None:
-    """As new messages: with another id, sent now, received never."""
-    db.executemany(_SEND_BACK, [(r.number, r.queue, str(uuid4()), r.due, r.due, r.before) for r in rows])
+def send_back(
+    db: sqlite3.Connection,
+    rows: Sequence[BackRow],
+    targets: Mapping[str, QueueRow],
+    everywhere: QueueRow | None,
+    now: int,
+) -> list[MovedRow] | None:
+    """As new messages: with another id, sent now, received never. Each goes to the target of the ARN it failed in, or
+    all go `everywhere`. Returns those that are still there; None where one has no target: then nothing is changed.
+    """
+    known = [(each, origin) for each in rows if (origin := _origin(db, each.before)) is not None]
+    found = [(each, everywhere or targets.get(origin)) for each, origin in known]
+    moved = [MovedRow(each.before, each.number, to.number, now, "") for each, to in found if to is not None]
+    if len(moved) < len(found):
+        return None
+    _add_queues(db, {to for _, to in found if to is not None})
+    db.executemany(_SEND_BACK, [(r.number, r.queue, str(uuid4()), r.due, r.due, r.before) for r in moved])
+    return moved
 
 
 def delete(db: sqlite3.Connection, numbers: Iterable[int]) -> None:
@@ -109,14 +139,27 @@ def forget_deduplications(db: sqlite3.Connection, keys: Iterable[tuple[int, str,
     db.executemany("DELETE FROM deduplications WHERE queue=? AND grp=? AND dedup=? AND at=?", keys)
 
 
-def add_queue(db: sqlite3.Connection, number: int, uid: str, fifo: bool) -> None:
-    db.execute("INSERT OR IGNORE INTO queues (number, uid, fifo) VALUES (?,?,?)", (number, uid, int(fifo)))
-
-
 def drop_queue(db: sqlite3.Connection, number: int) -> None:
     """Whatever is left of it."""
+    db.execute("DELETE FROM messages WHERE queue=?", (number,))
     db.execute("DELETE FROM deduplications WHERE queue=?", (number,))
     db.execute("DELETE FROM queues WHERE number=?", (number,))
+
+
+def drop_orphans(db: sqlite3.Connection) -> None:
+    """What queues left behind that are not there any more: before a number could belong to another one."""
+    db.execute("DELETE FROM messages WHERE queue NOT IN (SELECT number FROM queues)")
+    db.execute("DELETE FROM deduplications WHERE queue NOT IN (SELECT number FROM queues)")
+
+
+def _add_queues(db: sqlite3.Connection, queues: Iterable[QueueRow]) -> None:
+    db.executemany("INSERT OR IGNORE INTO queues (number, uid, fifo) VALUES (?,?,?)", queues)
+
+
+def _origin(db: sqlite3.Connection, number: int) -> str | None:
+    """The ARN of the queue it failed in; empty for one that was sent here. None for a message that has gone."""
+    row = db.execute("SELECT origin FROM messages WHERE number=?", (number,)).fetchone()
+    return None if row is None else str(row[0])
 
 
 def _values(row: NewRow) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from uuid import uuid4
 
@@ -89,13 +89,14 @@ class MoveTasks:
 
     async def _ended(self, task: MoveTask, step: int) -> MoveTask | None:
         """One step; the task as it ended, if it did."""
-        source = self._directory.by_arn(task.source)
-        if source is None:
+        source = await self._directory.read_arn(task.source)
+        destination = await self._directory.read_arn(task.destination) if task.destination else None
+        if source is None or (task.destination and destination is None):
             return replace(task, status=FAILED, reason="AWS.SimpleQueueService.NonExistentQueue")
+        live = self._directory.live
+        everywhere = None if destination is None else live(destination)
         try:
-            moved = await self._broker.send_back(
-                self._directory.live(source), step, lambda origin: self._target(source, task.destination, origin)
-            )
+            moved = await self._broker.send_back(live(source), step, self._origins(source), everywhere)
         except LookupError:
             return replace(task, status=FAILED, reason="CouldNotDetermineMessageSource")
         if not moved:
@@ -103,12 +104,9 @@ class MoveTasks:
         under_way = await self._broker.submit(lambda db: _count(db, task.id, moved))
         return None if under_way else replace(task, status=CANCELLED)
 
-    def _target(self, source: FoundQueue, destination: str, origin: str) -> LiveQueue | None:
+    def _origins(self, source: FoundQueue) -> Mapping[str, LiveQueue]:
         """Back goes only what failed in a queue that still sends its dead letters here: that was asked for."""
-        found = self._directory.by_arn(destination or origin)
-        if found is None or not (destination or found in self._directory.sources_of(source)):
-            return None
-        return self._directory.live(found)
+        return {each.arn: self._directory.live(each) for each in self._directory.sources_of(source)}
 
 
 def _read(db: sqlite3.Connection, sql: str, *values: object) -> list[MoveTask]:

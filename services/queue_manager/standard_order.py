@@ -60,13 +60,30 @@ class StandardOrder:
         """The next visible messages. Each must be hidden or removed before anything else is done."""
         taken: list[Message] = []
         while len(taken) < most and (first := self._ready.pop()) is not None:
-            taken.append(self.messages[first[0]])
+            if not taken or taken[-1].id != first[0]:  # one that was hidden and shown again is there twice
+                taken.append(self.messages[first[0]])
         return taken
 
+    def take_sent_until(self, before: int, most: int) -> list[Message]:
+        """The oldest of those sent by then, hidden or not; `oldest` looks at them no more."""
+        taken: list[Message] = []
+        while len(taken) < most and (first := self._sent.first()) is not None and first[0] <= before:
+            self._sent.pop()
+            if not taken or taken[-1].id != first[1]:
+                taken.append(self.messages[first[1]])
+        return taken
+
+    def keep(self, message: Message) -> None:
+        """It was to go for its age, and stays."""
+        self._sent.push((message.sent, message.id))
+
     def hide(self, message: Message, until: int) -> None:
-        """It was received by somebody, and comes back then."""
+        """It was received by somebody, and comes back then. What is hidden already stays in flight, or delayed."""
         message.due = until
-        self._hide(message, in_flight=True)
+        if message.hidden:
+            self._due.push((until, message.id))
+        else:
+            self._hide(message, in_flight=True)
 
     def put_back(self, message: Message) -> None:
         """It was taken, and nothing became of it."""

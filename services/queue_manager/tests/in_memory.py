@@ -7,16 +7,20 @@ from collections.abc import AsyncIterator
 from concurrent.futures import Executor, Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 from xml.etree import ElementTree
 
 from services.queue_manager.app import assembled
 from services.queue_manager.manifest import MANIFEST
+from services.sdk.app import ServiceApp
 from services.sdk.context import ServiceContext
 from services.sdk.service import Service
 from services.sdk.testing import User, in_memory
-from services.sdk.testing.virtual import MemoryService
+from services.sdk.testing.conductor import FakeConductor, fake_context
+from services.sdk.testing.memory_resources import MemoryResources
+from services.sdk.testing.virtual import LoopClock, MemoryService
 
 
 class AtOnce(Executor):
@@ -90,3 +94,17 @@ async def queues_in_memory() -> AsyncIterator[Queues]:
     manifest = replace(MANIFEST, create=f"{__name__}:create")
     async with in_memory(manifest) as service:
         yield Queues(service)
+
+
+@asynccontextmanager
+async def queues_of(folder: Path, before: Queues | None = None) -> AsyncIterator[Queues]:
+    """On what another one left in that folder, with its resources and its clock: as after a restart."""
+    clock = before.service.context.clock if before else LoopClock()
+    kept = before.service.resources if before else MemoryResources(clock, keepers=True)
+    conductor = FakeConductor(clock)
+    context = fake_context(MANIFEST.name, folder, conductor, kept, {})
+    service = create(context)
+    app = ServiceApp(context, service)
+    async with app.running():
+        yield Queues(MemoryService(context, conductor, kept, service, app))
+        app.stop_soon()

@@ -265,3 +265,12 @@ async def test_a_receive_that_is_repeated_gets_the_same_messages() -> None:
         assert [each["Body"] for each in again] == ["a1", "a2"]
         await queues.call("DeleteMessage", QueueUrl=url, ReceiptHandle=again[0]["ReceiptHandle"])
         assert await queues.bodies(url, ReceiveRequestAttemptId="try") == ["b1"]
+
+
+@virtual_time
+async def test_a_receive_may_be_repeated_more_than_once() -> None:
+    async with queues_in_memory() as queues:
+        url = await queues.queue("orders.fifo")
+        await queues.send(url, "a1", **fifo("a"))
+        for _ in range(3):
+            assert await queues.bodies(url, ReceiveRequestAttemptId="try") == ["a1"]

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from services.queue_manager.tests.in_memory import Queues, queues_in_memory
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from services.queue_manager.live_queue import QueueRules
+from services.queue_manager.tests.in_memory import Queues, queues_in_memory, queues_of
+from services.queue_manager.tests.opened import Opened
 from services.sdk.testing import virtual_time
 
 
@@ -69,3 +77,54 @@ async def test_only_dead_letters_are_moved_and_only_to_queues_that_are_there() -
         ):
             assert (await queues.ask("StartMessageMoveTask", **request))[1]["__type"] == code
         assert (await queues.ask("CancelMessageMoveTask", TaskHandle="x"))[1]["__type"] == "InvalidParameterValue"
+
+
+@virtual_time
+async def test_a_task_goes_on_after_a_restart(tmp_path: Path) -> None:
+    """The queues are not known yet when the tasks are read."""
+    async with queues_of(tmp_path) as before:
+        url, _, arn = await with_dead_letters(before, 4)
+        await before.call("StartMessageMoveTask", SourceArn=arn, MaxNumberOfMessagesPerSecond=1)
+        await before.service.advance(1.5)
+    async with queues_of(tmp_path, before) as queues:
+        await queues.service.advance(5)
+        (task,) = (await queues.call("ListMessageMoveTasks", SourceArn=arn))["Results"]
+        assert (task["Status"], task["ApproximateNumberOfMessagesMoved"]) == ("COMPLETED", 4)
+        assert await queues.bodies(url) == ["0", "1", "2", "3"]
+
+
+@virtual_time
+async def test_a_message_that_goes_while_others_are_moved_stops_nothing(tmp_path: Path) -> None:
+    store = Opened(tmp_path)
+    dead, target = store.broker.queue("dead", False), store.broker.queue("target", False)
+    await store.send(dead, "old")
+    await asyncio.sleep(700)
+    await store.send(dead, "a", "b")
+    moving = asyncio.create_task(store.broker.send_back(dead, 10, {}, target))
+    await asyncio.sleep(0)
+    await asyncio.gather(store.broker.expire(dead, QueueRules(0, 600_000)), store.broker.purge(dead), moving)
+    assert (len(dead.order.messages), await store.bodies(target)) == (0, ["old", "a", "b"])
+    store = await store.reopened(tmp_path)
+    assert [len(each.order.messages) for each in store.broker.known()] == [0, 3]
+    await store.close()
+
+
+@pytest.mark.parametrize("how", ["full", "cancelled", "unknown"])
+@virtual_time
+async def test_what_could_not_be_moved_is_there(tmp_path: Path, how: str) -> None:
+    store = Opened(tmp_path)
+    dead, target = store.broker.queue("dead", False), store.broker.queue("target", False)
+    await store.send(dead, "a", "b")
+    if how == "full":
+        with store.full(), pytest.raises(sqlite3.OperationalError):
+            await store.broker.send_back(dead, 10, {}, target)
+    elif how == "unknown":
+        with pytest.raises(LookupError):
+            await store.broker.send_back(dead, 10, {"arn": target})
+    else:
+        moving = asyncio.create_task(store.broker.send_back(dead, 10, {}, target))
+        await asyncio.sleep(0)
+        moving.cancel()
+        await store.committer.drained()
+    assert (len(await store.bodies(dead)), len(await store.bodies(target))) in ((2, 0), (0, 2))
+    await store.close()

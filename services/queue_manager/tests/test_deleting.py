@@ -1,0 +1,60 @@
+"""Messages that are deleted, and those whose deletion the disk refused: each is there once, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from services.queue_manager.live_queue import QueueRules
+from services.queue_manager.receipt_handles import ReceiptHandle
+from services.queue_manager.tests.opened import RULES, Opened
+from services.sdk.testing import virtual_time
+
+
+@virtual_time
+async def test_a_refused_deletion_of_a_visible_message_gives_it_once(tmp_path: Path) -> None:
+    store = Opened(tmp_path)
+    queue = store.broker.queue("orders", False)
+    await store.send(queue, "a")
+    (got,) = await store.broker.receive(queue, RULES, 1, 1000)
+    await asyncio.sleep(2)
+    queue.come_due()
+    with store.full(), pytest.raises(sqlite3.OperationalError):
+        await store.broker.delete(queue, ReceiptHandle(queue.number, got.number, got.receipt))
+    assert await store.bodies(queue) == ["a"]
+    assert (queue.order.visible, queue.order.in_flight) == (0, 1)
+    await store.close()
+
+
+@virtual_time
+async def test_what_is_too_old_is_looked_for_once(tmp_path: Path) -> None:
+    """Also where its deletion is refused, and done with the next receive."""
+    store, rules = Opened(tmp_path), QueueRules(0, 60_000)
+    queue = store.broker.queue("orders", False)
+    await store.send(queue, *(["old"] * 5))
+    await asyncio.sleep(60)
+    await store.send(queue, "new")
+    with store.full(), pytest.raises(sqlite3.OperationalError):
+        await store.broker.expire(queue, rules)
+    assert queue.order.oldest() == 1_700_000_000_000
+    assert await store.bodies(queue, rules) == ["new"]
+    assert store.rows("messages") == 1
+    await store.close()
+
+
+@virtual_time
+async def test_a_purge_lets_others_in_between(tmp_path: Path) -> None:
+    store = Opened(tmp_path)
+    queue = store.broker.queue("deep", False)
+    for _ in range(5):
+        await store.send(queue, *(["x"] * 1000))
+    purging = asyncio.create_task(store.broker.purge(queue))
+    await asyncio.sleep(0)
+    await store.send(store.broker.queue("other", False), "y")
+    assert store.rows("messages") > 1
+    await purging
+    assert (store.rows("messages"), len(queue.order.messages)) == (1, 0)
+    await store.close()
