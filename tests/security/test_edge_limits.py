@@ -143,10 +143,21 @@ async def test_what_is_within_the_limits_is_served() -> None:
         assert b"\r\n3\r\n0\r\n" in await ask(server, body)
 
 
-async def test_requests_without_end_in_one_go_are_refused() -> None:
+async def test_of_requests_in_one_go_few_are_kept_and_all_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    most, begun = 0, client_connection.ClientConnection._begin_answering
+
+    def noted(connection: client_connection.ClientConnection) -> None:
+        nonlocal most
+        most = max(most, len(connection._waiting))
+        begun(connection)
+
+    monkeypatch.setattr(client_connection.ClientConnection, "_begin_answering", noted)
+    bodies = b"".join(HELLO + b"Content-Length: %d\r\n\r\n%b" % (size, b"x" * size) for size in range(200))
     async with served() as server:
-        told = await ask(server, (HELLO + b"\r\n") * 1000)
-        assert b"HTTP/1.1 400" in told or told.count(b"HTTP/1.1 200") < 1000
+        told = await ask(server, (HELLO + b"\r\n") * 1000 + bodies + HELLO + b"Connection: close\r\n\r\n")
+    chunks = [part.partition(b"\r\n\r\n")[2].split(b"\r\n") for part in told.split(b"HTTP/1.1 200 ")[1:]]
+    assert [int(each[1]) for each in chunks] == [0] * 1000 + list(range(200)) + [0]
+    assert most <= client_connection.MOST_PIPELINED
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", HELLO, HELLO + b"A: b", b"\r\n"])

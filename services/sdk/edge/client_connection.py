@@ -36,6 +36,7 @@ _SLOW_BODY = Fault(408, f"the request body came slower than {LEAST_BYTES_PER_SEC
 _BIG_HEAD = Fault(431, f"the request head is larger than {MOST_HEAD_BYTES} bytes")
 _LEAVING = Fault(503, "this server stops, and another one takes over: ask again on a new connection")
 _PIPELINED = Fault(400, f"more than {MOST_PIPELINED} requests were sent without waiting for an answer")
+_HEAD_END = b"\r\n\r\n"
 
 
 AnswersAtOnce = Callable[[ClientRequest], bool]
@@ -82,6 +83,7 @@ class ClientConnection(asyncio.Protocol):
         "_transport",
         "_tunnel",
         "_tunnelled",
+        "_unparsed",
         "_waiting",
         "address",
         "date",
@@ -107,6 +109,7 @@ class ClientConnection(asyncio.Protocol):
         self._parser: Any = httptools.HttpRequestParser(self)
         self._transport: Any = None
         self._waiting: list[ClientRequest] = []  # a few; a deque of none has 600 bytes
+        self._unparsed = b""  # what came behind as many requests as may wait: nothing more is read meanwhile
         self._reading: ClientRequest | None = None  # whose head or body comes now
         self._current: ClientRequest | None = None  # which is being answered
         self._task: asyncio.Task[None] | None = None
@@ -153,6 +156,7 @@ class ClientConnection(asyncio.Protocol):
             if request is not None and request is not self._current:
                 request.scope = {}
         self._waiting.clear()
+        self._unparsed = b""
         if self._left is not None and not self._left.done():
             self._left.set_result(None)
         if self._current is not None and self._current.abandon is not None:
@@ -176,16 +180,23 @@ class ClientConnection(asyncio.Protocol):
             return
         if self._refused:
             return
-        if self._in_head:
-            if not self._head_bytes:
-                self._head_since = self._loop.time()
-            self._head_bytes += len(data)
-        if self._body_left:
-            data = self._take_body(data)
-        if data:
-            self._parse(data)
+        behind, self._unparsed = bool(self._unparsed), self._unparsed + data
+        if behind:
+            return
+        self._parse_on()
         if self._waiting and self._current is None:
             self._begin_answering()
+
+    def _parse_on(self) -> None:
+        """Parse what has come. Behind as many requests as may wait, the rest does, and in the kernel what follows."""
+        data, self._unparsed, at = self._unparsed, b"", 0
+        singly = len(self._waiting) + data.count(_HEAD_END) > MOST_PIPELINED
+        while at < len(data) and not self._refused:
+            if self._in_head and len(self._waiting) >= MOST_PIPELINED:
+                self._unparsed = data[at:]
+                self.pause_reading()
+                break
+            at = self._parse(data, at, self._end_of_next(data, at) if singly else len(data))
         if not self._in_head:
             self._check_within(self._patience)
         elif self._head_bytes > MOST_HEAD_BYTES:
@@ -193,16 +204,36 @@ class ClientConnection(asyncio.Protocol):
         elif self._head_bytes:
             self._check_within(HEAD_SECONDS)
 
-    def _parse(self, data: bytes) -> None:
+    def _end_of_next(self, data: bytes, at: int) -> int:
+        """Where the head or the body ends that goes on there; the end of all, where nothing says it."""
+        if self._in_head:
+            end = data.find(_HEAD_END, at)
+            return end + len(_HEAD_END) if end >= 0 else len(data)
+        request = self._reading
+        left = length_said(request.headers) - request.body.seen if request is not None else 0
+        return min(at + left, len(data)) if left > 0 else len(data)
+
+    def _parse(self, data: bytes, at: int, end: int) -> int:
+        """Parse the part between these; returns where the next begins."""
+        if self._body_left:
+            end = min(at + self._body_left, len(data))
+            self._take_body(data[at:end])
+            return end
+        if self._in_head:
+            if not self._head_bytes:
+                self._head_since = self._loop.time()
+            self._head_bytes += end - at
         try:
-            self._parser.feed_data(data)
+            self._parser.feed_data(data[at:end])
         except httptools.HttpParserUpgrade as upgrade:
-            self._upgraded(data[upgrade.args[0] :])
+            self._upgraded(data[at + upgrade.args[0] :])
+            return len(data)
         except httptools.HttpParserError as wrong:
             self.refuse(Fault(400, f"no HTTP request: {wrong}"))
         else:
             if not self._in_head and self._reading is not None:
                 self._pass_parser(self._reading)
+        return end
 
     def _pass_parser(self, request: ClientRequest) -> None:
         """Where much of a body of known length is still to come, only its end need be found. Behind a request that
@@ -212,15 +243,12 @@ class ClientConnection(asyncio.Protocol):
         if left >= LARGE_BODY and request.keep_alive and not self._refused:
             self._body_left, self._parser = left, httptools.HttpRequestParser(self)
 
-    def _take_body(self, data: bytes) -> bytes:
-        """What comes after the body of which this is a part."""
-        whole = len(data) <= self._body_left
-        part, rest = (data, b"") if whole else (data[: self._body_left], data[self._body_left :])
+    def _take_body(self, part: bytes) -> None:
+        """A part of the body that goes past the parser."""
         self._body_left -= len(part)
         self.on_body(part)
         if not self._body_left:
             self.on_message_complete()
-        return b"" if self._refused else rest
 
     def pause_writing(self) -> None:
         self._drained, self._stalled_since = self._loop.create_future(), self._loop.time()
@@ -234,6 +262,8 @@ class ClientConnection(asyncio.Protocol):
         self._drained = None
         if self._tunnel is not None and not self.gone:
             self._tunnel.resume()
+        if self._waiting and self._current is None:
+            self._loop.call_soon(self._begin_answering)
 
     # What the parser calls.
 
@@ -324,8 +354,9 @@ class ClientConnection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Go on reading."""
-        if not self.gone:
+        """Go on reading, unless something else forbids it."""
+        paused = self._reading is not None and self._reading.body.paused
+        if not self.gone and not self._unparsed and not paused:
             self._transport.resume_reading()
 
     def become_tunnel(self, tunnel: Tunnel) -> None:
@@ -351,7 +382,8 @@ class ClientConnection(asyncio.Protocol):
     @property
     def is_idle(self) -> bool:
         """Whether no request is under way."""
-        return self._current is None and self._in_head and self._head_bytes == 0 and self._tunnel is None
+        at_work = self._current is not None or self._waiting or self._tunnel is not None
+        return not at_work and self._in_head and self._head_bytes == 0
 
     def stop(self) -> None:
         """The server stops: what is under way is finished first, but what would last for hours."""
@@ -408,8 +440,15 @@ class ClientConnection(asyncio.Protocol):
             self._finished(refused)
 
     def _begin_answering(self) -> None:
-        """Whoever waits longest is answered next."""
-        if self.gone or self._current is not None or not self._waiting:
+        """Whoever waits longest is answered next, once the client has read what it was answered before: most of that
+        was written without waiting for it.
+        """
+        if self.gone or self._current is not None or self._drained is not None:
+            return
+        if self._unparsed and not self._waiting:
+            self._parse_on()
+            self.resume_reading()
+        if not self._waiting:
             return
         request = self._current = self._waiting.pop(0)
         if self._at_once is None or not request.body.complete or not self._at_once(request):
@@ -435,7 +474,7 @@ class ClientConnection(asyncio.Protocol):
         self._ended(request)
         self._current = self._task = None
         self._quiet_since = self._loop.time()
-        if self._waiting:
+        if self._waiting or self._unparsed:
             self._loop.call_soon(self._begin_answering)
 
     def _ended(self, request: ClientRequest) -> None:
@@ -491,6 +530,9 @@ class ClientConnection(asyncio.Protocol):
         if self._drained is not None and now - self._stalled_since >= STALLED_SECONDS:
             self._transport.abort()
             return 0
+        if self._unparsed:  # who waits for us is not slow
+            self._head_since = self._quiet_since = now
+            return HEAD_SECONDS
         if not self._in_head:
             return self._judge_body(now)
         if self._head_bytes:
@@ -498,7 +540,7 @@ class ClientConnection(asyncio.Protocol):
             if left <= 0:
                 self.refuse(_SLOW_HEAD)
             return left
-        if self._current is not None:
+        if self._current is not None or self._waiting:
             return KEEP_ALIVE_SECONDS
         left = (KEEP_ALIVE_SECONDS if self._served else HEAD_SECONDS) - (now - self._quiet_since)
         if left <= 0:

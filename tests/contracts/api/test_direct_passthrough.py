@@ -23,6 +23,8 @@ from api.gateway.passthrough import Passthrough
 from api.gateway.request_limits import RequestLimits
 from controller.kit.unix_sockets import listen_on
 from services.sdk.edge.acceptor import listen
+from services.sdk.edge.body_stream import HIGH_WATER
+from services.sdk.edge.client_connection import ClientConnection
 from services.sdk.edge.client_request import ClientRequest
 from services.sdk.edge.connections import ConnectionLimits
 from services.sdk.edge.http_server import AT_ONCE, HttpServer
@@ -216,6 +218,44 @@ async def test_a_long_answer_flows(tmp_path: Path, at_once: bool) -> None:
             go_on.set()
             await reader.readuntil(b"second\r\n0\r\n\r\n")
         assert front.taken[-1] is at_once
+
+
+async def test_who_does_not_read_is_answered_no_further(
+    tmp_path: Path, at_once: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written without waiting for the client would be kept for it without bound."""
+    size, asked, held, write = 97_000, 300, [0], ClientConnection.write
+
+    def noting(connection: ClientConnection, data: bytes) -> None:
+        write(connection, data)
+        held.append(connection._transport.get_write_buffer_size())
+
+    async def large(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size + head.split()[1].ljust(size))
+
+    monkeypatch.setattr(ClientConnection, "write", noting)
+    async with a_front(tmp_path, [large], at_once=at_once) as front:
+        reader, writer = await asyncio.open_connection("127.0.0.1", front.port, limit=2**16)
+        for number in range(asked):
+            writer.write(GET.replace(b"/b", b"/%d" % number))
+            await turns(20)
+        answered = -1
+        while answered < len(front.heads):
+            answered = len(front.heads)
+            await turns(500)
+        assert answered < asked and max(held) <= HIGH_WATER + 2 * size
+        with anyio.fail_after(60):
+            for number in range(asked):
+                await reader.readuntil(b"\r\n\r\n")
+                assert (await reader.readexactly(size)).rstrip() == b"/apis/%d" % number
+        assert max(held) <= HIGH_WATER + 2 * size
+        assert front.taken[1:] == [at_once] * (asked - 1)
+
+
+async def turns(count: int) -> None:
+    """So many turns of the loop."""
+    for _ in range(count):
+        await anyio.lowlevel.checkpoint()
 
 
 async def test_who_asks_too_often_is_left_to_the_way_that_refuses(
