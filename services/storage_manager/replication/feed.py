@@ -79,7 +79,7 @@ class Feed:
         """What changed after that, which the follower has on its disk; waits so long for something to change."""
         if epoch != await to_thread.run_sync(self._log.epoch):
             raise Conflict("this is another index than the one that was copied")
-        head = await to_thread.run_sync(self._log.head)
+        changed, head = self.followers.next_change(), await to_thread.run_sync(self._log.head)
         if after > head:
             raise _another_history(f"the copy has {after} changes, and there are {head}")
         before = self.followers.in_sync
@@ -88,8 +88,9 @@ class Feed:
             await self._keep()  # a start waits for those it knows: they have what was acknowledged
         end = anyio.current_time() + seconds
         while head <= after and (left := end - anyio.current_time()) > 0:
-            await self.followers.until_changed(min(left, LOOK_SECONDS))
-            head = await to_thread.run_sync(self._log.head)
+            with anyio.move_on_after(min(left, LOOK_SECONDS)):
+                await changed.wait()
+            changed, head = self.followers.next_change(), await to_thread.run_sync(self._log.head)
         return await to_thread.run_sync(self._batch, after)
 
     def _batch(self, after: int) -> bytes:
