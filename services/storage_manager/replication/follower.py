@@ -10,6 +10,7 @@ import fcntl
 import logging
 import os
 import sqlite3
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from anyio import to_thread
 
 from crds.errors import ApiError, Conflict, Expired
 from crds.formats import NewerFormat
+from services.storage_manager.damaged_data import Damage
 from services.storage_manager.errors import Corrupt
 from services.storage_manager.metadata import Piece
 from services.storage_manager.metadata.database import MetadataDb
@@ -32,6 +34,9 @@ from services.storage_manager.segment_format import is_small, small_blob_id
 
 log = logging.getLogger(__name__)
 WAIT_SECONDS, RETRY_SECONDS = 1.0, 0.5
+BEAT_SECONDS = 1.5
+# What could not be mended is tried again so much later: the other side may have it damaged, too.
+MEND_SECONDS, MEND_AGAIN_SECONDS = 1.0, 60.0
 RESTORE_BYTES = 512 << 10
 # A copy with that position is being filled.
 UNFILLED = -1
@@ -45,6 +50,8 @@ class Follower:
         self.fault: str | None = "it has just started"
         self.position = copy.position()
         self.behind = 0
+        self._asked_back: dict[str, int] = {}
+        self._not_before: dict[str, float] = {}
 
     def unfilled(self) -> str | None:
         """Why nothing can be read from the copy, or None."""
@@ -59,10 +66,31 @@ class Follower:
             while not _is_locked(file):
                 self.fault = "another instance keeps the copy in this data folder"
                 await anyio.sleep(RETRY_SECONDS)
-            while True:
-                await self._follow_once()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._beat)
+                tasks.start_soon(self._mend_on)
+                while True:
+                    await self._follow_once()
         finally:
             os.close(file)
+
+    async def _beat(self) -> None:
+        """While it follows it is heard, also while a disk or a large blob takes its time."""
+        while True:
+            await anyio.sleep(BEAT_SECONDS)
+            if self.fault is None:
+                with suppress(ApiError, Corrupt, NewerFormat):  # whatever it is, `step` says so
+                    await self._source.records([])
+
+    async def _mend_on(self) -> None:
+        """What is damaged on either side, beside what is followed: no write waits for it."""
+        while True:
+            await anyio.sleep(MEND_SECONDS)
+            try:
+                await self.mend()
+            except (ApiError, OSError, sqlite3.Error) as why:
+                log.warning("damaged data is not mended now: %s", why)
+                await anyio.sleep(MEND_AGAIN_SECONDS)
 
     async def _follow_once(self) -> None:
         try:
@@ -91,9 +119,7 @@ class Follower:
             await to_thread.run_sync(partial(self._copy.apply, message, reached))
             self.position = reached
         self.behind = batch.head - batch.through
-        for blob, size in message.damaged:
-            await self._give_back(blob, size)
-        await self._mend()
+        self._asked_back.update(message.damaged)
 
     async def fill(self) -> None:
         """All rows, table by table. What is here already is not fetched again. Raises as `step`."""
@@ -181,13 +207,26 @@ class Follower:
         except FileNotFoundError:
             raise Corrupt(f"blob {blob}: missing") from None
 
-    async def _mend(self) -> None:
-        """Fetch again what is damaged here."""
+    async def mend(self) -> None:
+        """Give back what is damaged there, and fetch again what is damaged here. Raises as `Source`."""
+        while self._asked_back:
+            await self._give_back(*self._asked_back.popitem())
+        now = anyio.current_time()
+        self._not_before = {blob: at for blob, at in self._not_before.items() if at > now}
         for blob, damage in self._data.damaged.all().items():
-            pieces = await to_thread.run_sync(pieces_of, self._metadata, damage.bucket, damage.key)
+            if blob not in self._not_before:
+                await self._mend_one(blob, damage)
+
+    async def _mend_one(self, blob: str, damage: Damage) -> None:
+        self._not_before[blob] = anyio.current_time() + MEND_AGAIN_SECONDS
+        pieces = await to_thread.run_sync(pieces_of, self._metadata, damage.bucket, damage.key)
+        try:
             for piece in [each for each in pieces if each.blob == blob]:
                 await self._fetch_again(piece)
-            self._data.damaged.clear(blob)  # the scrubber, or a reader, says so if it still is
+        except Corrupt as why:
+            log.warning("blob %s, which is damaged here, is not whole there: %s", blob, why)
+            return
+        self._data.damaged.clear(blob)  # the scrubber, or a reader, says so if it still is
 
     async def _fetch_again(self, piece: Piece) -> None:
         if not is_small(piece.blob):
@@ -195,8 +234,9 @@ class Follower:
             return
         id = small_blob_id(piece.blob)
         found = await self._source.records([(*id, piece.size)])
-        if (record := found.records[0]) is not None:
-            await self._data.small.restore(id, piece.size, record)
+        if (record := found.records[0]) is None:
+            raise Corrupt(f"blob {id}: gone or damaged")
+        await self._data.small.restore(id, piece.size, record)
 
     def _mark_unfilled(self) -> None:
         if self.position is not None:

@@ -51,12 +51,13 @@ class Source:
     async def restore(self, blob: str, size: int, start: int, data: bytes, *, last: bool) -> None:
         """A part of what is damaged there."""
         text = base64.b64encode(data).decode()
-        await self._ask("restore", {"blob": blob, "size": size, "start": start, "data": text, "last": last})
+        told = {"blob": blob, "size": size, "start": start, "data": text, "last": last}
+        await self._ask("restore", told, idempotent=False)  # parts go on where the one before ended
 
-    async def _ask(self, what: str, body: dict[str, Any]) -> bytes:
+    async def _ask(self, what: str, body: dict[str, Any], *, idempotent: bool = True) -> bytes:
         told = {"follower": self._follower, **body}
         answer = await self._client.request(
-            "POST", f"/_replication/{what}", json=told, idempotent=True, deadline=_DEADLINE_SECONDS
+            "POST", f"/_replication/{what}", json=told, idempotent=idempotent, deadline=_DEADLINE_SECONDS
         )
         if answer.status_code >= 300:
             raise _refusal(answer.status_code, answer.content)

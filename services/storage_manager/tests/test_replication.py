@@ -20,6 +20,7 @@ from services.sdk.discovery import managed_service
 from services.sdk.testing import ServiceHarness, User, serving
 from services.storage_manager.kinds import BUCKET
 from services.storage_manager.replication import followers
+from services.storage_manager.replication.source import Source
 from services.storage_manager.replication.wire import Message, decode
 from services.storage_manager.segments import segment_ids, segment_path
 from services.storage_manager.tests.test_service import V4, code
@@ -210,6 +211,32 @@ def test_a_flipped_bit_of_the_copy_is_repaired(keys: ServiceHarness, house: Serv
                 body_of(there, key)
             until(lambda: metric(copy, "aerekos_storage_damaged_blobs") == 0)
             assert body_of(there, key) == body
+
+
+def test_what_is_damaged_on_both_sides_keeps_nobody_waiting(
+    keys: ServiceHarness, house: ServiceHarness, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3.put_object(Bucket="box", Key="large", Body=LARGE)
+    fetched, block = list[str](), Source.block
+
+    async def recorded(source: Source, blob: str, start: int) -> bytes | None:
+        fetched.append(blob)
+        return await block(source, blob, start)
+
+    with following(keys, house) as copy:
+        until_copies(house, 2)
+        monkeypatch.setattr(Source, "block", recorded)
+        flip_bits(house)
+        flip_bits(copy)
+        there = copy.boto3_client("s3", **V4)
+        with pytest.raises(ClientError):
+            body_of(there, "large")
+        until(lambda: len(fetched) == 2)  # all of it, and its end
+        for number in range(20):
+            s3.put_object(Bucket="box", Key=f"more-{number}", Body=b"x")
+            assert "degraded" not in httpx.get(f"{copy.url}/ready").json()
+        assert metric(house, "aerekos_storage_copies") == 2 and len(fetched) == 2
+        assert metric(copy, "aerekos_storage_damaged_blobs") == 1
 
 
 def flip_bits(house: ServiceHarness) -> None:
