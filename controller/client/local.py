@@ -89,10 +89,13 @@ class LocalResources:
         namespace: str | None = None,
         *,
         uid: str | None = None,
+        resource_version: str | None = None,
         propagation: Propagation = "Background",
     ) -> None:
         key = kind.key(name, namespace)
-        await self._registry.delete(kind, key, self._how, uid=uid, propagation=propagation)
+        await self._registry.delete(
+            kind, key, self._how, uid=uid, resource_version=resource_version, propagation=propagation
+        )
 
 
 async def _seen(kind: Kind[M], follower: Follower, quarantine: Quarantine) -> AsyncIterator[WatchEvent[M]]:

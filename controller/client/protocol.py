@@ -81,7 +81,10 @@ class Resources(Protocol):
         namespace: str | None = None,
         *,
         uid: str | None = None,
+        resource_version: str | None = None,
         propagation: Propagation = "Background",
     ) -> None:
-        """Ask for deletion; finalizers may delay it. A missing resource raises NotFound."""
+        """Ask for deletion; finalizers may delay it. Raises NotFound for a missing resource, and Conflict when it has
+        another uid or another version than is said.
+        """
         ...

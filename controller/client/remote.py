@@ -113,11 +113,13 @@ class RemoteResources:
         namespace: str | None = None,
         *,
         uid: str | None = None,
+        resource_version: str | None = None,
         propagation: Propagation = "Background",
     ) -> None:
         options: dict[str, Any] = {"propagationPolicy": propagation}
-        if uid:
-            options["preconditions"] = {"uid": uid}
+        wanted = {"uid": uid, "resourceVersion": resource_version}
+        if preconditions := {name: value for name, value in wanted.items() if value}:
+            options["preconditions"] = preconditions
         await self._send("DELETE", path_of(kind, namespace, name), body=options)
 
     async def _send(

@@ -48,7 +48,7 @@ def assembled(context: ServiceContext, caller: Caller, threads: BlockingExecutor
 
     async def completed(plan: Planned) -> None:
         if (found := directory.schedules.by_uid(plan.uid)) is not None:
-            await delete_completed(found, context.resources)
+            await delete_completed(found, plan, context.resources)
 
     async def close() -> None:
         store.close()

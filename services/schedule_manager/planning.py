@@ -49,10 +49,15 @@ def planned(schedule: Schedule, now: datetime, before: Planned | None) -> Planne
     )
 
 
+def keeps_its_times(spec: ScheduleSpec, before: Planned | None) -> bool:
+    """Whether it is to be called when it was to be before it changed: what was due then still is."""
+    return spec.enabled and before is not None and _times(read_spec(before.spec)) == _times(spec)
+
+
 def _begin(spec: ScheduleSpec, made: datetime, now: datetime, before: Planned | None) -> datetime:
     if before is None:
         return made - _INSTANT
-    if _times(read_spec(before.spec)) == _times(spec):
+    if keeps_its_times(spec, before):
         return now if before.due is None else moment(before.due) - _INSTANT
     return now - PRECISION if isinstance(parse_expression(spec.expression), At) else now
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from crds.errors import NotFound
+from crds.errors import Conflict, NotFound
 from services.schedule_manager.conditions import ScheduleReason
 from services.schedule_manager.expressions import TIME_ZONE_DATA
 from services.schedule_manager.kinds import KEEPER, SCHEDULE, SCHEDULE_GROUP, Schedule, ScheduleGroup
 from services.schedule_manager.names import group_arn, schedule_arn
-from services.schedule_manager.planning import planned
+from services.schedule_manager.planning import keeps_its_times, planned
 from services.schedule_manager.schedule_store import Planned, ScheduleStore
 from services.sdk.aws.accounts import account_of
 from services.sdk.reconcile import AlsoWatch, Outcome, World, again, done
@@ -39,7 +39,8 @@ class ScheduleReconciler:
         if not spec.enabled:
             return done(reason=ScheduleReason.DISABLED)
         if plan.due is None:
-            await self._delete_if_over(resource, world.resources, plan)
+            if not await self._threads.run(lambda: self._store.has_firings(plan.uid)):
+                await delete_completed(resource, plan, world.resources)
             return done(reason=ScheduleReason.COMPLETED)
         return done(reason=ScheduleReason.WAITING)
 
@@ -53,13 +54,9 @@ class ScheduleReconciler:
         if before is not None and before.generation == meta.generation:
             return before
         plan = planned(resource, world.clock.now(), before)
-        self._store.plan(plan)
+        self._store.plan(plan, withdraw=plan.due is None and not keeps_its_times(resource.spec, before))
         self._wake()
         return plan
-
-    async def _delete_if_over(self, resource: Schedule, resources: Resources, plan: Planned) -> None:
-        if not await self._threads.run(lambda: self._store.has_firings(plan.uid)):
-            await delete_completed(resource, resources)
 
 
 class GroupReconciler:
@@ -93,9 +90,21 @@ def is_in_group(schedule: Schedule, group: ScheduleGroup) -> bool:
     return same_name and schedule.spec.region == group.spec.region
 
 
-async def delete_completed(schedule: Schedule, resources: Resources) -> None:
-    """Where it says so."""
-    if schedule.spec.action_after_completion == "Delete":
-        meta = schedule.metadata
-        with suppress(NotFound):
-            await resources.delete(SCHEDULE, meta.name, meta.namespace, uid=meta.uid)
+async def delete_completed(schedule: Schedule, plan: Planned, resources: Resources) -> None:
+    """Where it says so, and still is what that plan was made of: in the very moment it goes."""
+    found, meta = schedule, schedule.metadata
+    with suppress(NotFound):
+        while _goes_with(found, plan):
+            version = found.metadata.resource_version
+            try:
+                await resources.delete(SCHEDULE, meta.name, meta.namespace, uid=meta.uid, resource_version=version)
+                return
+            except Conflict:
+                found = await resources.get(SCHEDULE, meta.name, meta.namespace)
+
+
+def _goes_with(schedule: Schedule, plan: Planned) -> bool:
+    """Whether it is to go once that plan is over. One that is disabled, or has new times since, is not over."""
+    meta, spec = schedule.metadata, schedule.spec
+    is_same = (meta.uid, meta.generation) == (plan.uid, plan.generation)
+    return is_same and spec.enabled and spec.action_after_completion == "Delete"

@@ -91,13 +91,13 @@ class ScheduleStore:
     def close(self) -> None:
         self._db.close()
 
-    def plan(self, *plans: Planned) -> None:
-        """Write how these schedules stand. What was due and not tried yet is not, where it is never due again."""
+    def plan(self, *plans: Planned, withdraw: bool = False) -> None:
+        """Write how these schedules stand. `withdraw`: what was due and not tried yet is not to be."""
         with self._transaction():
             self._plan(plans)
-            for each in plans:
-                if each.due is None:
-                    self._db.execute("DELETE FROM firings WHERE uid = ? AND attempts = 0", (each.uid,))
+            if withdraw:
+                drop = "DELETE FROM firings WHERE uid = ? AND attempts = 0"
+                self._db.executemany(drop, [(each.uid,) for each in plans])
 
     def planned(self, uid: str) -> Planned | None:
         """How a schedule stands."""

@@ -6,11 +6,14 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from services.schedule_manager.delivery import DeliveryFault
 from services.schedule_manager.engine import MOST_OF_ONE
 from services.schedule_manager.kinds import SCHEDULE
-from services.schedule_manager.planning import fires_at
-from services.schedule_manager.tests.in_memory import DEAD, QUEUE, Call, schedules_in_memory
+from services.schedule_manager.planning import fires_at, planned
+from services.schedule_manager.reconciler import delete_completed
+from services.schedule_manager.tests.in_memory import DEAD, QUEUE, Call, Schedules, schedules_in_memory
 from services.sdk.testing import virtual_time
 
 MINUTE = timedelta(minutes=1)
@@ -204,3 +207,52 @@ async def test_whose_targets_are_slow_delays_nobody_else() -> None:
         (quick,) = [each for each in s.calls if each.operation == "sqs:SendMessage"]
         assert quick.at - quick.due < timedelta(seconds=1)
         assert len(s.calls) > MOST_OF_ONE
+
+
+async def names(s: Schedules) -> list[str]:
+    return [each.metadata.name for each in (await s.service.resources.list(SCHEDULE)).items]
+
+
+@pytest.mark.parametrize("change", [{"enabled": False}, {"expression": "at(2026-01-01T00:10:00)"}])
+def test_a_schedule_that_is_changed_while_it_is_called_stays(change: dict[str, Any]) -> None:
+    @virtual_time
+    async def run() -> None:
+        async with schedules_in_memory() as s:
+            s.outside.seconds = lambda call: 10.0
+            await s.make("at(2026-01-01T00:01:00)", actionAfterCompletion="Delete")
+            await s.service.advance(65)
+            assert len(s.calls) == 1
+            await s.change(**change)
+            await s.service.advance(60)
+            assert await names(s) == ["s"]
+            await s.service.advance(3600)
+            assert (await names(s), len(s.calls)) == ((["s"], 1) if "enabled" in change else ([], 2))
+
+    run()
+
+
+@virtual_time
+async def test_what_was_changed_and_not_seen_yet_stays_too() -> None:
+    async with schedules_in_memory() as s:
+        seen = await s.make("at(2026-01-01T01:00:00)", actionAfterCompletion="Delete")
+        over = planned(seen, s.now(), None)._replace(due=None)
+        await s.change(enabled=False)
+        await delete_completed(seen, over, s.service.resources)
+        assert await names(s) == ["s"]
+        await s.service.resources.patch(SCHEDULE, "s", {"spec": {"enabled": True}}, "default")
+        again = await s.service.resources.get(SCHEDULE, "s", "default")
+        stale = again.model_copy(deep=True)
+        await s.service.resources.patch(SCHEDULE, "s", {"metadata": {"labels": {"a": "b"}}}, "default")
+        await delete_completed(stale, planned(again, s.now(), None)._replace(due=None), s.service.resources)
+        assert await names(s) == []
+
+
+@virtual_time
+async def test_another_message_leaves_what_waits_in_its_window() -> None:
+    async with schedules_in_memory() as s:
+        await s.make("at(2026-01-01T00:01:00)", flexibleWindowMinutes=600)
+        await s.service.advance(62)
+        assert s.calls == []
+        await s.change(target={"input": "new"})
+        await s.service.advance(11 * 3600)
+        assert [each.request["MessageBody"] for each in s.calls] == ["new"]

@@ -106,11 +106,14 @@ class MemoryResources:
         namespace: str | None = None,
         *,
         uid: str | None = None,
+        resource_version: str | None = None,
         propagation: Propagation = "Background",
     ) -> None:
         body = self._body(kind, name, namespace)
         if uid and body["metadata"]["uid"] != uid:
             raise Conflict(f"{name} is another one by now")
+        if resource_version and body["metadata"]["resourceVersion"] != resource_version:
+            raise Conflict(f"{name} was changed meanwhile")
         if not body["metadata"].get("finalizers"):
             self._remove(self._key(kind, name, namespace), body)
         elif "deletionTimestamp" not in body["metadata"]:

@@ -141,6 +141,7 @@ class FakeResources:
         namespace: str | None = None,
         *,
         uid: str | None = None,
+        resource_version: str | None = None,
         propagation: str = "Background",
     ) -> None:
         await self._door("delete")
@@ -148,6 +149,8 @@ class FakeResources:
         old = self._body(key)
         if uid and uid != old["metadata"]["uid"]:
             raise Conflict(f"{key} has another uid", key=key)
+        if resource_version and resource_version != old["metadata"]["resourceVersion"]:
+            raise Conflict(f"{key} has another version", key=key)
         meta = dict(old["metadata"])
         if meta.get("deletionTimestamp"):
             return
