@@ -19,12 +19,13 @@ from zoneinfo import ZoneInfo
 
 import tzdata  # type: ignore[import-untyped]
 
-from services.sdk.aws.cron import Cron, CronFault, parse_cron
+from services.sdk.aws.cron import FIRST_YEAR, LAST_YEAR, Cron, CronFault, parse_cron
 
 TIME_ZONE_DATA: str = tzdata.IANA_VERSION
 LONGEST = 256
 _UNITS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 _MOST_DIGITS = 6
+_LONGEST_RATE = timedelta(days=36_500)
 _FORMS = "cron(0 9 ? * MON-FRI *), rate(5 minutes) or at(2026-12-24T18:00:00)"
 
 
@@ -170,12 +171,24 @@ def _rate(words: list[str]) -> Rate:
     if len(words) == 2:
         number, unit = words[0], _UNITS.get(words[1].removesuffix("s"))
         if unit is not None and number.isascii() and number.isdigit() and len(number) <= _MOST_DIGITS and int(number):
+            if int(number) * unit > _LONGEST_RATE:
+                raise ExpressionFault(f"rate has at most {_LONGEST_RATE.days} days")
             return Rate(int(number) * unit)
     raise ExpressionFault("rate has a positive number and minutes, hours or days: rate(5 minutes)")
 
 
 def _at(text: str) -> At:
     try:
-        return At(datetime.strptime(text, "%Y-%m-%dT%H:%M:%S"))  # noqa: DTZ007 - of a wall clock
+        found = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S")  # noqa: DTZ007 - of a wall clock
     except ValueError:
         raise ExpressionFault("at has a time without a zone: at(2026-12-24T18:00:00)") from None
+    if fault := year_fault(found):
+        raise ExpressionFault(f"at: {fault}")
+    return At(found)
+
+
+def year_fault(moment: datetime) -> str | None:
+    """Why no schedule has to do with that moment, or None. What is reckoned from others never leaves the calendar."""
+    if FIRST_YEAR <= moment.year <= LAST_YEAR:
+        return None
+    return f"the year is {FIRST_YEAR} to {LAST_YEAR}, not {moment.year}"

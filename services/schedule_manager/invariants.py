@@ -45,7 +45,8 @@ def _require_lasting(transition: Transition, fields: tuple[str, ...]) -> None:
 
 def _require_own_role(transition: Transition) -> None:
     """A role of another account would have to trust somebody it cannot tell from others."""
-    role = parse_arn(str((spec_of(transition.after).get("target") or {}).get("roleArn") or ""))
+    target = spec_of(transition.after).get("target")
+    role = parse_arn(str(target.get("roleArn") or "")) if isinstance(target, dict) else None
     account = account_of(transition.key.namespace)
     if role is not None and role.account != account:
         raise transition.invalid("spec.target.roleArn", f"must be a role of the schedule's own account, {account}")

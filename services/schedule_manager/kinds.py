@@ -12,7 +12,7 @@ from crds.kind import Column, Kind, Resource
 from crds.meta import Spec, Status
 from crds.model import Model, Timestamp
 from crds.passed_roles import PassedRoles
-from services.schedule_manager.expressions import parse_expression, time_zone
+from services.schedule_manager.expressions import parse_expression, time_zone, year_fault
 from services.schedule_manager.invariants import SCHEDULE_MANAGER, keeps_its_name, keeps_the_group_s_name
 from services.schedule_manager.names import DEFAULT_GROUP, name_fault
 from services.schedule_manager.targets import read_target
@@ -94,6 +94,9 @@ class ScheduleSpec(Spec):
                 raise ValueError(f"{field}: {fault}")
         parse_expression(self.expression)
         time_zone(self.timezone)
+        for field, date in (("startDate", self.start_date), ("endDate", self.end_date)):
+            if date is not None and (fault := year_fault(date)):
+                raise ValueError(f"{field}: {fault}")
         if self.start_date and self.end_date and self.end_date <= self.start_date:
             raise ValueError("endDate: must be after startDate")
         return self
@@ -139,7 +142,8 @@ class ScheduleGroup(Resource[ScheduleGroupSpec, ScheduleGroupStatus]):
 
 
 def _roles(spec: Mapping[str, Any]) -> list[str]:
-    arn = str((spec.get("target") or {}).get("roleArn") or "")
+    target = spec.get("target")  # as it was sent: nothing is proven of it yet
+    arn = str(target.get("roleArn") or "") if isinstance(target, Mapping) else ""
     return [arn.rpartition("/")[2]] if arn else []
 
 
