@@ -9,6 +9,7 @@ from services.schedule_manager.delivery import Caller, Delivery
 from services.schedule_manager.directory import Directory, judged_resource
 from services.schedule_manager.engine import Engine
 from services.schedule_manager.errors import as_scheduler_error
+from services.schedule_manager.forgetting import Forgetting
 from services.schedule_manager.kinds import PRINCIPAL
 from services.schedule_manager.manifest import MANIFEST
 from services.schedule_manager.metrics import ScheduleMetrics
@@ -67,7 +68,7 @@ def assembled(context: ServiceContext, caller: Caller, threads: BlockingExecutor
         app=app,
         routes=[ScheduleRoutes(directory, store, threads, context.clock)],
         reconcilers=[ScheduleReconciler(store, threads, engine.wake), GroupReconciler()],
-        tasks=[engine.run],
+        tasks=[engine.run, Forgetting(store, directory.schedules, threads).run],
         on_stop=[close],
     )
 

@@ -12,6 +12,8 @@ from services.sdk.aws.role_calls import CallFault, RoleCalls, RoleUse
 from services.sdk.outbound import OutboundFault, OutboundHttp, is_public
 
 POST_SECONDS = 20.0
+LONGEST_WAIT_SECONDS = 3600.0
+"""What a `Retry-After` may ask for at most."""
 _TRIED_AGAIN = frozenset({408, 409, 425, 429})
 
 
@@ -45,4 +47,9 @@ class OutsideCaller:
             raise DeliveryFault("Unreachable", str(fault)) from fault
         if not 200 <= answer.status < 300:
             lasting = 300 <= answer.status < 500 and answer.status not in _TRIED_AGAIN
-            raise DeliveryFault(f"HTTP{answer.status}", f"the address answered {answer.status}", lasting=lasting)
+            raise DeliveryFault(
+                f"HTTP{answer.status}",
+                f"the address answered {answer.status}",
+                lasting=lasting,
+                retry_after=min(answer.retry_after or 0.0, LONGEST_WAIT_SECONDS),
+            )

@@ -19,11 +19,13 @@ DEAD_LETTER_LIMIT = 200_000
 
 
 class DeliveryFault(Exception):
-    """An attempt that failed. `code`: as whoever was called named it. `lasting`: trying again cannot help."""
+    """An attempt that failed. `code`: as whoever was called named it. `lasting`: trying again cannot help.
+    `retry_after`: seconds for which whoever was called wants to be left alone.
+    """
 
-    def __init__(self, code: str, message: str, *, lasting: bool = False) -> None:
+    def __init__(self, code: str, message: str, *, lasting: bool = False, retry_after: float = 0.0) -> None:
         super().__init__(f"{code}: {message}")
-        self.code, self.message, self.lasting = code, message, lasting
+        self.code, self.message, self.lasting, self.retry_after = code, message, lasting, retry_after
 
 
 class Occasion(NamedTuple):
@@ -79,16 +81,17 @@ class Delivery:
         region = (arn.region if arn is not None else "") or occasion.region
         await self._caller.call(occasion, target.service, region, target.operation, request)
 
-    async def bury(self, occasion: Occasion, fault: DeliveryFault, exhausted: str) -> None:
-        """Put what could not be delivered into the dead-letter queue. Raises DeliveryFault."""
+    async def bury(self, occasion: Occasion) -> None:
+        """Put what could not be delivered, and is exhausted, into the dead-letter queue. Raises DeliveryFault."""
         arn = parse_arn(occasion.spec.target.dead_letter_arn)
         assert arn is not None
         text = input_of(occasion)
+        code, _, message = occasion.firing.fault.partition(": ")
         told = {
-            "ERROR_CODE": fault.code,
-            "ERROR_MESSAGE": fault.message or fault.code,
+            "ERROR_CODE": code,
+            "ERROR_MESSAGE": message or code,
             "EXECUTION_ID": occasion.firing.id,
-            "EXHAUSTED_RETRY_CONDITION": exhausted,
+            "EXHAUSTED_RETRY_CONDITION": occasion.firing.exhausted,
             "IS_PAYLOAD_TRUNCATED": "true" if len(text) > DEAD_LETTER_LIMIT else "false",
             "RETRY_ATTEMPTS": str(max(occasion.firing.attempts - 1, 0)),
             "SCHEDULED_TIME": time_text(moment(occasion.firing.due)),

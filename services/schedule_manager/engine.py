@@ -21,7 +21,7 @@ from services.schedule_manager.delivery import Delivery, DeliveryFault, Occasion
 from services.schedule_manager.metrics import ScheduleMetrics
 from services.schedule_manager.names import schedule_arn
 from services.schedule_manager.planning import moment, moved_on, read_spec, retries_of
-from services.schedule_manager.schedule_store import Firing, Planned, ScheduleStore
+from services.schedule_manager.schedule_store import Firing, Moved, Planned, ScheduleStore
 from services.sdk.aws.accounts import account_of
 from services.sdk.resources import Backoff, BlockingExecutor, Clock
 
@@ -56,8 +56,9 @@ class Engine:
         self._store, self._delivery, self._clock, self._threads = store, delivery, clock, threads
         self._metrics, self._name_of, self._completed, self._backoff = metrics, name_of, completed, backoff
         self._news = anyio.Event()
-        self._ended: list[tuple[Firing, float, str]] = []
-        self._ending = anyio.Lock()
+        self._notes: list[tuple[Firing, float | None]] = []
+        """How attempts went that is not written yet, as `ScheduleStore.note` takes it."""
+        self._noting = anyio.Lock()
         self._trying: dict[str, str] = {}
         """The namespaces of schedules that are called now, by uid."""
 
@@ -78,38 +79,35 @@ class Engine:
     async def _sleep(self) -> None:
         now = self._clock.now().timestamp()
         following = await self._threads.run(lambda: self._store.next_time(now))
-        seconds = _LONGEST_SLEEP if following is None else following - now
-        with anyio.move_on_after(min(seconds, _LONGEST_SLEEP)):
+        longest = _FAILED_SECONDS if self._notes else _LONGEST_SLEEP
+        seconds = longest if following is None else following - now
+        with anyio.move_on_after(min(seconds, longest)):
             await self._news.wait()
 
     async def _fire(self) -> int:
         """Turn what is due into firings. Returns how many schedules were."""
         now = self._clock.now()
-        plans = await self._threads.run(lambda: self._store.due(now.timestamp(), _BATCH))
-        if plans:
-            await self._threads.run(lambda: self._write(plans, now))
-        return len(plans)
+        return await self._threads.run(
+            lambda: self._store.fire(now.timestamp(), _BATCH, lambda each: self._moved(each, now))
+        )
 
-    def _write(self, plans: list[Planned], now: datetime) -> None:
-        fired: list[Firing] = []
-        after: list[Planned] = []
-        replaced: list[str] = []
-        for plan in plans:
+    def _moved(self, plan: Planned, now: datetime) -> Moved | None:
+        """None for one that cannot be reckoned: no other one is to wait for it."""
+        try:
             found, moved = moved_on(plan, now)
-            after.append(moved)
             concurrency = read_spec(plan.spec).concurrency
-            if found and concurrency == "Forbid" and self._store.has_firings(plan.uid):
-                self._metrics.count("skipped", len(found))
-                continue
-            if found and concurrency == "Replace":
-                replaced.append(plan.uid)
-            fired += found
-        self._store.fire(fired, after, replaced)
+        except Exception:
+            log.exception("a schedule is set aside", extra={"fields": {"schedule": plan.uid}})
+            return None
+        if found and concurrency == "Forbid" and self._store.has_firings(plan.uid):
+            self._metrics.count("skipped", len(found))
+            return Moved(moved.due)
+        return Moved(moved.due, found, replaces=bool(found) and concurrency == "Replace")
 
     async def _try(self, attempts: anyio.abc.TaskGroup) -> int:
         """Begin the attempts that are due. Returns how many were."""
         now, begun = self._clock.now().timestamp(), 0
-        if len(self._trying) >= AT_ONCE:
+        if len(self._trying) >= AT_ONCE or not await self._is_noted():
             return 0
         busy, room = set(self._trying), AT_ONCE - len(self._trying)
         shares = Counter(self._trying.values())
@@ -127,7 +125,7 @@ class Engine:
         try:
             await self._attempted(firing, plan)
         except Exception:
-            log.exception("an attempt broke", extra={"fields": {"firing": firing.id}})
+            log.exception("an attempt was not noted", extra={"fields": {"firing": firing.id}})
             await anyio.sleep(_FAILED_SECONDS)
         finally:
             self._trying.pop(firing.uid, None)
@@ -138,61 +136,107 @@ class Engine:
         if name is None:
             await self._threads.run(lambda: self._store.forget(firing.uid))
             return
-        occasion = _occasion(firing, plan, name)
         if not firing.attempts:
             self._metrics.observe_lateness(self._clock.now().timestamp() - firing.fires)
-        fault = await self._fault_of(occasion)
-        firing = firing._replace(attempts=firing.attempts + 1)
+        try:
+            occasion = _occasion(firing, plan, name)
+        except Exception as error:
+            log.exception("a firing cannot be read", extra={"fields": {"firing": firing.id}})
+            await self._again(firing._replace(attempts=firing.attempts + 1), _internal(error))
+            return
+        if firing.exhausted:
+            await self._give_up(occasion)
+        else:
+            await self._deliver(occasion)
+
+    async def _deliver(self, occasion: Occasion) -> None:
+        fault = await self._fault_of(self._delivery.deliver(occasion))
+        firing = occasion.firing._replace(attempts=occasion.firing.attempts + 1)
         if fault is None:
             await self._end(firing, "")
-        else:
-            await self._failed(occasion._replace(firing=firing), fault)
+            return
+        exhausted = _exhausted(occasion._replace(firing=firing), fault, self._clock.now())
+        if exhausted is None:
+            await self._again(firing, fault)
+            return
+        firing = firing._replace(fault=str(fault), exhausted=exhausted)
+        if occasion.spec.target.dead_letter_arn:
+            await self._note(firing, None)  # from here on the target is not called again, whatever becomes of it
+        await self._give_up(occasion._replace(firing=firing))
 
-    async def _fault_of(self, occasion: Occasion) -> DeliveryFault | None:
+    async def _fault_of(self, attempt: Awaitable[None]) -> DeliveryFault | None:
+        """Also what nobody thought of is one, and waits as long as others do for its next attempt."""
         try:
             with anyio.fail_after(ATTEMPT_SECONDS):
-                await self._delivery.deliver(occasion)
+                await attempt
         except DeliveryFault as fault:
             return fault
         except TimeoutError:
             return DeliveryFault("Timeout", f"it did not answer within {ATTEMPT_SECONDS:g} s")
+        except Exception as error:
+            log.exception("an attempt broke")
+            return _internal(error)
         return None
 
-    async def _failed(self, occasion: Occasion, fault: DeliveryFault) -> None:
+    async def _give_up(self, occasion: Occasion) -> None:
+        """Its target is not called again: into the dead-letter queue, where it has one."""
         firing, now = occasion.firing, self._clock.now()
-        exhausted = _exhausted(occasion, fault, now)
-        if exhausted is None:
-            await self._again(firing, str(fault), now)
-        elif not occasion.spec.target.dead_letter_arn or await self._buried(occasion, fault, exhausted):
-            await self._end(firing, str(fault))
+        if not occasion.spec.target.dead_letter_arn:
+            await self._end(firing, firing.fault)
+            return
+        refused = await self._fault_of(self._delivery.bury(occasion))
+        if refused is None:
+            await self._end(firing, firing.fault)
         elif now - moment(firing.fires) > timedelta(days=DEAD_LETTER_DAYS + 1):
-            await self._end(firing, f"{fault}; its dead-letter queue did not take it, either")
+            await self._end(firing, f"{firing.fault}; its dead-letter queue did not take it, either")
         else:
-            await self._again(firing, str(fault), now)
-
-    async def _again(self, firing: Firing, fault: str, now: datetime) -> None:
-        self._metrics.count("failed")
-        at = now.timestamp() + self._backoff.delay(firing.attempts, random.Random(firing.id))  # noqa: S311 - each always alike
-        await self._threads.run(lambda: self._store.retry(firing.id, firing.attempts, at, fault))
-
-    async def _buried(self, occasion: Occasion, fault: DeliveryFault, exhausted: str) -> bool:
-        try:
-            await self._delivery.bury(occasion, fault, exhausted)
-        except DeliveryFault as refused:
             log.warning("a dead letter was not taken: %s", refused, extra={"fields": {"schedule": occasion.arn}})
-            return False
-        return True
+            # It waits as long again as it has waited: its attempts are those of its target.
+            age = now.timestamp() - firing.fires
+            seconds = max(self._backoff.first, min(age, self._backoff.limit), refused.retry_after)
+            await self._note(firing._replace(next_attempt=now.timestamp() + seconds), None)
+
+    async def _again(self, firing: Firing, fault: DeliveryFault) -> None:
+        self._metrics.count("failed")
+        delay = self._backoff.delay(firing.attempts, random.Random(firing.id))  # noqa: S311 - each always alike
+        at = self._clock.now().timestamp() + max(delay, fault.retry_after)
+        await self._note(firing._replace(next_attempt=at, fault=str(fault)), None)
 
     async def _end(self, firing: Firing, fault: str) -> None:
         self._metrics.count("given up" if fault else "delivered")
         if fault:
             log.warning("not delivered: %s", fault, extra={"fields": {"schedule": firing.uid, "firing": firing.id}})
-        self._ended.append((firing, self._clock.now().timestamp(), fault))
-        async with self._ending:  # one transaction is for all that wait for it
-            ended, self._ended = self._ended, []
-            over = await self._threads.run(lambda: self._store.end(ended)) if ended else []
+        await self._note(firing._replace(fault=fault), self._clock.now().timestamp())
+
+    async def _note(self, firing: Firing, ended: float | None) -> None:
+        self._notes.append((firing, ended))
+        await self._write_notes()
+
+    async def _write_notes(self) -> None:
+        """One transaction is for all that wait for it. What cannot be written is kept, and raises for each."""
+        async with self._noting:
+            notes, self._notes = self._notes, []
+            try:
+                over = await self._threads.run(lambda: self._store.note(notes)) if notes else []
+            except BaseException:
+                self._notes = notes + self._notes
+                raise
         for plan in over:
             await self._completed(plan)
+
+    async def _is_noted(self) -> bool:
+        """Whether it is written how all attempts went: until then none is made, for it might be one too many."""
+        if self._notes:
+            try:
+                await self._write_notes()
+            except Exception:
+                log.exception("attempts are not noted; none is made until they are")
+        return not self._notes
+
+
+def _internal(error: Exception) -> DeliveryFault:
+    """Its kind alone: what it says may have something of the input in it."""
+    return DeliveryFault("InternalError", f"the call could not be made ({type(error).__name__})")
 
 
 def _occasion(firing: Firing, plan: Planned, name: str) -> Occasion:

@@ -51,7 +51,12 @@ def planned(schedule: Schedule, now: datetime, before: Planned | None) -> Planne
 
 def keeps_its_times(spec: ScheduleSpec, before: Planned | None) -> bool:
     """Whether it is to be called when it was to be before it changed: what was due then still is."""
-    return spec.enabled and before is not None and _times(read_spec(before.spec)) == _times(spec)
+    if before is None or not spec.enabled:
+        return False
+    try:
+        return _times(read_spec(before.spec)) == _times(spec)
+    except ValueError:  # it was set aside: what cannot be read keeps nobody from saying it anew
+        return False
 
 
 def _begin(spec: ScheduleSpec, made: datetime, now: datetime, before: Planned | None) -> datetime:

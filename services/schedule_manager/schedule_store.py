@@ -1,9 +1,9 @@
 """What is due when, and what is under way: one SQLite file that a killed process goes on from.
 
 `schedules` has a row for each schedule, with the next time it is due; `firings` one for each time it was due that was
-not delivered or given up yet. A firing is written in the transaction that moves its schedule on to the next time, so
-none is lost, and none comes into being twice. Both are found by an index on the time they want something next: a
-million that wait cost nothing. `outcomes` has how the last firings of each schedule ended.
+not delivered or given up yet. A firing is written in the transaction that reads its schedule and moves it on to the
+next time, so none is lost, and none comes into being twice. Both are found by an index on the time they want
+something next: a million that wait cost nothing. `outcomes` has how the last firings of each schedule ended.
 
 Times are seconds since 1970. All methods block, and each is one transaction, durable when it returns.
 """
@@ -11,15 +11,15 @@ Times are seconds since 1970. All methods block, and each is one transaction, du
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from crds.formats import FormatVersion
-from services.sdk.sqlite_schema import Migrations, upgrade
+from services.sdk.sqlite_schema import Migrations, add_column, upgrade
 
-OWN = FormatVersion(version=1, oldest_reader=1)
+OWN = FormatVersion(version=2, oldest_reader=1)
 OUTCOMES_KEPT = 20
 _TABLES = """
 CREATE TABLE schedules (uid TEXT PRIMARY KEY, generation INTEGER NOT NULL, namespace TEXT NOT NULL,
@@ -39,7 +39,12 @@ def _create(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
-MIGRATIONS: Migrations = {1: _create}
+def _set_aside_and_exhausted(db: sqlite3.Connection) -> None:
+    add_column(db, "schedules", "aside", "INTEGER NOT NULL DEFAULT 0")
+    add_column(db, "firings", "exhausted", "TEXT NOT NULL DEFAULT ''")
+
+
+MIGRATIONS: Migrations = {1: _create, 2: _set_aside_and_exhausted}
 
 
 class Planned(NamedTuple):
@@ -55,7 +60,7 @@ class Planned(NamedTuple):
 
 class Firing(NamedTuple):
     """One due time of a schedule, and how its delivery stands: first tried at `fires`. fault: why the last attempt
-    failed, empty before it.
+    failed, empty before it. exhausted: why its target is not called again, in AWS's words, empty while it is.
     """
 
     id: str
@@ -65,6 +70,17 @@ class Firing(NamedTuple):
     attempts: int
     next_attempt: float
     fault: str = ""
+    exhausted: str = ""
+
+
+class Moved(NamedTuple):
+    """What follows from a schedule that is due. `due`: when it is next; `replaces`: its earlier firings are given
+    up.
+    """
+
+    due: float | None
+    firings: Sequence[Firing] = ()
+    replaces: bool = False
 
 
 class Ended(NamedTuple):
@@ -87,6 +103,8 @@ class ScheduleStore:
         self._db.execute("PRAGMA synchronous=FULL")
         with self._transaction():
             upgrade(self._db, str(path), OWN, MIGRATIONS)
+            # What this version cannot read may be what the one before could not.
+            self._db.execute("UPDATE schedules SET aside = 0 WHERE aside")
 
     def close(self) -> None:
         self._db.close()
@@ -108,30 +126,23 @@ class ScheduleStore:
         """Of all schedules."""
         return {row[0] for row in self._db.execute("SELECT uid FROM schedules")}
 
-    def forget(self, uid: str) -> None:
-        """A schedule that is no more, and what was under way for it."""
+    def forget(self, *uids: str) -> None:
+        """Schedules that are no more, and what was under way for them."""
         with self._transaction():
             for table in ("schedules", "firings", "outcomes"):
-                self._db.execute(f"DELETE FROM {table} WHERE uid = ?", (uid,))  # noqa: S608
+                self._db.executemany(f"DELETE FROM {table} WHERE uid = ?", [(uid,) for uid in uids])  # noqa: S608
 
-    def due(self, now: float, limit: int) -> list[Planned]:
-        """Schedules that are due, in the order of that time."""
-        where = "WHERE due IS NOT NULL AND due <= ? ORDER BY due LIMIT ?"
-        return [Planned(*row) for row in self._db.execute(f"{_SELECT_PLANNED} {where}", (now, limit))]
-
-    def fire(self, firings: Iterable[Firing], plans: Iterable[Planned], replaced: Iterable[str] = ()) -> None:
-        """Move schedules on, with the firings of the times they leave behind. `replaced`: schedules whose earlier
-        firings are given up.
+    def fire(self, now: float, limit: int, move: Callable[[Planned], Moved | None]) -> int:
+        """Move on the schedules that are due, in the order of that time, as `move` says: in one transaction, so that
+        none is written over that was planned anew meanwhile. One it says None of is set aside: until it is planned
+        anew, or the process starts anew, it is not due. Returns how many were due.
         """
+        where = "WHERE due IS NOT NULL AND due <= ? AND NOT aside ORDER BY due LIMIT ?"
         with self._transaction():
-            for uid in replaced:
-                self._db.execute("DELETE FROM firings WHERE uid = ?", (uid,))
-            self._db.executemany(
-                "INSERT OR IGNORE INTO firings (id, uid, due, fires, attempts, next_attempt, fault)"
-                " VALUES (?,?,?,?,?,?,?)",
-                firings,
-            )
-            self._plan(plans)
+            plans = [Planned(*row) for row in self._db.execute(f"{_SELECT_PLANNED} {where}", (now, limit))]
+            for plan in plans:
+                self._move(plan, move(plan))
+        return len(plans)
 
     def has_firings(self, uid: str) -> bool:
         """Whether something of that schedule is under way."""
@@ -146,30 +157,25 @@ class ScheduleStore:
         others = f"f.uid NOT IN ({_marks(busy)}) AND s.namespace NOT IN ({_marks(full)})"
         order = f"WHERE next_attempt <= ? AND {others} ORDER BY next_attempt, f.due LIMIT ?"
         rows = self._db.execute(f"{_SELECT_BOTH} {order}", (now, *busy, *full, limit))
-        found = [(Firing(*row[:7]), Planned(*row[7:])) for row in rows]
+        found = [(Firing(*row[:8]), Planned(*row[8:])) for row in rows]
         return sorted(found, key=lambda each: (each[0].due, each[0].fires, each[0].id))
 
     def firings(self, uid: str) -> list[Firing]:
         """What is under way for a schedule."""
         return [Firing(*row) for row in self._db.execute(f"{_SELECT_FIRING} WHERE uid = ? ORDER BY due", (uid,))]
 
-    def retry(self, id: str, attempts: int, next_attempt: float, fault: str) -> None:
-        """That firing was tried in vain, and will be again."""
-        with self._transaction():
-            self._db.execute(
-                "UPDATE firings SET attempts = ?, next_attempt = ?, fault = ? WHERE id = ?",
-                (attempts, next_attempt, fault, id),
-            )
-
-    def end(self, ended: Iterable[tuple[Firing, float, str]]) -> list[Planned]:
-        """Firings that are over, each with when it was and its fault. Returns the schedules that are never due again
-        and have none left.
+    def note(self, notes: Iterable[tuple[Firing, float | None]]) -> list[Planned]:
+        """How attempts went: each firing as it stands after one, and when it ended, None where it goes on. Returns
+        the schedules that are never due again and have none left.
         """
         over = []
         with self._transaction():
-            for firing, now, fault in ended:
-                self._end(firing, now, fault)
+            for firing, ended in notes:
+                if ended is None:
+                    self._go_on(firing)
+                    continue
                 plan = self.planned(firing.uid)
+                self._end(firing, ended, is_known=plan is not None)
                 if plan is not None and plan.due is None and not self.has_firings(firing.uid):
                     over.append(plan)
         return over
@@ -181,9 +187,9 @@ class ScheduleStore:
 
     def next_time(self, now: float) -> float | None:
         """When a schedule is due next, or a firing is tried that is not to be tried yet."""
-        first = self._db.execute("SELECT min(due) FROM schedules WHERE due IS NOT NULL").fetchone()[0]
+        first = self._db.execute(_FIRST_DUE).fetchone()
         again = self._db.execute("SELECT min(next_attempt) FROM firings WHERE next_attempt > ?", (now,)).fetchone()[0]
-        return min((each for each in (first, again) if each is not None), default=None)
+        return min((each for each in (first and first[0], again) if each is not None), default=None)
 
     def counts(self) -> tuple[int, int]:
         """Schedules, and firings that are under way."""
@@ -192,13 +198,34 @@ class ScheduleStore:
             self._db.execute("SELECT count(*) FROM firings").fetchone()[0],
         )
 
-    def _end(self, firing: Firing, now: float, fault: str) -> None:
+    def _move(self, plan: Planned, moved: Moved | None) -> None:
+        if moved is None:
+            self._db.execute("UPDATE schedules SET aside = 1 WHERE uid = ?", (plan.uid,))
+            return
+        if moved.replaces:
+            self._db.execute("DELETE FROM firings WHERE uid = ?", (plan.uid,))
+        self._db.executemany(
+            "INSERT OR IGNORE INTO firings (id, uid, due, fires, attempts, next_attempt, fault, exhausted)"
+            " VALUES (?,?,?,?,?,?,?,?)",
+            moved.firings,
+        )
+        self._db.execute("UPDATE schedules SET due = ? WHERE uid = ?", (moved.due, plan.uid))
+
+    def _go_on(self, firing: Firing) -> None:
+        self._db.execute(
+            "UPDATE firings SET attempts = ?, next_attempt = ?, fault = ?, exhausted = ? WHERE id = ?",
+            (firing.attempts, firing.next_attempt, firing.fault, firing.exhausted, firing.id),
+        )
+
+    def _end(self, firing: Firing, now: float, *, is_known: bool) -> None:
         self._db.execute("DELETE FROM firings WHERE id = ?", (firing.id,))
+        if not is_known:
+            return  # it was forgotten during the attempt
         number = self._db.execute("SELECT max(number) FROM outcomes WHERE uid = ?", (firing.uid,)).fetchone()[0]
         number = (number or 0) + 1
         self._db.execute(
             "INSERT INTO outcomes (uid, number, id, due, ended, attempts, fault) VALUES (?,?,?,?,?,?,?)",
-            (firing.uid, number, firing.id, firing.due, now, firing.attempts, fault),
+            (firing.uid, number, firing.id, firing.due, now, firing.attempts, firing.fault),
         )
         self._db.execute("DELETE FROM outcomes WHERE uid = ? AND number <= ?", (firing.uid, number - OUTCOMES_KEPT))
 
@@ -223,9 +250,11 @@ def _marks(values: Collection[str]) -> str:
     return ",".join("?" * len(values))
 
 
+_FIRST_DUE = "SELECT due FROM schedules WHERE due IS NOT NULL AND NOT aside ORDER BY due LIMIT 1"
 _SELECT_PLANNED = "SELECT uid, generation, namespace, spec, made, due FROM schedules"
-_SELECT_FIRING = "SELECT id, uid, due, fires, attempts, next_attempt, fault FROM firings"
+_SELECT_FIRING = "SELECT id, uid, due, fires, attempts, next_attempt, fault, exhausted FROM firings"
 _SELECT_BOTH = (
-    "SELECT f.id, f.uid, f.due, fires, attempts, next_attempt, fault, s.uid, generation, namespace, spec, made, s.due"
+    "SELECT f.id, f.uid, f.due, fires, attempts, next_attempt, fault, exhausted,"
+    " s.uid, generation, namespace, spec, made, s.due"
     " FROM firings f JOIN schedules s ON s.uid = f.uid"
 )

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
+from prometheus_client import CollectorRegistry
 
-from services.schedule_manager.delivery import DeliveryFault
-from services.schedule_manager.engine import MOST_OF_ONE
-from services.schedule_manager.kinds import SCHEDULE
+from services.schedule_manager.app import STORE
+from services.schedule_manager.delivery import Delivery, DeliveryFault
+from services.schedule_manager.engine import MOST_OF_ONE, Engine
+from services.schedule_manager.kinds import SCHEDULE, ScheduleSpec
+from services.schedule_manager.metrics import ScheduleMetrics
 from services.schedule_manager.planning import fires_at, planned
 from services.schedule_manager.reconciler import delete_completed
-from services.schedule_manager.tests.in_memory import DEAD, QUEUE, Call, Schedules, schedules_in_memory
+from services.schedule_manager.schedule_store import Planned, ScheduleStore
+from services.schedule_manager.tests.in_memory import DEAD, QUEUE, ROLE, Call, Outside, Schedules, schedules_in_memory
+from services.sdk.resources import Backoff
 from services.sdk.testing import virtual_time
+from services.sdk.testing.virtual import LoopClock
 
 MINUTE = timedelta(minutes=1)
 
@@ -256,3 +268,133 @@ async def test_another_message_leaves_what_waits_in_its_window() -> None:
         await s.change(target={"input": "new"})
         await s.service.advance(11 * 3600)
         assert [each.request["MessageBody"] for each in s.calls] == ["new"]
+
+
+@virtual_time
+async def test_what_nobody_thought_of_waits_as_other_faults_do_and_holds_up_nobody() -> None:
+    async with schedules_in_memory() as s:
+
+        def breaks(call: Call) -> DeliveryFault | None:
+            if call.operation.startswith("POST"):
+                raise UnicodeEncodeError("ascii", "ü", 0, 1, "not in a header")
+            return None
+
+        s.outside.refuses = breaks
+        broken = {"arn": "https://broken.example.com/", "roleArn": ""}
+        for number in range(MOST_OF_ONE + 6):
+            await s.make("at(2026-01-01T00:05:00)", f"broken-{number}", target=broken)
+        await s.make("at(2026-01-01T00:05:30)", "fine")
+        await s.service.advance(600)
+        (fine,) = [each for each in s.calls if each.operation == "sqs:SendMessage"]
+        assert fine.at - fine.due < timedelta(seconds=1)
+        tried = Counter(each.id for each in s.calls if each is not fine)
+        assert len(tried) == MOST_OF_ONE + 6 and max(tried.values()) < 10
+
+
+@virtual_time
+async def test_one_whose_dead_letter_is_refused_is_not_called_again() -> None:
+    async with schedules_in_memory() as s:
+        s.outside.refuses = away
+        policy = {"maximumRetryAttempts": 0}
+        made = await s.make("at(2026-01-01T00:01:00)", target={"deadLetterArn": DEAD, "retryPolicy": policy})
+        await s.service.advance(6 * 3600)
+        with closing(ScheduleStore(s.service.context.data / STORE)) as store:
+            (firing,) = store.firings(made.metadata.uid or "")
+        assert (firing.exhausted, firing.attempts) == ("MaximumRetryAttempts", 1)
+        s.outside.refuses = lambda call: None
+        await s.service.advance(3600)
+        called = [each for each in s.calls if "orders" in each.request["QueueUrl"]]
+        assert len(called) == 1 and 5 < len(s.calls) < 50
+        told = s.calls[-1].request["MessageAttributes"]
+        assert (told["ERROR_CODE"]["StringValue"], told["RETRY_ATTEMPTS"]["StringValue"]) == (
+            "ServiceUnavailable",
+            "0",
+        )
+
+
+@virtual_time
+async def test_who_asks_to_be_left_alone_is() -> None:
+    async with schedules_in_memory() as s:
+        s.outside.refuses = lambda call: DeliveryFault("HTTP429", "busy", retry_after=300.0)
+        await s.make("at(2026-01-01T00:01:00)")
+        await s.service.advance(900)
+        assert [each.at.minute for each in s.calls] == [1, 6, 11]
+
+
+@virtual_time
+async def test_nothing_is_called_while_it_cannot_be_noted_how_calls_went() -> None:
+    async with schedules_in_memory() as s:
+        await s.make("rate(1 minute)", "a", startDate="2026-01-01T00:01:00Z")
+        await s.make("rate(1 minute)", "b", startDate="2026-01-01T00:01:00Z")
+        with closing(sqlite3.connect(s.service.context.data / STORE)) as db:
+            db.execute("CREATE TRIGGER full BEFORE DELETE ON firings BEGIN SELECT RAISE(ABORT, 'full'); END")
+            await s.service.advance(600)
+            assert len(s.calls) == 2
+            db.execute("DROP TRIGGER full")
+            await s.service.advance(2)
+        assert len(s.calls) == len({each.id for each in s.calls}) == 20
+
+
+@virtual_time
+async def test_one_that_cannot_be_reckoned_is_set_aside_until_it_changes() -> None:
+    async with schedules_in_memory() as s:
+        made = await s.make("rate(1 minute)", "bad", startDate="2026-01-01T00:01:00Z")
+        await s.make("rate(1 minute)", "good", startDate="2026-01-01T00:01:00Z")
+        with closing(ScheduleStore(s.service.context.data / STORE)) as store:
+            plan = store.planned(made.metadata.uid or "")
+            assert plan is not None
+            store.plan(plan._replace(spec="{}"))
+        await s.service.advance(210)
+        assert len(s.calls) == 3
+        await s.change("bad", target={"input": "new"}, expression="rate(2 minutes)")
+        await s.service.advance(120)
+        assert len(s.calls) == 6 and s.calls[-1].request["MessageBody"] != s.calls[-2].request["MessageBody"]
+
+
+@virtual_time
+async def test_what_is_no_more_is_forgotten() -> None:
+    async with schedules_in_memory() as s:
+        await s.make("rate(1 day)", "stays")
+        await s.make("rate(1 day)", "goes")
+        with closing(ScheduleStore(s.service.context.data / STORE)) as store:
+            store.plan(Planned("unseen", 1, "default", "{}", 0.0, None))
+            await s.service.resources.delete(SCHEDULE, "goes", "default")
+            await s.service.advance(1)
+            assert len(store.uids()) == 2
+            await s.service.advance(3601)
+            assert len(store.uids()) == 1
+
+
+class Interrupted:
+    """As an executor: between two works of one caller, another one's comes."""
+
+    def __init__(self, between: Callable[[], None]) -> None:
+        self._between = between
+
+    async def run(self, work: Callable[[], Any], *, deadline: float | None = None) -> Any:
+        found = work()
+        self._between()
+        return found
+
+
+@virtual_time
+async def test_what_was_planned_anew_is_not_written_over(tmp_path: Path) -> None:
+    clock, store = LoopClock(), ScheduleStore(tmp_path / STORE)
+    spec = ScheduleSpec.model_validate({"expression": "rate(1 minute)", "target": {"arn": QUEUE, "roleArn": ROLE}})
+    made = SCHEDULE.new("s", namespace="default", spec=spec)
+    made.metadata.uid, made.metadata.generation, made.metadata.creation_timestamp = "u", 1, clock.now()
+    first = planned(made, clock.now(), None)
+    disabled = first._replace(generation=2, due=None)
+    store.plan(first)
+
+    async def completed(plan: Planned) -> None:
+        return None
+
+    engine = Engine(
+        store, Delivery(Outside(clock.now)), clock, Interrupted(lambda: store.plan(disabled)),
+        ScheduleMetrics(CollectorRegistry()), lambda plan: plan.uid, completed, Backoff(),
+    )  # fmt: skip
+    with anyio.move_on_after(200):
+        await engine.run()
+    assert store.planned("u") == disabled  # not the generation before, moved on
+    store.close()
