@@ -12,7 +12,7 @@ from typing import Any
 from crds.errors import AlreadyExists, Conflict, NotFound
 from services.db_manager.rds import errors
 from services.db_manager.rds.condition_keys import facts_of
-from services.db_manager.rds.names import DEFAULT_REGION, identifier_fault, named_by_arn, rds_arn
+from services.db_manager.rds.names import DEFAULT_REGION, identifier_fault, is_named, name_in, rds_arn
 from services.db_manager.rds.parameter_group import (
     DATABASE_PARAMETER_GROUP,
     DatabaseParameterGroup,
@@ -22,6 +22,7 @@ from services.db_manager.rds.settings_table import families, family_of
 from services.sdk.aws.access import CallerAccess
 from services.sdk.aws.operations import RequestContext
 from services.sdk.context import ServiceContext
+from services.sdk.permissions import Permission
 
 Json = dict[str, Any]
 DEFAULT = "default."
@@ -42,7 +43,7 @@ class GroupStore:
 
     async def require_all(self, call: RequestContext, request: Json) -> None:
         """Raises Forbidden unless the caller may do this with every group."""
-        await self._access.require(_about(call, "*", request, {}))
+        await self._access.require(_about(call, rds_arn(call.region, call.account, "pg", "*"), request, {}))
 
     async def find(self, call: RequestContext, name: str) -> DatabaseParameterGroup | None:
         """By its name. The caller's right is not asked for."""
@@ -60,10 +61,12 @@ class GroupStore:
 
     async def resolve(self, call: RequestContext, name: str, request: Json) -> DatabaseParameterGroup:
         """That group, by its name or ARN, for who may do this with it. Raises Forbidden, DBParameterGroupNotFound."""
-        name = _name_meant(call, name) or name
-        found = await self.find(call, name)
-        tags = found.spec.tags if found else {}
-        await self._access.require(_about(call, name.lower(), request, tags), name.lower(), call.namespace)
+        meant = name_in(name)
+        found = await self.find(call, meant)
+        if found is not None and not is_named(group_arn(call, found), name):
+            found = None
+        about = _of(call, found, request) if found else _about(call, _arn(call, meant), request, {})
+        await self._access.require(about, meant, call.namespace)
         if found is None:
             raise errors.group_not_found(name)
         return found
@@ -71,14 +74,14 @@ class GroupStore:
     async def chosen(
         self, call: RequestContext, name: str | None, version: str | None
     ) -> DatabaseParameterGroup | None:
-        """The group an instance of that version is to have. Raises DBParameterGroupNotFound,
-        InvalidParameterCombination for one of another version.
+        """The group an instance of that version is to have. Raises Forbidden for whom policies refuse the operation
+        with that group, and who may not see it; DBParameterGroupNotFound; InvalidParameterCombination for one of
+        another version.
         """
         if not name:
             return None
-        found = await self.find(call, name)
-        if found is None:
-            raise errors.group_not_found(name)
+        sees_group = replace(call.declared, permission=Permission("get", DATABASE_PARAMETER_GROUP))
+        found = await self.resolve(replace(call, declared=sees_group), name, {})
         if version and family_of(version) != found.spec.family:
             raise errors.invalid_combination(
                 f"The parameter group {name} with DBParameterGroupFamily {found.spec.family} can't be used for this "
@@ -91,7 +94,8 @@ class GroupStore:
     ) -> DatabaseParameterGroup:
         """Raises Forbidden, InvalidParameterValue, DBParameterGroupAlreadyExists."""
         lowered = name.lower()
-        acting = await self._access.resources_for(_about(call, lowered, request, {}), lowered, call.namespace)
+        about = _about(call, _arn(call, lowered), request, {})
+        acting = await self._access.resources_for(about, lowered, call.namespace)
         if fault := identifier_fault(name):
             raise errors.invalid_value(f"The parameter DBParameterGroupName is not a valid identifier. {fault}")
         try:
@@ -110,8 +114,8 @@ class GroupStore:
         """Change it as it is now, and once more when somebody else has changed it meanwhile."""
         if is_default(found):
             raise errors.invalid_group_state(f"Default DB parameter groups cannot be changed: {found.metadata.name}")
-        name, about = found.metadata.name, _about(call, found.metadata.name, request, found.spec.tags)
-        acting = await self._access.resources_for(about, name, call.namespace)
+        name = found.metadata.name
+        acting = await self._access.resources_for(_of(call, found, request), name, call.namespace)
         for _ in range(_ATTEMPTS):
             try:
                 fresh = await self._own.get(DATABASE_PARAMETER_GROUP, name, call.namespace)
@@ -125,8 +129,8 @@ class GroupStore:
 
     async def delete(self, call: RequestContext, found: DatabaseParameterGroup, request: Json) -> None:
         """Raises InvalidDBParameterGroupState for one that Databases use."""
-        name, about = found.metadata.name, _about(call, found.metadata.name, request, found.spec.tags)
-        acting = await self._access.resources_for(about, name, call.namespace)
+        name = found.metadata.name
+        acting = await self._access.resources_for(_of(call, found, request), name, call.namespace)
         if is_default(found):
             raise errors.invalid_group_state("Default DBParameterGroup cannot be deleted.")
         try:
@@ -151,13 +155,14 @@ def _default_group(family: str) -> DatabaseParameterGroup:
     return DATABASE_PARAMETER_GROUP.new(f"{DEFAULT}{family}", spec=spec)
 
 
-def _name_meant(call: RequestContext, text: str) -> str | None:
-    named = named_by_arn(text)
-    if named is None or named[1] != "pg" or (named[0].account, named[0].region) != (call.account, call.region):
-        return None
-    return named[2]
+def _arn(call: RequestContext, name: str) -> str:
+    """Of a group that is not there (yet)."""
+    return rds_arn(call.region, call.account, "pg", name)
 
 
-def _about(call: RequestContext, name: str, request: Json, tags: dict[str, str]) -> RequestContext:
-    arn = rds_arn(call.region, call.account, "pg", name)
+def _of(call: RequestContext, found: DatabaseParameterGroup, request: Json) -> RequestContext:
+    return _about(call, group_arn(call, found), request, found.spec.tags)
+
+
+def _about(call: RequestContext, arn: str, request: Json, tags: dict[str, str]) -> RequestContext:
     return replace(call, resource=arn, facts=facts_of(request, tags, "pg"))

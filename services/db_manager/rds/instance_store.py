@@ -15,7 +15,7 @@ from services.db_manager.kinds import DATABASE, Database, DatabaseSpec
 from services.db_manager.rds import errors
 from services.db_manager.rds.condition_keys import facts_of
 from services.db_manager.rds.instance import FoundInstance
-from services.db_manager.rds.names import identifier_fault, is_resource_id, named_by_arn, rds_arn
+from services.db_manager.rds.names import identifier_fault, is_named, is_resource_id, name_in, rds_arn
 from services.db_manager.rds.parameter_group import DATABASE_PARAMETER_GROUP as GROUP
 from services.db_manager.rds.parameter_group import DatabaseParameterGroup
 from services.sdk.aws.access import CallerAccess
@@ -50,14 +50,14 @@ class InstanceStore:
         if is_resource_id(identifier):
             known = await self.all(call)
             return next((each for each in known if each.resource_id == identifier), None)
-        if (name := _name_meant(call, identifier)) is None or identifier_fault(name):
+        if identifier_fault(name := name_in(identifier)):
             return None
         try:
             database = await self._own.get(DATABASE, name, call.namespace)
         except NotFound:
             return None
         found = await self._found(call, database)
-        return found if found.is_seen_from(call.region) else None
+        return found if found.is_seen_from(call.region) and is_named(found.arn, identifier) else None
 
     async def is_taken(self, call: RequestContext, identifier: str) -> bool:
         """Whether there is a Database of that name, whatever region sees it."""
@@ -71,7 +71,7 @@ class InstanceStore:
         """That instance, for who may do this with it. Raises Forbidden, DBInstanceNotFound."""
         found = await self.find(call, identifier)
         if found is None:
-            name = _name_meant(call, identifier) or identifier.lower()
+            name = name_in(identifier)
             await self._access.require(
                 _about(call, rds_arn(call.region, call.account, "db", name), request, {}), name
             )
@@ -142,16 +142,6 @@ def _group_of(database: Database) -> str:
 
 def _values(group: DatabaseParameterGroup | None) -> dict[str, str] | None:
     return None if group is None else group.spec.values()
-
-
-def _name_meant(call: RequestContext, identifier: str) -> str | None:
-    """The name of a Database of this account; None for an ARN of another one, or of something else."""
-    if not identifier.startswith("arn:"):
-        return identifier.lower()
-    named = named_by_arn(identifier)
-    if named is None or named[1] != "db" or named[0].account != call.account or named[0].region != call.region:
-        return None
-    return named[2]
 
 
 def _of(call: RequestContext, found: FoundInstance, request: Json) -> RequestContext:

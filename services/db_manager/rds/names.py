@@ -45,6 +45,20 @@ def named_by_arn(text: str) -> tuple[Arn, str, str] | None:
     return (arn, noun, name.lower()) if colon and name else None
 
 
+def name_in(text: str) -> str:
+    """The name that an ARN or a name is of."""
+    named = named_by_arn(text)
+    return named[2] if named is not None else text.lower()
+
+
+def is_named(arn: str, text: str) -> bool:
+    """Whether a text with the name of the resource with that ARN means it: the name does, and no other ARN."""
+    if not text.startswith("arn:"):
+        return True
+    named = named_by_arn(text)
+    return named is not None and arn == rds_arn(named[0].region, named[0].account, named[1], named[2])
+
+
 def resource_id(uid: str) -> str:
     """`db-` and 26 letters that no other instance has, not even the next one of the same name."""
     digest = hashlib.sha256(b"aerekos rds\x00" + uid.encode()).digest()

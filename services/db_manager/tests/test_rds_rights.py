@@ -10,6 +10,7 @@ import pytest
 from crds.kinds.event import EVENT
 from crds.kinds.secret import SECRET
 from services.db_manager.kinds import DATABASE
+from services.db_manager.rds.parameter_group import DATABASE_PARAMETER_GROUP, DatabaseParameterGroupSpec
 from services.db_manager.tests.rds_account import PASSWORD, SMALL, RdsAccount, refusal
 from services.sdk.testing import ServiceHarness, User
 
@@ -105,6 +106,58 @@ def test_a_deny_wins_over_a_role(account: RdsAccount) -> None:
     assert ann.describe_db_instances()["DBInstances"]
     gone = {"DBInstanceIdentifier": "orders", "SkipFinalSnapshot": True}
     assert refusal(ann.delete_db_instance, **gone)[0] == "AccessDenied"
+
+
+def in_region(client: Any, region: str) -> Any:
+    """The same client, which signs for another region."""
+    client.meta.events.register("before-sign", lambda request, **_: request.context.update(region=region))
+    client._request_signer._region_name = region
+    return client
+
+
+def test_signing_for_another_region_does_not_make_it_another_group(account: RdsAccount) -> None:
+    """One that `kubectl` made is seen in every region; it has one ARN, which policies are about."""
+    group = DATABASE_PARAMETER_GROUP.new(
+        "tuned", namespace=account.owner.namespace, spec=DatabaseParameterGroupSpec(family="postgres15")
+    )
+    account.harness.run(account.harness.resources.create(DATABASE_PARAMETER_GROUP, group))
+    arn = f"arn:aws:rds:us-east-1:{account.number}:pg:tuned"
+    elsewhere = arn.replace("us-east-1", "eu-central-1")
+    given = {"DBParameterGroupName": "tuned"}
+    parameters = [{"ParameterName": "work_mem", "ParameterValue": "64", "ApplyMethod": "immediate"}]
+    ann = person(account, "ann", allow("rds:*"), {"Effect": "Deny", "Action": "rds:*", "Resource": arn})
+    bob = person(account, "bob", allow("rds:*", resource="arn:aws:rds:eu-central-1:*"))
+    for client in (in_region(ann, "eu-central-1"), in_region(bob, "eu-central-1")):
+        for call, more in (
+            (client.describe_db_parameters, given),
+            (client.modify_db_parameter_group, {**given, "Parameters": parameters}),
+            (client.reset_db_parameter_group, {**given, "ResetAllParameters": True}),
+            (client.delete_db_parameter_group, given),
+            (client.list_tags_for_resource, {"ResourceName": arn}),
+        ):
+            assert refusal(call, **more)[0] == "AccessDenied", call
+    owner = in_region(account.client(), "eu-central-1")
+    assert owner.list_tags_for_resource(ResourceName=arn)["TagList"] == []
+    assert refusal(owner.list_tags_for_resource, ResourceName=elsewhere)[0] == "DBParameterGroupNotFound"
+
+
+def test_an_instance_is_given_a_group_by_who_may_use_it(account: RdsAccount) -> None:
+    """Its parameters could be read off the instance."""
+    account.client().create_db_parameter_group(
+        DBParameterGroupName="tuned", DBParameterGroupFamily="postgres15", Description="ours"
+    )
+    account.create("orders", EngineVersion="15")
+    account.said("orders")
+    deny = {"Effect": "Deny", "Action": "rds:*", "Resource": "arn:aws:rds:*:*:pg:tuned"}
+    instances = allow("rds:*", resource="arn:aws:rds:*:*:db:*")
+    given = {**SMALL, "MasterUserPassword": PASSWORD, "EngineVersion": "15"}
+    for client in (person(account, "ann", allow("rds:*"), deny), person(account, "bob", instances)):
+        group = {"DBParameterGroupName": "tuned"}
+        assert refusal(client.create_db_instance, DBInstanceIdentifier="x", **given, **group)[0] == "AccessDenied"
+        assert refusal(client.modify_db_instance, DBInstanceIdentifier="orders", **group)[0] == "AccessDenied"
+    both = allow("rds:*", resource="arn:aws:rds:*:*:pg:tuned")
+    eve = person(account, "eve", instances, both)
+    eve.modify_db_instance(DBInstanceIdentifier="orders", DBParameterGroupName="tuned")
 
 
 def test_another_account_has_instances_of_its_own(account: RdsAccount, harness: ServiceHarness) -> None:
