@@ -72,7 +72,7 @@ def assembled(context: ServiceContext, thread: Executor, now: Callable[[], int])
     return Service(
         app=BySigningName(app, {"sns": sns}),
         reconcilers=[QueueReconciler(directory, broker), TopicReconciler(topics)],
-        tasks=[moving.run],
+        tasks=[moving.run, broker.give_back_space],
         on_stopping=[broker.stop],
         on_stop=[_stopped(committer, database, thread)],
     )

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from crds.errors import NotFound
 from services.queue_manager import message_store
-from services.queue_manager.database import MessageDatabase
+from services.queue_manager.database import MessageDatabase, give_back
 from services.queue_manager.deduplication import Remembered
 from services.queue_manager.group_commit import GroupCommitter
 from services.queue_manager.live_queue import LiveQueue, QueueRules
@@ -28,6 +28,7 @@ MOST_IN_FLIGHT = 120_000
 LONGEST_HIDDEN = 43_200_000
 ATTEMPT_WINDOW = 300_000
 _CHUNK = 2_000
+_SPACE_EVERY_SECONDS = 60.0
 # Longer than any commit: what is being deleted comes back to nobody.
 _FAR = 1 << 62
 _NUMBERS_PER_MILLISECOND = 20
@@ -233,6 +234,13 @@ class Broker:
             piece = keys[start : start + _CHUNK]
             await self._committer.submit(partial(message_store.forget_deduplications, keys=piece))
         return gone
+
+    async def give_back_space(self) -> None:
+        """Let go of what deleted messages took on the disk, step by step, until cancelled. Raises sqlite3.Error."""
+        while True:
+            await asyncio.sleep(_SPACE_EVERY_SECONDS)
+            while await self._committer.submit(give_back):
+                pass
 
     def stop(self) -> None:
         """Whoever waits for messages is answered that there are none, from now on at once."""

@@ -21,6 +21,8 @@ from services.sdk.sqlite_schema import Migrations, upgrade
 OWN = FormatVersion(version=3, oldest_reader=1)
 # Whoever commits the page that fills the log waits until all of it is copied: rarely, then.
 _CHECKPOINT_PAGES = 8000
+_LOG_BYTES = 64 << 20
+_SPARE_PAGES, _PAGES_A_STEP = 1_000, 500
 _TABLES = """
 CREATE TABLE queues (number INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE, fifo INTEGER NOT NULL);
 CREATE TABLE messages (number INTEGER PRIMARY KEY, queue INTEGER NOT NULL, id TEXT NOT NULL, body TEXT NOT NULL,
@@ -71,6 +73,7 @@ class MessageDatabase:
         self.connection.execute("PRAGMA journal_mode=WAL")
         self.connection.execute("PRAGMA synchronous=FULL")
         self.connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
+        self.connection.execute(f"PRAGMA journal_size_limit={_LOG_BYTES}")
         self.begin()
         upgrade(self.connection, str(folder / FILE), OWN, MIGRATIONS)
         self.commit()
@@ -95,6 +98,16 @@ class MessageDatabase:
         """Let go of the file, and of the lock last."""
         self.connection.close()
         os.close(self._lock)
+
+
+def give_back(db: sqlite3.Connection) -> bool:
+    """Let go of some space that deleted messages had, at the end of the transaction; a little is kept for the next
+    ones. Returns whether there is more.
+    """
+    spare = db.execute("PRAGMA freelist_count").fetchone()[0] - _SPARE_PAGES
+    for _ in range(min(spare, _PAGES_A_STEP)):
+        db.execute("PRAGMA incremental_vacuum(1)")  # a page for each call, whatever number is asked for
+    return bool(spare > _PAGES_A_STEP)
 
 
 def _locked(path: Path) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from services.queue_manager.database import FILE
 from services.queue_manager.live_queue import QueueRules
 from services.queue_manager.receipt_handles import ReceiptHandle
 from services.queue_manager.tests.opened import RULES, Opened
@@ -58,3 +59,17 @@ async def test_a_purge_lets_others_in_between(tmp_path: Path) -> None:
     await purging
     assert (store.rows("messages"), len(queue.order.messages)) == (1, 0)
     await store.close()
+
+
+@virtual_time
+async def test_the_space_of_deleted_messages_is_given_back(tmp_path: Path) -> None:
+    store = Opened(tmp_path)
+    queue = store.broker.queue("deep", False)
+    for _ in range(20):
+        await store.send(queue, *(["x" * 3000] * 500))
+    await store.broker.purge(queue)
+    giving = asyncio.create_task(store.broker.give_back_space())
+    await asyncio.sleep(61)
+    giving.cancel()
+    await store.close()
+    assert (tmp_path / FILE).stat().st_size < 6_000_000  # of some 40 million
