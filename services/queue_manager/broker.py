@@ -397,7 +397,7 @@ class Broker:
         queue.rearm()
 
     def _is_held(self, queue: LiveQueue, message: Message) -> bool:
-        queue.order.advance(self.now())
+        queue.come_due()
         return message.in_flight
 
     def _let_go(self, queue: LiveQueue, message: Message, until: int) -> None:

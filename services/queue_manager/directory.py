@@ -92,7 +92,10 @@ class QueueDirectory:
         ]
 
     def live(self, found: FoundQueue) -> LiveQueue:
-        """Its messages."""
+        """Its messages. Raises AwsError where it was deleted since it was found: nobody would delete them."""
+        now = self._queues.by_uid(found.uid)
+        if now is None or now.metadata.deletion_timestamp is not None:
+            raise errors.no_queue()
         return self._broker.queue(found.uid, found.is_fifo)
 
     def rules(self, found: FoundQueue) -> QueueRules:

@@ -33,7 +33,7 @@ class QueueReconciler:
         resource.
         """
         found, status = FoundQueue(resource), resource.status
-        live = self._directory.live(found)
+        live = self._broker.queue(found.uid, found.is_fifo)
         await self._broker.expire(live, self._directory.rules(found))
         if status.observed_generation != resource.metadata.generation:
             status.modified_at = world.clock.now()

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from crds.errors import NotFound
+from services.queue_manager.directory import QueueDirectory
 from services.queue_manager.live_queue import QueueRules
+from services.queue_manager.tests.in_memory import queues_in_memory
 from services.queue_manager.tests.opened import Opened
+from services.sdk.aws.errors import AwsError
 from services.sdk.testing import virtual_time
 
 
@@ -96,3 +99,18 @@ async def test_a_deletion_that_the_disk_refuses_is_done_later(tmp_path: Path) ->
     await store.broker.drop("deleted")
     assert (store.rows("messages"), store.rows("queues"), store.broker.known()) == (0, 0, [])
     await store.close()
+
+
+@virtual_time
+async def test_who_found_a_queue_before_it_was_deleted_makes_none_of_it_again(tmp_path: Path) -> None:
+    """Its messages would stay for ever: nobody deletes that queue another time."""
+    async with queues_in_memory() as queues:
+        url = await queues.queue()
+        store = Opened(tmp_path)
+        directory = QueueDirectory(queues.service.context, store.broker)
+        (found,) = directory.all()
+        await queues.call("DeleteQueue", QueueUrl=url)
+        with pytest.raises(AwsError, match="does not exist"):
+            directory.live(found)
+        assert store.broker.known() == []
+        await store.close()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from services.queue_manager.broker import NotInFlight
 from services.queue_manager.database import FILE
 from services.queue_manager.live_queue import QueueRules
 from services.queue_manager.receipt_handles import ReceiptHandle
@@ -73,3 +74,21 @@ async def test_the_space_of_deleted_messages_is_given_back(tmp_path: Path) -> No
     giving.cancel()
     await store.close()
     assert (tmp_path / FILE).stat().st_size < 6_000_000  # of some 40 million
+
+
+@virtual_time
+async def test_a_change_that_comes_too_late_keeps_nobody_waiting(tmp_path: Path) -> None:
+    """What is due is shown by whoever looks first, here before the timer of the long poll."""
+    store = Opened(tmp_path)
+    queue = store.broker.queue("orders", False)
+    await store.send(queue, "a")
+    (got,) = await store.broker.receive(queue, RULES, 1, 300)
+    loop = asyncio.get_running_loop()
+    poll = asyncio.create_task(store.bodies(queue, wait=4))
+    await asyncio.sleep(0.2)
+    queue.order.hide(queue.order.messages[got.number], store.broker.now() - 1)
+    began = loop.time()
+    with pytest.raises(NotInFlight):
+        await store.broker.postpone(queue, ReceiptHandle(queue.number, got.number, got.receipt), 9000)
+    assert (await poll, loop.time()) == (["a"], began)
+    await store.close()
