@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import httpx
-
 from services.schedule_manager.calling import OutsideCaller
 from services.schedule_manager.delivery import Caller, Delivery
 from services.schedule_manager.directory import Directory, judged_resource
@@ -23,6 +21,7 @@ from services.sdk.aws.model import load_model
 from services.sdk.aws.operations import RequestContext
 from services.sdk.aws.role_calls import RoleCalls
 from services.sdk.context import ServiceContext
+from services.sdk.outbound import open_outbound
 from services.sdk.resources import Backoff, BlockingExecutor, Threads
 from services.sdk.service import Service
 
@@ -32,7 +31,7 @@ RETRIES = Backoff(first=2.0, factor=2.0, limit=900.0, jitter=0.2)
 
 def create(context: ServiceContext) -> Service:
     """With calls over the network, where certificates are the system's."""
-    outside = OutsideCaller(RoleCalls(context, PRINCIPAL), httpx.AsyncClient(trust_env=False))
+    outside = OutsideCaller(RoleCalls(context, PRINCIPAL), open_outbound())
     return assembled(context, outside, Threads(1))
 
 

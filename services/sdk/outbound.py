@@ -38,6 +38,13 @@ async def resolved(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(each[4][0]) for each in found))
 
 
+def open_outbound() -> httpx.AsyncClient:
+    """A client for `OutboundHttp`, without credentials. As many connections as are asked for at once, each for one
+    request: another name at the same address is proven by a certificate of its own.
+    """
+    return httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_connections=None, max_keepalive_connections=0))
+
+
 class OutboundHttp:
     """`http`: a client without credentials. `resolve`: names to addresses."""
 
@@ -59,15 +66,21 @@ class OutboundHttp:
         """
         try:
             with anyio.fail_after(seconds):
-                return await self._post(url, content, headers, is_allowed, min(read, MOST_READ))
+                return await self._post(url, content, headers, is_allowed, min(read, MOST_READ), seconds)
         except TimeoutError:
             raise OutboundFault(f"it did not answer within {seconds:g} s") from None
-        except (httpx.HTTPError, httpx.InvalidURL, OSError):
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError):
             # Which of the two it was tells whoever set the address what is behind it.
             raise OutboundFault("it cannot be reached, or its certificate is not trusted") from None
 
     async def _post(
-        self, url: str, content: bytes, headers: Mapping[str, str], is_allowed: Callable[[str], bool], read: int
+        self,
+        url: str,
+        content: bytes,
+        headers: Mapping[str, str],
+        is_allowed: Callable[[str], bool],
+        read: int,
+        seconds: float,
     ) -> OutboundAnswer:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
@@ -78,7 +91,9 @@ class OutboundHttp:
         target = httpx.URL(url).copy_with(host=address)
         told = {**headers, "host": parts.netloc}
         extensions = {"sni_hostname": host}
-        request = self._http.build_request("POST", target, content=content, headers=told, extensions=extensions)
+        request = self._http.build_request(
+            "POST", target, content=content, headers=told, extensions=extensions, timeout=seconds
+        )
         response = await self._http.send(request, stream=True, follow_redirects=False)
         try:
             return OutboundAnswer(response.status_code, await _beginning(response, read), _retry_after(response))

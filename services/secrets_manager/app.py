@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import httpx
-
 from services.sdk.aws.access import CallerAccess
 from services.sdk.aws.app import AwsApp
 from services.sdk.aws.authentication import authenticator_for
 from services.sdk.aws.model import load_model
 from services.sdk.context import ServiceContext
 from services.sdk.health import Check
+from services.sdk.outbound import open_outbound
 from services.sdk.service import Service
 from services.secrets_manager.attribution import secret_of
 from services.secrets_manager.authorization import SecretAuthorizer
@@ -33,7 +32,7 @@ from services.secrets_manager.webhooks import WebhookRotator
 
 def create(context: ServiceContext) -> Service:
     """With webhooks over the network, where certificates are the system's."""
-    return assembled(context, WebhookRotator(httpx.AsyncClient(trust_env=False)))
+    return assembled(context, WebhookRotator(open_outbound()))
 
 
 def assembled(context: ServiceContext, webhooks: Rotator) -> Service:

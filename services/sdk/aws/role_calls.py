@@ -63,10 +63,11 @@ class RoleCalls:
     def __init__(self, context: ServiceContext, principal: str) -> None:
         self._context, self._principal = context, principal
         self._known: dict[RoleUse, _Credentials] = {}
+        self._assuming: dict[RoleUse, anyio.Lock] = {}
 
     async def call(self, use: RoleUse, service: str, region: str, operation: str, request: Mapping[str, Any]) -> None:
         """One operation of an AWS service: its SDK's name, the operation's as the model has it, or in camel case; the
-        answer is not read. Raises CallFault.
+        answer is not read. Raises CallFault, which tells nothing of the request but the names of its members.
         """
         wire = _serialized(service, operation, dict(request))
         for wait in (*_WAITS_FOR_GATEWAY, None):
@@ -82,10 +83,9 @@ class RoleCalls:
 
     async def _fault_of(self, wire: _Wire, region: str, credentials: _Credentials) -> CallFault | None:
         """Why the call failed, or None."""
+        request = _signed(wire, self._context.api, region, credentials)
         try:
-            response = await self._context.client.send(
-                _signed(wire, self._context.api, region, credentials), auth=None
-            )
+            response = await self._context.client.send(request, auth=None)
         except httpx.HTTPError as error:
             return CallFault("ServiceUnavailable", f"{wire.signing_name} cannot be reached: {error!r}", lasting=False)
         return _fault_of(response) if response.status_code >= 300 else None
@@ -95,14 +95,27 @@ class RoleCalls:
         return self._context.clock.now() < credentials.made_at + _FRESH
 
     async def _credentials(self, use: RoleUse) -> _Credentials:
-        """Raises CallFault."""
-        now = self._context.clock.now()
+        """Who comes while a role is assumed waits for that. Raises CallFault."""
+        if (known := self._fresh(use)) is not None:
+            return known
+        lock = self._assuming.setdefault(use, anyio.Lock())
+        try:
+            async with lock:
+                return self._fresh(use) or self._remember(use, await self._assumed(use, self._context.clock.now()))
+        finally:
+            if not lock.statistics().locked:
+                self._assuming.pop(use, None)
+
+    def _fresh(self, use: RoleUse) -> _Credentials | None:
         known = self._known.get(use)
-        if known is None or now >= known.renew_at:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            known = self._known[use] = await self._assumed(use, now)
-        return known
+        return known if known is not None and self._context.clock.now() < known.renew_at else None
+
+    def _remember(self, use: RoleUse, made: _Credentials) -> _Credentials:
+        self._known.pop(use, None)
+        if len(self._known) >= _REMEMBERED:
+            self._known.pop(next(iter(self._known)))  # the oldest one
+        self._known[use] = made
+        return made
 
     async def _assumed(self, use: RoleUse, now: datetime) -> _Credentials:
         wanted = {
@@ -148,24 +161,35 @@ def operation_named(service: str, operation: str) -> str | None:
 
 
 def _serialized(service: str, operation: str, request: dict[str, Any]) -> _Wire:
-    """Raises CallFault for what the model does not have."""
-    from botocore.exceptions import BotoCoreError
+    """Raises CallFault for what the model does not have, and whatever else botocore cannot write."""
     from botocore.validate import ParamValidationError
 
     try:
-        found = operation_named(service, operation)
+        try:
+            found = operation_named(service, operation)
+        except LookupError as error:
+            raise CallFault("UnknownService", str(error), lasting=True) from error
         if found is None:
             raise CallFault("UnknownOperationException", f"{service} has no operation {operation}", lasting=True)
         model = _service_model(service)
         shape = model.operation_model(found)
         made = _serializer(service).serialize_to_request(request, shape)
-    except LookupError as error:
-        raise CallFault("UnknownService", str(error), lasting=True) from error
-    except (ParamValidationError, BotoCoreError, TypeError, ValueError, AttributeError) as error:
-        raise CallFault(
-            "ValidationException", f"the input is no request of {service}: {error}", lasting=True
-        ) from error
-    return _Wire(model.signing_name, made["method"], _path(made), made["headers"], _body(made["body"]))
+        return _Wire(model.signing_name, made["method"], _path(made), made["headers"], _body(made["body"]))
+    except CallFault:
+        raise
+    except ParamValidationError as error:
+        raise _no_request(service, _members(str(error.kwargs["report"]))) from None
+    except Exception as error:
+        raise _no_request(service, type(error).__name__) from None
+
+
+def _no_request(service: str, why: str) -> CallFault:
+    return CallFault("ValidationException", f"the input is no request of {service}: {why}", lasting=True)
+
+
+def _members(report: str) -> str:
+    """What botocore says of each member, without the value."""
+    return "; ".join(line.partition(", value")[0].partition(" must be json")[0] for line in report.splitlines())
 
 
 def _path(made: Mapping[str, Any]) -> str:
@@ -186,6 +210,14 @@ def _body(body: Any) -> bytes:
 
 
 def _signed(wire: _Wire, api: str, region: str, credentials: _Credentials) -> httpx.Request:
+    """Raises CallFault for what no request can have, such as a header that is not ASCII."""
+    try:
+        return _signed_request(wire, api, region, credentials)
+    except Exception as error:
+        raise _no_request(wire.signing_name, type(error).__name__) from None
+
+
+def _signed_request(wire: _Wire, api: str, region: str, credentials: _Credentials) -> httpx.Request:
     from botocore.auth import S3SigV4Auth, SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
+import anyio
+import anyio.abc
 import httpx
 import pytest
 
-from services.sdk.outbound import OutboundFault, OutboundHttp, is_outside, is_public
+from services.sdk.outbound import OutboundFault, OutboundHttp, is_outside, is_public, open_outbound
 from services.sdk.testing import virtual_time
 
 PUBLIC, OTHER = "203.0.114.7", "198.41.0.4"
@@ -93,3 +96,54 @@ def test_what_is_of_the_internet(address: str) -> None:
 def test_private_networks_are_outside_of_this_machine() -> None:
     assert is_outside("10.0.0.1") and is_outside("fd00::1")
     assert not is_outside("::ffff:127.0.0.1") and not is_outside("64:ff9b::7f00:1")
+
+
+@virtual_time
+async def test_nothing_but_the_wanted_seconds_limits_a_request() -> None:
+    seen: list[object] = []
+
+    def answered(request: httpx.Request) -> httpx.Response:
+        seen.append(request.extensions["timeout"])
+        return httpx.Response(204)
+
+    client = OutboundHttp(httpx.AsyncClient(transport=httpx.MockTransport(answered)), Server(PUBLIC).resolve)
+    await client.post("https://a.example.com/", b"", {}, seconds=20, is_allowed=is_public)
+    assert seen == [dict.fromkeys(("connect", "read", "write", "pool"), 20)]
+
+
+def test_many_are_asked_at_once_and_no_connection_is_used_twice() -> None:
+    anyio.run(ask_many)
+
+
+async def ask_many() -> None:
+    many, opened, all_there = 120, 0, anyio.Event()
+
+    async def serve(stream: anyio.abc.SocketStream) -> None:
+        nonlocal opened
+        opened += 1
+        if opened == many:
+            all_there.set()
+        async with stream:
+            await stream.receive()
+            await all_there.wait()
+            await stream.send(b"HTTP/1.1 204 No Content\r\n\r\n")
+            with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                await stream.receive()
+
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, open_outbound() as http:
+        url = f"http://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}/"
+        client = OutboundHttp(http)
+        statuses: list[int] = []
+
+        async def asked() -> None:
+            answer = await client.post(url, b"{}", {}, seconds=20, is_allowed=lambda address: True)
+            statuses.append(answer.status)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(listener.serve, serve)
+            async with anyio.create_task_group() as asking:
+                for _ in range(many):
+                    asking.start_soon(asked)
+            await asked()
+            tasks.cancel_scope.cancel()
+    assert statuses == [204] * (many + 1) and opened == many + 1

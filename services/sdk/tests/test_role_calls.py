@@ -9,9 +9,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
+from services.sdk.aws import role_calls
 from services.sdk.aws.model import load_model
 from services.sdk.aws.protocols import HttpRequest, codec_for
 from services.sdk.aws.role_calls import CallFault, RoleCalls, RoleUse
@@ -20,6 +22,12 @@ from services.sdk.context import ServiceContext
 from services.sdk.testing import virtual_time
 
 USE = RoleUse("arn:aws:iam::000000000000:role/r", "default", "arn:aws:scheduler:::schedule-group/default")
+_A_SCHEDULE = {
+    "Name": "n",
+    "ScheduleExpression": "rate(1 day)",
+    "FlexibleTimeWindow": {"Mode": "OFF"},
+    "Target": {"Arn": "arn:aws:sqs:us-east-1:000000000000:q", "RoleArn": "arn:aws:iam::000000000000:role/r"},
+}
 Answer = Callable[[httpx.Request], httpx.Response]
 
 
@@ -169,11 +177,63 @@ async def test_what_is_no_request_is_not_sent() -> None:
         ("kms", "flyToTheMoon", {}),
         ("ec2", "runInstances", {}),
         ("../kms", "createKey", {}),
+        ("scheduler", "createSchedule", {**_A_SCHEDULE, "StartDate": 1e30}),
+        ("scheduler", "createSchedule", {**_A_SCHEDULE, "StartDate": "no date"}),
     ):
         with pytest.raises(CallFault) as caught:
             await door.calls().call(USE, service, "us-east-1", operation, request)
         assert caught.value.lasting
     assert (door.sent, door.assumed) == ([], 0)
+
+
+@virtual_time
+async def test_what_no_header_can_have_is_not_sent_either() -> None:
+    door = Door(fine)
+    wanted = {"Bucket": "b", "Key": "k", "ContentDisposition": "\u20ac"}
+    with pytest.raises(CallFault) as caught:
+        await door.calls().call(USE, "s3", "us-east-1", "createMultipartUpload", wanted)
+    assert caught.value.lasting and door.sent == []
+
+
+@virtual_time
+async def test_a_fault_names_members_and_tells_no_values() -> None:
+    for wanted in (
+        {"Description": ["hunter2"]},
+        {"Tags": [{"TagKey": "a", "TagValue": 12345678}]},
+        {"Description": 12345678},
+    ):
+        with pytest.raises(CallFault) as caught:
+            await Door(fine).calls().call(USE, "kms", "us-east-1", "createKey", wanted)
+        assert next(iter(wanted)) in caught.value.message
+        assert "hunter2" not in caught.value.message and "12345678" not in caught.value.message
+
+
+@virtual_time
+async def test_who_comes_while_a_role_is_assumed_waits_for_that() -> None:
+    door = Door(fine)
+    calls = door.calls()
+    answer = door.__call__
+
+    async def slowly(request: httpx.Request) -> httpx.Response:
+        await anyio.sleep(1)
+        return answer(request)
+
+    transport = httpx.MockTransport(slowly)
+    calls._context.client = httpx.AsyncClient(transport=transport, base_url="https://cloud.test:7443")
+    async with anyio.create_task_group() as tasks:
+        for _ in range(10):
+            tasks.start_soon(calls.call, USE, "kms", "us-east-1", "createKey", {})
+    assert (door.assumed, len(door.sent)) == (1, 10) and calls._assuming == {}
+
+
+@virtual_time
+async def test_of_too_many_roles_the_oldest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(role_calls, "_REMEMBERED", 2)
+    door = Door(fine)
+    calls = door.calls()
+    for number in (1, 2, 3, 3, 2, 1):
+        await calls.call(USE._replace(namespace=f"n{number}"), "kms", "us-east-1", "createKey", {})
+    assert door.assumed == 4
 
 
 @virtual_time
