@@ -85,7 +85,7 @@ def _hours(fields: list[str]) -> Hours:
         raise ScheduleFault(str(fault)) from fault
     if fields[0] != "0":
         raise ScheduleFault("the minutes are 0: rotation windows open on the hour")
-    if fields[2].upper().endswith("W") or fields[4].upper() == "L":
+    if "W" in fields[2].upper() or "L" in fields[4].upper().split(","):
         raise ScheduleFault("days are numbers, names, L, 6L or 6#2: Secrets Manager knows no W and no L alone")
     if fields[5] != "*":
         raise ScheduleFault("the year is *")

@@ -45,7 +45,7 @@ def test_what_comes_next(text: str, following: str) -> None:
         "rate(3 hours)", "rate(0 days)", "rate(1000 days)", "rate(1 week)", "rate(-1 days)", "rate(² days)",
         "cron(0 8 1 * ?)", "cron(5 8 1 * ? *)", "cron(0 24 1 * ? *)", "cron(0 8 1 * ? 2027)", "cron(0 8 1 * 2 *)",
         "cron(0 8 ? * ? *)", "cron(0 8 31 2 ? *)", "cron(0 8 15W * ? *)", "cron(0 8 5-2 * ? *)",
-        "cron(0 8/0 1 * ? *)",
+        "cron(0 8/0 1 * ? *)", "cron(0 8 15W,3 * ? *)", "cron(0 8 WL * ? *)", "cron(0 8 ? * 2,L *)",
         "cron(0 8 ? * MON#6 *)", "cron(0 8 ? * L *)", "daily", "cron(0 8 1 * ? *",
     ],
 )  # fmt: skip
