@@ -14,7 +14,7 @@ from services.secrets_manager.conditions import SecretReason
 from services.secrets_manager.delivery import DeliveryFailure, SecretDelivery
 from services.secrets_manager.kinds import MANAGED_SECRET, ManagedSecret, RotationStatus
 from services.secrets_manager.rotation import RotationFailure, Rotations, next_rotation, update_next
-from services.secrets_manager.secret import FoundSecret
+from services.secrets_manager.secret import FoundSecret, unfinished
 from services.secrets_manager.secret_store import SecretStore
 
 _LONGEST_REQUEUE_SECONDS = 86_400.0
@@ -98,7 +98,9 @@ class SecretReconciler:
             return fresh
         if resource.status.rotation is not None or status.rotated_at != resource.status.rotated_at:
             return None  # it has ended meanwhile
-        return await self._store.patch_status(fresh, {"rotation": RotationStatus(token=str(uuid4())).wire()})
+        # One that was cancelled goes on: what it has set may be the only password that the database knows by now.
+        token = unfinished(fresh) or str(uuid4())
+        return await self._store.patch_status(fresh, {"rotation": RotationStatus(token=token).wire()})
 
     async def _rotated(self, found: FoundSecret, token: str, now: datetime) -> None:
         """Our own write, at once: what is saved after the pass may be overtaken."""

@@ -10,7 +10,7 @@ from itertools import count
 from services.sdk.aws.accounts import account_of
 from services.secrets_manager.kinds import ManagedSecret, ManagedSecretSpec, VersionStatus
 from services.secrets_manager.names import SecretName, ending_of, secret_arn
-from services.secrets_manager.stages import CURRENT, Stages, holder
+from services.secrets_manager.stages import CURRENT, PENDING, Stages, holder
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,12 @@ class FoundSecret:
     def is_in(self, region: str) -> bool:
         """Whether AWS clients find it in that region; services ask in none."""
         return not region or self.spec.region in ("", region)
+
+
+def unfinished(found: FoundSecret) -> str | None:
+    """The version that a rotation has made and not finished: pending, and not the current one."""
+    pending = holder(stages_of(found.versions), PENDING)
+    return pending if pending != found.current else None
 
 
 def stages_of(versions: Iterable[VersionStatus]) -> dict[str, frozenset[str]]:

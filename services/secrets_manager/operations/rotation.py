@@ -15,7 +15,7 @@ from services.secrets_manager import errors
 from services.secrets_manager.kinds import MANAGED_SECRET, RotationRules, RotationStatus
 from services.secrets_manager.operations.secret_access import SecretAccess, identity_of, token_of
 from services.secrets_manager.rotation_targets import target_fault
-from services.secrets_manager.secret import FoundSecret, stages_of
+from services.secrets_manager.secret import FoundSecret, stages_of, unfinished
 from services.secrets_manager.stages import PENDING, holder
 
 Json = dict[str, Any]
@@ -36,6 +36,7 @@ class RotationOperations:
         rules, at_once = wanted_rules(found, request), request.get("RotateImmediately") is not False
         if at_once and not found.has_value(found.current or ""):
             raise errors.invalid_request("The secret has no value to rotate.")
+        _require_finished(found, token)
         if rules != found.spec.rotation:
             found = await self._secrets.patch(call, found, {"rotation": _whole(rules)})
         if not at_once:
@@ -57,7 +58,7 @@ class RotationOperations:
         under_way = found.secret.status.rotation
         if under_way is not None and under_way.token != token:
             raise errors.invalid_request("A previous rotation isn't complete. That rotation will be reattempted.")
-        if found.has_value(token) and under_way is None:
+        if found.has_value(token) and under_way is None and unfinished(found) != token:
             return found  # the same request again, and it is done
         found = await self._secrets.store.add_pending(found, token)
         return await self._set(found, RotationStatus(token=token))
@@ -76,6 +77,18 @@ class RotationOperations:
                         "A previous rotation isn't complete. That rotation will be reattempted."
                     ) from None
         raise errors.keys_away(f"{found.label} is changed by others all the time; try again")
+
+
+def _require_finished(found: FoundSecret, token: str) -> None:
+    """Raises AwsError where a rotation was cancelled, and is not what is asked for again: what it has set may be the
+    only password that the database knows by now.
+    """
+    pending = unfinished(found)
+    if found.secret.status.rotation is None and pending not in (None, token):
+        raise errors.invalid_request(
+            f"A previous rotation was cancelled, and its version {pending} still has the staging label AWSPENDING. "
+            f"Rotate with ClientRequestToken {pending} to go on with it, or take the label from it first."
+        )
 
 
 def wanted_rules(found: FoundSecret, request: Json) -> RotationRules:

@@ -121,6 +121,45 @@ async def test_a_canceled_rotation_is_not_tried_again() -> None:
 
 
 @virtual_time
+async def test_a_canceled_rotation_is_gone_on_with_and_not_begun_anew() -> None:
+    """The database has the pending password by then: another version would not know it."""
+    async with secrets_in_memory() as secrets:
+        await a_secret(secrets)
+        secrets.function.fails = "testSecret"
+        begun = await secrets.call("RotateSecret", SecretId="s", RotationLambdaARN=ROTATOR)
+        await secrets.service.advance(5)
+        await secrets.call("CancelRotateSecret", SecretId="s")
+        secrets.function.fails, in_use = "", secrets.function.in_use
+        for at_once in (True, False):
+            rules = {"ScheduleExpression": "rate(4 hours)"}
+            status, told = await secrets.ask(
+                "RotateSecret", SecretId="s", RotationRules=rules, RotateImmediately=at_once
+            )
+            assert status == 400 and begun["VersionId"] in told["Message"]
+        assert (await secrets.call("DescribeSecret", SecretId="s"))["RotationEnabled"] is False
+        await secrets.call("RotateSecret", SecretId="s", ClientRequestToken=begun["VersionId"])
+        await secrets.service.advance(5)
+        assert "AWSCURRENT" in (await secrets.stages("s"))[begun["VersionId"]]
+        assert (await secrets.call("GetSecretValue", SecretId="s"))["SecretString"] == in_use
+        await secrets.call("RotateSecret", SecretId="s")
+
+
+@virtual_time
+async def test_a_date_goes_on_with_a_canceled_rotation() -> None:
+    async with secrets_in_memory() as secrets:
+        await a_secret(secrets)
+        secrets.function.fails = "testSecret"
+        begun = await secrets.call("RotateSecret", SecretId="s", RotationLambdaARN=ROTATOR)
+        await secrets.service.advance(5)
+        await secrets.call("CancelRotateSecret", SecretId="s")
+        secrets.function.fails = ""
+        rotation = {"enabled": True, "schedule": "rate(4 hours)"}
+        await secrets.service.resources.patch(MANAGED_SECRET, "s", {"spec": {"rotation": rotation}}, "default")
+        await secrets.service.advance(4.1 * 3600)
+        assert "AWSCURRENT" in (await secrets.stages("s"))[begun["VersionId"]]
+
+
+@virtual_time
 async def test_a_window_that_was_missed_is_left_for_the_next() -> None:
     async with secrets_in_memory() as secrets:
         await a_secret(secrets)
