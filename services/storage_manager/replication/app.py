@@ -37,16 +37,16 @@ def create(context: ServiceContext) -> Service:
     keys = DataKeys(metadata, kms, rewraps=False)
     s3 = S3Context(ResourceBucketDirectory(context), metadata, blobs, keys, damaged=DamagedData(scrubbed.damaged))
     source = Source(context.service_client("storage-manager"), context.name)
-    follower = Follower(source, Copy(metadata, s3.data), metadata, s3.data, context.data / "follow.lock")
+    follower = Follower(source, Copy(metadata, s3.data), metadata, s3.data, context.data)
     metrics = StorageMetrics(context.metrics.registry, s3.damaged)
     CopyMetrics(context.metrics.registry, lambda: follower.behind)
     compactor, collector = Compactor(s3.data.small), CopyCollector(metadata, s3.data)
     scrubber = Scrubber(metadata, s3.data, scrubbed, record=metrics.record_scrubbed)
     authenticator = S3Authenticator(authenticator_for(context, FOLLOWED.speaks), context.clock)
     return Service(
-        app=ReadOnlyApp(S3App(s3, authenticator)),
+        app=ReadOnlyApp(S3App(s3, authenticator), follower.unfit),
         checks=[
-            Check("copy", follower.unfilled),
+            Check("copy", follower.unfit),
             Check("storage-manager", lambda: follower.fault, essential=False),
             Check("key-manager", lambda: kms.fault, essential=False),
         ],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import math
 import os
 import sqlite3
 from contextlib import suppress
@@ -17,7 +18,7 @@ from pathlib import Path
 import anyio
 from anyio import to_thread
 
-from crds.errors import ApiError, Conflict, Expired
+from crds.errors import ApiError, Conflict, Expired, Timeout, Unavailable
 from crds.formats import NewerFormat
 from services.storage_manager.damaged_data import Damage
 from services.storage_manager.errors import Corrupt
@@ -25,6 +26,7 @@ from services.storage_manager.metadata import Piece
 from services.storage_manager.metadata.database import MetadataDb
 from services.storage_manager.metadata.pieces import pieces_of
 from services.storage_manager.object_data import ObjectData
+from services.storage_manager.replication.caught_up import CaughtUp
 from services.storage_manager.replication.change_log import FOLLOWED, ChangedRow, Key
 from services.storage_manager.replication.copy import Copy, Position
 from services.storage_manager.replication.routes import MOST_RECORDS, MOST_ROWS
@@ -35,6 +37,8 @@ from services.storage_manager.segment_format import is_small, small_blob_id
 log = logging.getLogger(__name__)
 WAIT_SECONDS, RETRY_SECONDS = 1.0, 0.5
 BEAT_SECONDS = 1.5
+# Nobody waits much longer for changes that have not been applied (`followers.STUCK_SECONDS`).
+LATE_SECONDS = 10.0
 # What could not be mended is tried again so much later: the other side may have it damaged, too.
 MEND_SECONDS, MEND_AGAIN_SECONDS = 1.0, 60.0
 RESTORE_BYTES = 512 << 10
@@ -45,18 +49,22 @@ UNFILLED = -1
 class Follower:
     """Of one data folder. `fault`: why it does not follow now, or None."""
 
-    def __init__(self, source: Source, copy: Copy, metadata: MetadataDb, data: ObjectData, lock: Path) -> None:
-        self._source, self._copy, self._metadata, self._data, self._lock = source, copy, metadata, data, lock
+    def __init__(self, source: Source, copy: Copy, metadata: MetadataDb, data: ObjectData, folder: Path) -> None:
+        self._source, self._copy, self._metadata, self._data = source, copy, metadata, data
+        self._lock, self._caught_up = folder / "follow.lock", CaughtUp(folder / "caught-up")
         self.fault: str | None = "it has just started"
         self.position = copy.position()
         self.behind = 0
+        self._received_at = math.inf
         self._asked_back: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
 
-    def unfilled(self) -> str | None:
-        """Why nothing can be read from the copy, or None."""
+    def unfit(self) -> str | None:
+        """Why nothing may be read from the copy, or None: it had all that was acknowledged when it last knew."""
         if self.position is None or self.position.applied == UNFILLED:
             return self.fault or "the copy is being filled"
+        if not self._caught_up:
+            return self.fault or f"the copy lacks {self.behind or 'the latest'} changes"
         return None
 
     async def run(self) -> None:
@@ -78,6 +86,8 @@ class Follower:
         """While it follows it is heard, also while a disk or a large blob takes its time."""
         while True:
             await anyio.sleep(BEAT_SECONDS)
+            if anyio.current_time() - self._received_at > LATE_SECONDS:
+                await to_thread.run_sync(self._caught_up.note, False)
             if self.fault is None:
                 with suppress(ApiError, Corrupt, NewerFormat):  # whatever it is, `step` says so
                     await self._source.records([])
@@ -94,16 +104,26 @@ class Follower:
 
     async def _follow_once(self) -> None:
         try:
-            await self.step(WAIT_SECONDS)
+            await self.step(WAIT_SECONDS if self._caught_up else 0)
             self.fault = None
         except Expired as why:
             log.warning("the copy is too far behind, and is filled anew: %s", why)
             await to_thread.run_sync(self._mark_unfilled)
-        except (ApiError, Corrupt, NewerFormat, OSError, sqlite3.Error) as why:
-            if self.fault != str(why):
-                log.warning("the copy is not kept up to date: %s", why)
-            self.fault = str(why)
+        except (Unavailable, Timeout) as why:  # what it has is as good as it was
+            self._note_fault(why)
             await anyio.sleep(RETRY_SECONDS)
+        except (ApiError, Corrupt, NewerFormat, OSError, sqlite3.Error) as why:
+            self._note_fault(why)
+            with suppress(OSError):
+                await to_thread.run_sync(self._caught_up.note, False)
+            await anyio.sleep(RETRY_SECONDS)
+        finally:
+            self._received_at = math.inf
+
+    def _note_fault(self, why: Exception) -> None:
+        if self.fault != str(why):
+            log.warning("the copy is not kept up to date: %s", why)
+        self.fault = str(why)
 
     async def step(self, wait_seconds: float) -> None:
         """Take what changed, once; fill the copy where it has to be. Raises as `Source`, Conflict for other data."""
@@ -112,13 +132,14 @@ class Follower:
             await self.fill()
             return
         message = await self._source.changes(*self.position, wait_seconds)
-        batch = message.batch
+        batch, self._received_at = message.batch, anyio.current_time()
         await self._fetch_blobs(batch.changes)
         if batch.through != self.position.applied:
             reached = Position(self.position.epoch, batch.through)
             await to_thread.run_sync(partial(self._copy.apply, message, reached))
             self.position = reached
         self.behind = batch.head - batch.through
+        await to_thread.run_sync(self._caught_up.note, self.behind == 0)
         self._asked_back.update(message.damaged)
 
     async def fill(self) -> None:

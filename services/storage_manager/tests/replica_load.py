@@ -100,7 +100,7 @@ async def configure(folder: Folder, rng: random.Random) -> None:
 async def follow(folder: Folder, path: Path, port: int) -> None:
     client = client_over(httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}"))
     source = Source(client, "copy")
-    follower = Follower(source, Copy(folder.metadata, folder.data), folder.metadata, folder.data, path / "lock")
+    follower = Follower(source, Copy(folder.metadata, folder.data), folder.metadata, folder.data, path)
     compactor = Compactor(folder.small)
     async with anyio.create_task_group() as group:
         group.start_soon(follower.run)

@@ -20,6 +20,7 @@ from services.sdk.discovery import managed_service
 from services.sdk.testing import ServiceHarness, User, serving
 from services.storage_manager.kinds import BUCKET
 from services.storage_manager.replication import followers
+from services.storage_manager.replication.caught_up import CaughtUp
 from services.storage_manager.replication.source import Source
 from services.storage_manager.replication.wire import Message, decode
 from services.storage_manager.segments import segment_ids, segment_path
@@ -84,6 +85,12 @@ def until_copies(house: ServiceHarness, wanted: int) -> None:
     until(lambda: metric(house, "aerekos_storage_copies") == wanted)
 
 
+def reader(copy: ServiceHarness) -> Any:
+    """As the gateway asks it: once it is ready."""
+    until(lambda: httpx.get(f"{copy.url}/ready").status_code == 200)
+    return copy.boto3_client("s3", **V4)
+
+
 def body_of(client: Any, key: str, **more: Any) -> bytes:
     return bytes(client.get_object(Bucket="box", Key=key, **more)["Body"].read())
 
@@ -99,7 +106,7 @@ def test_what_was_there_and_what_comes_can_be_read_from_the_copy(
         first = s3.put_object(Bucket="box", Key="after", Body=b"more")["VersionId"]
         s3.put_object(Bucket="box", Key="after", Body=LARGE[:80_000])
         s3.delete_object(Bucket="box", Key="before")
-        there = copy.boto3_client("s3", **V4)  # whatever was acknowledged is there, at once
+        there = reader(copy)  # whatever was acknowledged is there, at once
         assert body_of(there, "large") == LARGE
         assert body_of(there, "after") == LARGE[:80_000]
         assert body_of(there, "after", VersionId=first) == b"more"
@@ -159,7 +166,7 @@ def test_what_is_no_object_is_acknowledged_once_the_copy_has_it_too(
 def test_the_copy_takes_no_writes(keys: ServiceHarness, house: ServiceHarness, s3: Any) -> None:
     with following(keys, house) as copy:
         until_copies(house, 2)
-        there = copy.boto3_client("s3", **V4)
+        there = reader(copy)
         for call, more in ((there.put_object, {"Body": b"x"}), (there.delete_object, {})):
             with pytest.raises(ClientError) as refused:
                 call(Bucket="box", Key="one", **more)
@@ -182,7 +189,7 @@ def test_a_copy_that_is_lost_is_waited_for_no_longer_than_its_lease_and_its_succ
     with following(keys, house) as copy:  # an empty folder, as on another worker
         until_copies(house, 2)
         assert metric(house, "aerekos_storage_healing_seconds") > 0
-        there = copy.boto3_client("s3", **V4)
+        there = reader(copy)
         assert [body_of(there, key) for key in ("with", "without")] == [b"two copies", b"one copy"]
 
 
@@ -205,7 +212,7 @@ def test_a_flipped_bit_of_the_copy_is_repaired(keys: ServiceHarness, house: Serv
     with following(keys, house) as copy:
         until_copies(house, 2)
         flip_bits(copy)
-        there = copy.boto3_client("s3", **V4)
+        there = reader(copy)
         for key, body in (("small", b"small"), ("large", LARGE)):
             with pytest.raises(ClientError):
                 body_of(there, key)
@@ -228,7 +235,7 @@ def test_what_is_damaged_on_both_sides_keeps_nobody_waiting(
         monkeypatch.setattr(Source, "block", recorded)
         flip_bits(house)
         flip_bits(copy)
-        there = copy.boto3_client("s3", **V4)
+        there = reader(copy)
         with pytest.raises(ClientError):
             body_of(there, "large")
         until(lambda: len(fetched) == 2)  # all of it, and its end
@@ -273,7 +280,8 @@ def test_a_copy_of_a_later_state_is_left_alone(keys: ServiceHarness, house: Serv
         with sqlite3.connect(house.context.data / "book.db") as db:
             db.execute("UPDATE sqlite_sequence SET seq=1 WHERE name='changes'")
         until(lambda: "earlier state" in httpx.get(f"{copy.url}/ready").text)
-        assert body_of(copy.boto3_client("s3", **V4), "new") == b"since"
+        refuses_reads(copy)
+        assert objects_of(copy) == ["new", "old"]
 
 
 def test_a_copy_of_another_index_is_left_alone(keys: ServiceHarness, house: ServiceHarness, s3: Any) -> None:
@@ -284,4 +292,55 @@ def test_a_copy_of_another_index_is_left_alone(keys: ServiceHarness, house: Serv
         with serving("storage_manager", peer=lambda _: keys.peer_client("storage-manager")) as empty:
             copy.context.clients["storage-manager"]._http = empty.peer_client("storage-replica")
             until(lambda: "another index" in httpx.get(f"{copy.url}/ready").text)
-            assert body_of(copy.boto3_client("s3", **V4), "last") == b"copy"
+            refuses_reads(copy)
+            assert objects_of(copy) == ["last"]
+
+
+def objects_of(copy: ServiceHarness) -> list[str]:
+    with sqlite3.connect(copy.context.data / "book.db") as db:
+        return [key for (key,) in db.execute("SELECT key FROM objects ORDER BY key")]
+
+
+def refuses_reads(copy: ServiceHarness) -> None:
+    """The gateway asks it no more, and whoever does is told to come again."""
+    assert httpx.get(f"{copy.url}/ready").status_code == 503
+    with pytest.raises(ClientError) as refused:
+        copy.boto3_client("s3", **V4).list_objects_v2(Bucket="box")
+    assert refused.value.response["Error"]["Code"] == "ServiceUnavailable"
+    assert "may lack what was written last" in refused.value.response["Error"]["Message"]
+
+
+def test_a_copy_that_lacks_changes_is_not_read_from(
+    keys: ServiceHarness, house: ServiceHarness, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = Source.changes
+
+    async def some(source: Source, *asked: Any) -> Message:
+        """As of one that has more than fits into an answer."""
+        message = await changes(source, *asked)
+        return message._replace(batch=message.batch._replace(head=message.batch.head + 7))
+
+    s3.put_object(Bucket="box", Key="one", Body=b"x")
+    with following(keys, house) as copy:
+        until_copies(house, 2)
+        monkeypatch.setattr(Source, "changes", some)
+        until(lambda: "lacks 7 changes" in httpx.get(f"{copy.url}/ready").text)
+        refuses_reads(copy)
+        monkeypatch.setattr(Source, "changes", changes)
+        until(lambda: httpx.get(f"{copy.url}/ready").status_code == 200)
+        assert body_of(reader(copy), "one") == b"x"
+
+
+def test_a_copy_is_read_from_while_the_other_is_away(keys: ServiceHarness, house: ServiceHarness, s3: Any) -> None:
+    s3.put_object(Bucket="box", Key="one", Body=b"x")
+    with following(keys, house) as copy:
+        until_copies(house, 2)
+
+        async def away(_: httpx.Request) -> httpx.Response:
+            return httpx.Response(503)
+
+        http = httpx.AsyncClient(transport=httpx.MockTransport(away), base_url="http://storage-manager")
+        copy.context.clients["storage-manager"]._http = http
+        until(lambda: "storage-manager" in httpx.get(f"{copy.url}/ready").json().get("degraded", ""))
+        assert body_of(reader(copy), "one") == b"x"
+        assert CaughtUp(copy.context.data / "caught-up")  # whoever starts from that folder knows it too
