@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -10,7 +10,7 @@ from crds.errors import Conflict, NotFound
 from services.schedule_manager.conditions import ScheduleReason
 from services.schedule_manager.expressions import TIME_ZONE_DATA
 from services.schedule_manager.kinds import KEEPER, SCHEDULE, SCHEDULE_GROUP, Schedule, ScheduleGroup
-from services.schedule_manager.names import group_arn, schedule_arn
+from services.schedule_manager.names import DEFAULT_REGION, group_arn, schedule_arn
 from services.schedule_manager.planning import keeps_its_times, planned
 from services.schedule_manager.schedule_store import Planned, ScheduleStore
 from services.sdk.aws.accounts import account_of
@@ -72,8 +72,10 @@ class GroupReconciler:
         return done()
 
     async def finalize(self, resource: ScheduleGroup, world: World) -> Outcome:
-        listing = await world.resources.list(SCHEDULE, resource.metadata.namespace)
-        left = [each for each in listing.items if is_in_group(each, resource)]
+        namespace = resource.metadata.namespace
+        groups = (await world.resources.list(SCHEDULE_GROUP, namespace)).items
+        listing = await world.resources.list(SCHEDULE, namespace)
+        left = [each for each in listing.items if group_of(each, groups) == resource.metadata.name]
         for each in left:
             with suppress(NotFound):
                 await world.resources.delete(
@@ -84,10 +86,15 @@ class GroupReconciler:
         return again(_SOON_SECONDS, f"{len(left)} schedules go first", reason=ScheduleReason.EMPTYING)
 
 
-def is_in_group(schedule: Schedule, group: ScheduleGroup) -> bool:
-    """Whether that schedule is one of that group."""
-    same_name = schedule.spec.group == (group.spec.group_name or group.metadata.name)
-    return same_name and schedule.spec.region == group.spec.region
+def group_of(schedule: Schedule, groups: Iterable[ScheduleGroup]) -> str | None:
+    """What its group is called as a resource: that of its region, else one that is seen in all."""
+    wanted = schedule.spec.group
+    named = {
+        each.spec.region: each.metadata.name
+        for each in groups
+        if (each.spec.group_name or each.metadata.name) == wanted
+    }
+    return named.get(schedule.spec.region or DEFAULT_REGION) or named.get("")
 
 
 async def delete_completed(schedule: Schedule, plan: Planned, resources: Resources) -> None:

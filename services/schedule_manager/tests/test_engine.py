@@ -18,8 +18,9 @@ from prometheus_client import CollectorRegistry
 from services.schedule_manager.app import STORE
 from services.schedule_manager.delivery import Delivery, DeliveryFault
 from services.schedule_manager.engine import MOST_OF_ONE, Engine
-from services.schedule_manager.kinds import SCHEDULE, ScheduleSpec
+from services.schedule_manager.kinds import SCHEDULE, SCHEDULE_GROUP, ScheduleGroupSpec, ScheduleSpec
 from services.schedule_manager.metrics import ScheduleMetrics
+from services.schedule_manager.names import group_resource, schedule_resource
 from services.schedule_manager.planning import fires_at, planned
 from services.schedule_manager.reconciler import delete_completed
 from services.schedule_manager.schedule_store import Planned, ScheduleStore
@@ -398,3 +399,31 @@ async def test_what_was_planned_anew_is_not_written_over(tmp_path: Path) -> None
         await engine.run()
     assert store.planned("u") == disabled  # not the generation before, moved on
     store.close()
+
+
+@pytest.mark.parametrize(
+    ("region", "go"),
+    [("", {"", "us-east-1", "eu-west-1"}), ("us-east-1", {"", "us-east-1"}), ("eu-central-1", {"eu-central-1"})],
+)
+def test_a_group_takes_those_along_that_see_it(region: str, go: set[str]) -> None:
+    """A group of no region is that of every region which has none of this name of its own."""
+
+    @virtual_time
+    async def run() -> None:
+        async with schedules_in_memory() as s:
+            for each in dict.fromkeys((region, "eu-central-1")):
+                spec = ScheduleGroupSpec(group_name="g", region=each)
+                made = SCHEDULE_GROUP.new(group_resource("g", each), namespace="default", spec=spec)
+                await s.service.resources.create(SCHEDULE_GROUP, made)
+            regions = ("", "us-east-1", "eu-west-1", "eu-central-1")
+            for number, each in enumerate(regions):
+                name = schedule_resource(f"s{number}", "g", each)
+                await s.make("rate(1 day)", name, scheduleName=f"s{number}", group="g", region=each)
+            await s.service.resources.delete(SCHEDULE_GROUP, group_resource("g", region), "default")
+            await s.service.advance(5)
+            left = (await s.service.resources.list(SCHEDULE)).items
+            assert {each.spec.region for each in left} == set(regions) - go
+            groups = (await s.service.resources.list(SCHEDULE_GROUP)).items
+            assert group_resource("g", region) not in [each.metadata.name for each in groups]
+
+    run()
