@@ -148,6 +148,14 @@ async def test_an_editor_gives_no_schedule_a_role_nor_changes_what_one_does_with
     assert await cloud.write(ED, "POST", PLACE, schedule(arn="https://example.com/", roleArn="")) == 409
 
 
+@pytest.mark.parametrize("target", ["x", ["x"], 3, {"arn": 3, "roleArn": ["x"]}, None])
+async def test_a_target_of_another_type_is_refused_in_words(cloud: Scheduled, target: Any) -> None:
+    await cloud.user("root", "admin")
+    root = Principal("root", frozenset({"aerekos:admin", AUTHENTICATED}))
+    body = {"metadata": {"name": "s"}, "spec": {"expression": "rate(1 day)", "target": target}}
+    assert await cloud.write(root, "POST", PLACE, body) == 422
+
+
 async def test_whom_a_policy_lets_pass_it_does(cloud: Scheduled) -> None:
     condition = {"StringEquals": {"iam:PassedToService": PRINCIPAL}}
     await cloud.user("ed", "editor", p=document(allow("iam:PassRole", ROLE, Condition=condition)))
