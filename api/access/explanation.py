@@ -100,8 +100,6 @@ class Explainer:
         asked = self._questions.read(subject, wanted, everywhere=everywhere)
         roles = self._roles(subject, asked)
         judged = self._judged(subject, asked)
-        if judged is not None and judged.refuses:
-            return self._told(subject, asked, roles, judged, None, "policies", allowed=False)
         by_policy = judged is not None and judged.allows and not asked.is_foreign
         by_identity = roles.allowed or by_policy
         verdict = None
@@ -109,6 +107,8 @@ class Explainer:
             verdict = self._verdict(subject, asked, judged, by_identity)
         if verdict is None:
             asked.refuse_unused_policy()
+        if judged is not None and judged.refuses:
+            return self._told(subject, asked, roles, judged, None, "policies", allowed=False)
         if verdict is not None and (verdict.allowed != by_identity or verdict.granted_by or _denies(verdict)):
             decided = "grant" if verdict.granted_by else "resource-policy"
             return self._told(subject, asked, roles, judged, verdict, decided, allowed=verdict.allowed)
