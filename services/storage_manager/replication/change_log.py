@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from services.storage_manager.metadata.database import MetadataDb
@@ -65,7 +65,14 @@ class ChangeLog:
 
     def __init__(self, metadata: MetadataDb) -> None:
         self._metadata = metadata
-        self.enabled = bool(self._rows("SELECT 1 FROM replication"))
+        self._enabled = False
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anybody ever followed, whichever process was asked."""
+        if not self._enabled:
+            self._enabled = bool(self._rows("SELECT 1 FROM replication"))
+        return self._enabled
 
     def enable(self) -> None:
         """Log from now on, in every process that has the index open."""
@@ -74,7 +81,7 @@ class ChangeLog:
                 db.execute("INSERT INTO replication (id, epoch) VALUES (1, ?)", (secrets.token_hex(16),))
                 for table, key in FOLLOWED.items():
                     _create_triggers(db, table, key)
-        self.enabled = True
+        self._enabled = True
 
     def epoch(self) -> str:
         """Names this index: another one's numbers mean something else. Empty while nothing is logged."""
@@ -85,8 +92,9 @@ class ChangeLog:
         """The number of the last change."""
         return _head(self._metadata.connection())
 
-    def batch(self, after: int, limit: int) -> Batch:
-        """The rows that changed after that, of the next `limit` changes. Raises TooFarBehind, AnotherHistory.
+    def batch(self, after: int, limit: int, most_bytes: int) -> Batch:
+        """The rows that changed after that, of the next `limit` changes: as many as, with the records of small blobs,
+        take `most_bytes`, and one at least. Raises TooFarBehind, AnotherHistory.
 
         At the head it is the index as it was at one moment; before, rows may be newer than their change.
         """
@@ -100,19 +108,27 @@ class ChangeLog:
                 raise TooFarBehind(f"changes after {after} are not kept; there are those from {oldest} to {head}")
             sql = "SELECT seq, name, pk FROM changes WHERE seq>? ORDER BY seq LIMIT ?"
             found = db.execute(sql, (after, limit)).fetchall()
-            through = found[-1][0] if len(found) == limit else head
-            keys = dict.fromkeys((name, pk) for _, name, pk in found)
-            changes = [ChangedRow(name, key, _row(db, name, key)) for name, key in _read_keys(keys)]
+            changes, through = _changes(db, found, most_bytes)
         finally:
             db.execute("COMMIT")
-        return Batch(epoch, through, head, changes)
+        all_told = len(found) < limit and (not found or through == found[-1][0])
+        return Batch(epoch, head if all_told else through, head, changes)
 
-    def page(self, table: str, after: Key | None, limit: int) -> list[ChangedRow]:
-        """Rows of a table by key, for a copy that is filled. Raises KeyError for what is not followed."""
+    def page(self, table: str, after: Key | None, limit: int, most_bytes: int) -> list[ChangedRow]:
+        """Rows of a table by key, for a copy that is filled; none only where there are no more. Raises KeyError for
+        what is not followed.
+        """
         key, db = FOLLOWED[table], self._metadata.connection()
         where = f"WHERE ({','.join(key)}) > ({','.join('?' * len(key))})" if after else ""
         sql = f"SELECT * FROM {table} {where} ORDER BY {','.join(key)} LIMIT {int(limit)}"  # noqa: S608
-        return [_changed(table, row) for row in _as_dicts(db, sql, after or ())]
+        rows, size = list[ChangedRow](), 0
+        for row in _as_dicts(db, sql, after or ()):
+            change = _changed(table, row)
+            size += _size(change)
+            if size > most_bytes and rows:
+                break
+            rows.append(change)
+        return rows
 
     def remember(self, followers: Mapping[str, int]) -> None:
         """Who keeps up, for the next start."""
@@ -154,14 +170,36 @@ def _head(db: sqlite3.Connection) -> int:
     return int(row[0]) if row else 0
 
 
-def _read_keys(keys: dict[tuple[str, str], None]) -> list[tuple[str, Key]]:
-    return [(name, tuple(json.loads(pk))) for name, pk in keys]
+def _changes(
+    db: sqlite3.Connection, found: Sequence[tuple[int, str, str]], most_bytes: int
+) -> tuple[list[ChangedRow], int]:
+    """The rows of as many of those changes as fit, and the number of the last of these."""
+    changes, through, size = dict[tuple[str, str], ChangedRow](), 0, 0
+    for number, name, pk in found:
+        if (name, pk) not in changes:
+            key: Key = tuple(json.loads(pk))
+            change = ChangedRow(name, key, _row(db, name, key))
+            size += _size(change) + _record_size(change)
+            if size > most_bytes and changes:
+                break
+            changes[name, pk] = change
+        through = number
+    return list(changes.values()), through
+
+
+def _size(change: ChangedRow) -> int:
+    """About how many bytes it takes to tell it."""
+    return 64 + sum(len(value) for value in (change.row or {}).values() if isinstance(value, str | bytes))
+
+
+def _record_size(change: ChangedRow) -> int:
+    return int(str(change.row["size"])) if change.table == "small_blobs" and change.row else 0
 
 
 def _row(db: sqlite3.Connection, table: str, key: Key) -> dict[str, object] | None:
     where = " AND ".join(f"{each}=?" for each in FOLLOWED[table])
-    found = _as_dicts(db, f"SELECT * FROM {table} WHERE {where}", key)  # noqa: S608
-    return _followed(found[0]) if found else None
+    found = next(_as_dicts(db, f"SELECT * FROM {table} WHERE {where}", key), None)  # noqa: S608
+    return _followed(found) if found else None
 
 
 def _changed(table: str, row: dict[str, object]) -> ChangedRow:
@@ -173,7 +211,8 @@ def _followed(row: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in row.items() if name not in _LOCAL}
 
 
-def _as_dicts(db: sqlite3.Connection, sql: str, values: tuple[object, ...]) -> list[dict[str, object]]:
+def _as_dicts(db: sqlite3.Connection, sql: str, values: tuple[object, ...]) -> Iterator[dict[str, object]]:
     cursor = db.execute(sql, values)
     names = [each[0] for each in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor]
+    for row in cursor:
+        yield dict(zip(names, row, strict=True))

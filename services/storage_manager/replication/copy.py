@@ -63,8 +63,12 @@ class Copy:
     def apply(self, message: Message, position: Position | None, after: Key | None = None, table: str = "") -> None:
         """All of it, durably. `position`: how far it follows then. `table`: they are all rows of that table from the
         key `after` on to the last of them, or, where there are none, to its end: what else is here goes.
+
+        Raises Corrupt, NewerFormat before anything is written.
         """
         changes = message.batch.changes
+        for change, record in zip(changes, message.records, strict=True):
+            self._require_sound(change, record)
         appended = [self._append(change, record) for change, record in zip(changes, message.records, strict=True)]
         self._data.small.writer.flush()
         with self._metadata.transaction() as db:
@@ -82,11 +86,18 @@ class Copy:
         with self._metadata.transaction() as db:
             db.execute(_POSITION, position)
 
+    def _require_sound(self, change: ChangedRow, record: bytes | None) -> None:
+        if (columns := self._columns.get(change.table)) is None:
+            raise NewerFormat(f"there is a table {change.table}: the copy needs that version first")
+        if unknown := (change.row or {}).keys() - columns:
+            raise NewerFormat(f"{change.table} has {', '.join(sorted(unknown))}: the copy needs that version first")
+        if record is not None:
+            read_record(_id(change), record)
+
     def _append(self, change: ChangedRow, record: bytes | None) -> SmallBlobId | None:
-        """Where the record lies here, if it was sent and is not here already. Raises Corrupt."""
+        """Where the record lies here, if it was sent and is not here already."""
         if record is None or self._data.small.index.locate(_id(change)) is not None:
             return None
-        read_record(_id(change), record)
         return self._data.small.writer.append(_size(change), lambda _: record)
 
     def _write(self, db: sqlite3.Connection, change: ChangedRow, to: SmallBlobId | None) -> None:
@@ -95,8 +106,6 @@ class Copy:
             where = " AND ".join(f"{each}=?" for each in keys)
             db.execute(f"DELETE FROM {change.table} WHERE {where}", change.key)  # noqa: S608
             return
-        if unknown := row.keys() - self._columns[change.table]:
-            raise NewerFormat(f"{change.table} has {', '.join(sorted(unknown))}: the copy needs that version first")
         if change.table == "small_blobs":
             self._write_small(db, change, to)
             return

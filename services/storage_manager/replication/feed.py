@@ -95,21 +95,17 @@ class Feed:
 
     def _batch(self, after: int) -> bytes:
         """As many changes as fit."""
-        limit = MOST_CHANGES
-        while True:
-            try:
-                batch = self._log.batch(after, limit)
-            except TooFarBehind as why:
-                raise Expired(str(why)) from None
-            except AnotherHistory as why:
-                raise _another_history(str(why)) from None
-            if limit == 1 or sum(_record_size(each) for each in batch.changes) <= MOST_BYTES:
-                return encode(Message(batch, [self._record(each) for each in batch.changes], self._wanted()))
-            limit = max(1, limit // 4)
+        try:
+            batch = self._log.batch(after, MOST_CHANGES, MOST_BYTES)
+        except TooFarBehind as why:
+            raise Expired(str(why)) from None
+        except AnotherHistory as why:
+            raise _another_history(str(why)) from None
+        return encode(Message(batch, [self._record(each) for each in batch.changes], self._wanted()))
 
     def page(self, table: str, after: Key | None, limit: int) -> bytes:
-        """Rows of a table without their records. Blocking."""
-        rows = self._log.page(table, after, limit)
+        """Rows of a table without their records; none after the last. Blocking."""
+        rows = self._log.page(table, after, limit, MOST_BYTES)
         return encode(Message(Batch(self._log.epoch(), 0, 0, rows), [None] * len(rows)))
 
     def records(self, wanted: Sequence[tuple[int, int, int]]) -> bytes:
@@ -168,7 +164,3 @@ def _another_history(why: str) -> Conflict:
         f"{why}: this index was put back to an earlier state. The copy is left as it is; to follow on, remove the "
         "data of storage-replica"
     )
-
-
-def _record_size(change: ChangedRow) -> int:
-    return int(str(change.row["size"])) + 64 if change.table == "small_blobs" and change.row else 64

@@ -36,6 +36,8 @@ from services.storage_manager.segment_format import is_small, small_blob_id
 
 log = logging.getLogger(__name__)
 WAIT_SECONDS, RETRY_SECONDS = 1.0, 0.5
+# What cannot be applied is tried again ever later.
+MOST_PATIENCE_SECONDS = 15.0
 BEAT_SECONDS = 1.5
 # Nobody waits much longer for changes that have not been applied (`followers.STUCK_SECONDS`).
 LATE_SECONDS = 10.0
@@ -55,7 +57,7 @@ class Follower:
         self.fault: str | None = "it has just started"
         self.position = copy.position()
         self.behind = 0
-        self._received_at = math.inf
+        self._received_at, self._patience = math.inf, RETRY_SECONDS
         self._asked_back: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
 
@@ -105,7 +107,7 @@ class Follower:
     async def _follow_once(self) -> None:
         try:
             await self.step(WAIT_SECONDS if self._caught_up else 0)
-            self.fault = None
+            self.fault, self._patience = None, RETRY_SECONDS
         except Expired as why:
             log.warning("the copy is too far behind, and is filled anew: %s", why)
             await to_thread.run_sync(self._mark_unfilled)
@@ -116,7 +118,8 @@ class Follower:
             self._note_fault(why)
             with suppress(OSError):
                 await to_thread.run_sync(self._caught_up.note, False)
-            await anyio.sleep(RETRY_SECONDS)
+            await anyio.sleep(self._patience)
+            self._patience = min(2 * self._patience, MOST_PATIENCE_SECONDS)
         finally:
             self._received_at = math.inf
 
@@ -166,17 +169,10 @@ class Follower:
             rows = message.batch.changes
             await self._fetch_blobs(rows)
             await self._fetch_records(rows)
-            await to_thread.run_sync(partial(self._apply_page, message, after, table))
-            if len(rows) < MOST_ROWS:
-                break
+            await to_thread.run_sync(partial(self._copy.apply, message, None, after, table))
+            if not rows:
+                return
             after = rows[-1].key
-        last = rows[-1].key if rows else after
-        nothing = Message(message.batch._replace(changes=[]), [])
-        await to_thread.run_sync(partial(self._copy.apply, nothing, None, after=last, table=table))
-
-    def _apply_page(self, message: Message, after: Key | None, table: str) -> None:
-        if message.batch.changes:
-            self._copy.apply(message, None, after, table)
 
     async def _fetch_records(self, rows: list[ChangedRow]) -> None:
         """Each lot is committed at once: what was fetched before the process was killed is not fetched again."""

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 from services.sdk.discovery import managed_service
 from services.sdk.testing import ServiceHarness, User, serving
 from services.storage_manager.kinds import BUCKET
-from services.storage_manager.replication import followers
+from services.storage_manager.replication import feed, followers
 from services.storage_manager.replication.caught_up import CaughtUp
 from services.storage_manager.replication.source import Source
 from services.storage_manager.replication.wire import Message, decode
@@ -161,6 +161,19 @@ def test_what_is_no_object_is_acknowledged_once_the_copy_has_it_too(
         while not answered.done():
             copy.catch_up()
     answered.result()
+
+
+def test_a_copy_is_filled_and_follows_in_answers_of_bounded_size(
+    keys: ServiceHarness, house: ServiceHarness, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "MOST_BYTES", 2000)
+    for number in range(12):
+        s3.put_object(Bucket="box", Key=f"{number:02}", Body=b"x", Metadata={"long": "x" * 900})
+    with following(keys, house) as copy:
+        until_copies(house, 2)
+        for number in range(12, 24):
+            s3.put_object(Bucket="box", Key=f"{number:02}", Body=b"x", Metadata={"long": "x" * 900})
+        assert objects_of(copy) == [f"{number:02}" for number in range(24)]
 
 
 def test_the_copy_takes_no_writes(keys: ServiceHarness, house: ServiceHarness, s3: Any) -> None:
