@@ -26,6 +26,7 @@ from services.storage_manager.manifest import MANIFEST
 from services.storage_manager.metrics import ReplicationMetrics, StorageMetrics
 from services.storage_manager.replication.condition import Replication
 from services.storage_manager.replication.feed import Feed
+from services.storage_manager.replication.instances import Instances
 from services.storage_manager.replication.repairs import Repairs
 from services.storage_manager.replication.routes import ReplicatedApp, ReplicationRoutes
 from services.storage_manager.s3_app import S3App
@@ -40,6 +41,7 @@ def create(context: ServiceContext) -> Service:
     s3 = S3Context(buckets, metadata, blobs, DataKeys(metadata, kms), damaged=DamagedData(scrubbed.damaged))
     metrics = StorageMetrics(context.metrics.registry, s3.damaged)
     scrubber = Scrubber(metadata, s3.data, scrubbed, record=metrics.record_scrubbed)
+    instances = Instances(context.data / "instances.lock")
     feed = Feed(metadata, s3.data, context.clock.monotonic)
     s3.data.small.committer.replicates = feed
     copies = ReplicationMetrics(context.metrics.registry, feed.followers)
@@ -58,7 +60,7 @@ def create(context: ServiceContext) -> Service:
                 s3.damaged,
                 s3.keys.rewrapper,
                 Expiration(metadata, s3.commit),
-                Replication(feed),
+                Replication(feed, instances),
             )
         ],
         checks=[
@@ -66,5 +68,5 @@ def create(context: ServiceContext) -> Service:
             Check("key-manager", lambda: kms.fault, essential=False),
         ],
         tasks=[kms.run, collector.run, compactor.run, scrubber.run, feed.keep, feed.followers.run],
-        on_stop=[partial(to_thread.run_sync, s3.data.small.close)],
+        on_stop=[partial(to_thread.run_sync, s3.data.small.close), partial(to_thread.run_sync, instances.close)],
     )

@@ -36,4 +36,8 @@ class BucketReason(Term):
         "Another worker has all of it; the message says how long one was missing.",
     )
     COPY_AWAY = "CopyAway", "No other worker has all of it now: writes are acknowledged by one copy alone."
+    SEVERAL_WRITERS = (
+        "SeveralWriters",
+        "More than one instance of storage-manager takes writes, and each waits only for copies that asked it.",
+    )
     BUCKET_NOT_EMPTY = "BucketNotEmpty", "It is being deleted, and objects are left in it."
