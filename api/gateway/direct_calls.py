@@ -27,10 +27,11 @@ from api.gateway.exchange import (
     relayed_headers,
 )
 from api.gateway.gateway import Gateway
+from api.gateway.outages import ServiceAway
 from api.gateway.reverse_proxy import ANSWER_SECONDS, FreeConnection
 from api.gateway.upstream import AnswerTimeout, Headers, UpstreamError
 from api.request_context import REQUEST_ID_HEADER, request_id_of, trace_context
-from crds.errors import ApiError, Unavailable
+from crds.errors import ApiError
 from services.sdk.aws.errors import AwsError, SignatureError
 from services.sdk.edge.client_request import ClientRequest
 
@@ -114,11 +115,11 @@ class _DirectCall(CallAtOnce):
         else:
             headers = self._recorder().begin(status, relayed_headers(connection))
             request.write_whole(status, headers, body)
-        self._calls.gateway.proxy.record_success(self._free.address)
+        self._calls.gateway.record_success(self._free)
 
     async def relay(self) -> None:
         await relay(self.connection, self._recorder())
-        self._calls.gateway.proxy.record_success(self._free.address)
+        self._calls.gateway.record_success(self._free)
 
     def broke_off(self, error: UpstreamError) -> None:
         self._calls.gateway.proxy.record_failure(self._free.address)
@@ -148,7 +149,7 @@ class _DirectCall(CallAtOnce):
             request.answer_in_task()
             return
         else:
-            refusal = Unavailable(f"{free.service} broke off before it answered; try again", retry_after=1)
+            refusal = ServiceAway(f"{free.service} broke off before it answered; try again", retry_after=1)
         request.scope[FAILED] = refusal
         self._calls.gateway.traffic.note("", free.service, refusal.code, perf_counter() - self._began)
         request.answer_in_task()

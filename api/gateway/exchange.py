@@ -55,6 +55,7 @@ class Exchange:
         whole = self._body.whole()
         self._connection.send_head(self._method, self._head + (whole or b""), self._patience)
         if whole is None:
+            self._connection.awaits_client = True
             self._pumping = asyncio.get_running_loop().create_task(self._pump())
         # Most answers are there before it is worth looking whether somebody still waits for them.
         self._connection.late.add(self._begin_watch)
@@ -78,7 +79,10 @@ class Exchange:
     async def _pump(self) -> None:
         try:
             async for part in self._body.framed():
+                self._connection.awaits_client = False
                 await self._connection.send(part)
+                self._connection.awaits_client = not self._body.ended
+            self._connection.body_sent()
         except ClientDisconnected as left:
             self._connection.fail(left)
 
@@ -118,6 +122,11 @@ class RequestBody:
         self._first: Message | None = None
         self._ended = not expected
         self._waiting: asyncio.Future[None] | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether all of it has come and was read."""
+        return self._ended
 
     async def begin(self) -> None:
         """Waits for the first part. Raises ClientDisconnected."""

@@ -19,6 +19,7 @@ from api.auth.principal import SERVICE_PREFIX, Principal
 from api.auth.tokens import Tokens
 from api.chain import ResponseRecorder
 from api.channel.settings import GatewaySettings
+from api.edge.bodies import has_body
 from api.gateway.activation import Activation
 from api.gateway.aws_errors import as_aws_error, aws_answer, protocol_of
 from api.gateway.aws_routing import form_value, refusal, signed_for, signing_names
@@ -149,15 +150,24 @@ class Gateway:
         failed, method = scope.pop(FAILED, None), scope["method"]
         if managed is None:
             raise failed or AwsError(*refusal(signing_name, self._speaks))
+        first = self._stand_ins.chosen(managed, method) if failed is None else managed
         try:
             if failed is not None:
                 raise failed
-            return await self._serve_by(scope, receive, send, self._stand_ins.chosen(managed, method), extra)
+            code = await self._serve_by(scope, receive, send, first, extra)
         except ApiError as lost:
-            other = self._stand_ins.instead(managed, method, lost) if not send.code else None
-            if other is None:
+            other = self._stand_ins.instead(managed, method, lost) if first is managed and not send.code else None
+            if other is None or has_body(scope["headers"]):  # which was read
                 raise
-            return await self._serve_by(scope, receive, send, other, extra)
+            return await self._serve_by(scope, replaying(b"", receive), send, other, extra)
+        if send.code:
+            self._stand_ins.record_success(first.service_name)
+        return code
+
+    def record_success(self, free: FreeConnection) -> None:
+        """The instance at the other end of that connection answered."""
+        self.proxy.record_success(free.address)
+        self._stand_ins.record_success(free.service)
 
     async def _serve_by(
         self,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from api.gateway.outages import ServiceAway
 from api.gateway.reverse_proxy import ANSWER_SECONDS, Patience
 from controller.kit.clock import Clock
 from controller.resources.registry import Registry
@@ -164,7 +165,7 @@ class LoadBalancer:
         if group is None or group.ready is not ready or group.record is not record:
             group = self._renew(key, service, record, ready)
         if not ready or not group.is_genuine:
-            raise Unavailable(f"no instance of {service} is ready; see: aerekos describe service {service}",
+            raise ServiceAway(f"no instance of {service} is ready; see: aerekos describe service {service}",
                               key=key, retry_after=1)  # fmt: skip
         return group
 

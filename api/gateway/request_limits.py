@@ -19,6 +19,8 @@ from api.request_context import REQUEST_ID_HEADER, request_id_of
 from crds.errors import TooManyRequests
 from services.sdk.edge.connections import source_of
 
+_JUDGED = "aerekos.judged"
+"""Where a scope has the verdicts of what was asked for: one request takes one token, whoever looks at it again."""
 Refuse = Callable[[Scope, TooManyRequests], Response]
 
 
@@ -46,23 +48,28 @@ class RequestLimits:
         """Raises TooManyRequests."""
         source = _limited_source(scope["client"][0])
         if source:
-            self._judge(scope, "address", self._addresses.take(source))
+            self._judge(scope, "address", self._addresses, source)
 
     def admit_principal(self, scope: Scope, who: Principal) -> None:
         """Raises TooManyRequests."""
         if MASTERS_EXEMPT.isdisjoint(who.groups):
-            self._judge(scope, "principal", self._principals.take(who.name, multiple_of(who)))
+            self._judge(scope, "principal", self._principals, who.name, multiple_of(who))
 
     def admit_service(self, scope: Scope, service: str) -> None:
         """Raises TooManyRequests."""
-        self._judge(scope, "service", self._services.take(service))
+        self._judge(scope, "service", self._services, service)
 
-    def _judge(self, scope: Scope, kind: str, verdict: Verdict) -> None:
+    def _judge(self, scope: Scope, kind: str, buckets: TokenBuckets, name: str, times: float = 1.0) -> None:
+        judged: dict[tuple[str, str], Verdict] = scope.setdefault(_JUDGED, {})
+        verdict = judged.get((kind, name))
+        if verdict is None:
+            verdict = judged[kind, name] = buckets.take(name, times)
+            if not verdict.admitted:
+                self._note_refused(kind)
         known: Verdict | None = scope.get(VERDICT)
         if known is None or verdict.left < known.left:
             scope[VERDICT] = verdict
         if not verdict.admitted:
-            self._note_refused(kind)
             raise TooManyRequests(_TEXTS[kind], retry_after=verdict.retry_after)
 
 

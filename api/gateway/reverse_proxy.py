@@ -33,6 +33,7 @@ from api.gateway.exchange import (
     request_head,
 )
 from api.gateway.mutual_tls import Plain, Secures
+from api.gateway.outages import ServiceAway, ServiceSilent
 from api.gateway.retry_budget import RetryBudget
 from api.gateway.upstream import (
     AnswerTimeout,
@@ -193,7 +194,8 @@ class ReverseProxy:
                 if not repeatable or not self._may_repeat(service):
                     self._balancer.record_failure(address)
                     message = f"{service} broke off before it answered; try again"
-                    raise Unavailable(message, retry_after=1) from error
+                    lost = ServiceAway if asked.body.ended else Unavailable
+                    raise lost(message, retry_after=1) from error
                 last = error
             except AnswerTimeout as error:
                 self._balancer.record_failure(address)
@@ -203,7 +205,7 @@ class ReverseProxy:
             self._balancer.record_failure(address)
             tried.append(address)
             await anyio.sleep(_PAUSE.delay(attempt + 1, self._rng))
-        raise Unavailable(f"{service} cannot be reached: {last!r}", retry_after=1)
+        raise ServiceAway(f"{service} cannot be reached: {last!r}", retry_after=1)
 
     async def _exchanged(self, asked: _Asked, address: str, send: Send) -> int:
         """The code of what that instance answered. Raises UpstreamError before the answer has begun, Unavailable when
@@ -255,17 +257,17 @@ class ReverseProxy:
         self._pool.give_back(free.endpoint, free.connection)
 
     def record_success(self, address: str) -> None:
-        """The instance answered."""
+        """That instance answered."""
         self._balancer.record_success(address)
 
     def record_failure(self, address: str) -> None:
         """The instance did not answer, or not to the end."""
         self._balancer.record_failure(address)
 
-    def timed_out(self, service: str, seconds: float) -> Timeout:
+    def timed_out(self, service: str, seconds: float) -> ServiceSilent:
         """What to say of an instance that was silent for so long."""
         self._events.note("timed-out", service)
-        return Timeout(f"{service} did not answer in {seconds:g} s")
+        return ServiceSilent(f"{service} did not answer in {seconds:g} s")
 
     def may_repeat(self, method: bytes, service: str) -> bool:
         """Whether a request of which nothing was answered is sent once more."""

@@ -1,7 +1,8 @@
 """Who answers the readers of a managed service that does not answer: the one whose manifest says it stands in for it.
 
-Only what reads: what a stand-in has is a copy. Once a service was found away, reads go to its stand-in at once for
-AWAY_SECONDS, and then one finds out again.
+Only what reads: what a stand-in has is a copy. Once a service was found away, reads go to its stand-in at once, until
+it has answered anybody; after AWAY_SECONDS one finds out again. What one request alone fails by, and whoever sends it
+may bring about, says nothing of the service: limits, a body that does not come, a request that takes too long.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from crds.errors import ApiError, Timeout, Unavailable
+from api.gateway.outages import ServiceAway, ServiceSilent
+from crds.errors import ApiError
 from crds.managed import ManagedService
 
 AWAY_SECONDS = 5.0
@@ -41,9 +43,15 @@ class StandIns:
             return managed
         return self._stand_in(managed, method) or managed
 
+    def record_success(self, service: str) -> None:
+        """That one answered: it is there."""
+        if self._away_until:
+            self._away_until.pop(service, None)
+
     def instead(self, managed: ManagedService, method: str, failed: ApiError) -> ManagedService | None:
         """Who is asked when that one did not answer; None where that is the answer."""
-        if managed.service_name not in self._by_service or not isinstance(failed, Unavailable | Timeout):
+        away = isinstance(failed, ServiceAway) or (isinstance(failed, ServiceSilent) and method in _READS)
+        if managed.service_name not in self._by_service or not away:
             return None
         self._away_until[managed.service_name] = self._monotonic() + AWAY_SECONDS
         return self._stand_in(managed, method)

@@ -57,7 +57,8 @@ class Endpoint(NamedTuple):
 
 class UpstreamConnection(asyncio.Protocol):
     """One connection, and the exchange under way on it. `late`: for what need not be done for exchanges that are over
-    soon. `status` and `headers` are there after `head`; `body` raises
+    soon. `awaits_client`: whether more of the request is still to come: its silence is none of the instance.
+    `status` and `headers` are there after `head`; `body` raises
     UpstreamError, or what `fail` was given.
     """
 
@@ -80,6 +81,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.headers: Headers = []
         self.body = BodyStream(self._pause_reading, self._resume_reading)
         self._head_bytes = self._body_left = 0
+        self.awaits_client = False
         self._head_seen = self._until_close = self.keeps_open = False
 
     # What asyncio calls.
@@ -208,6 +210,10 @@ class UpstreamConnection(asyncio.Protocol):
         if self._drained is not None:
             await self._drained
 
+    def body_sent(self) -> None:
+        """All of the request is sent: from here on the instance is waited for."""
+        self.awaits_client, self._heard_at = False, self._loop.time()
+
     async def head(self) -> None:
         """Wait for status and headers. Raises UpstreamError, or what `fail` was given."""
         while not self._head_seen:
@@ -282,8 +288,8 @@ class UpstreamConnection(asyncio.Protocol):
             return
         now = self._loop.time()
         left = self._heard_at + self._patience - now
-        if self.body.paused:
-            left = self._patience  # it waits for the client to read
+        if self.body.paused or self.awaits_client:
+            left = self._patience  # it waits for the client to read, or to send
         if left <= 0:
             self.fail(AnswerTimeout(f"silent for {self._patience:g} s"))
         else:

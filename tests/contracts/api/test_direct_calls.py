@@ -10,15 +10,18 @@ from pathlib import Path
 
 import anyio
 import pytest
-from botocore.auth import SigV4Auth
+from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from contracts.api.conftest import Instance, Serve, an_instance, answering
 from unit.api.components import House, make_house
 
 from api.gateway import direct_calls, reverse_proxy
+from api.gateway.aws_routing import signing_names
 from api.gateway.direct_calls import DirectCalls
 from api.gateway.handlers import gateway_handlers
+from api.gateway.stand_ins import AWAY_SECONDS, StandIns
+from crds.managed import ManagedService
 from services.sdk.edge.acceptor import listen
 from services.sdk.edge.client_request import ClientRequest
 from services.sdk.edge.connections import ConnectionLimits
@@ -250,6 +253,17 @@ async def test_a_read_is_tried_again(gate: Gate, monkeypatch: pytest.MonkeyPatch
     gate.require_nothing_left()
 
 
+async def test_a_call_takes_one_token_however_often_it_is_tried(gate: Gate) -> None:
+    async with an_instance(once_and_then(echo, once_and_then(dies, answering(b"there")))) as kms:
+        client = await reached(gate, kms)
+        limits = gate.house.gateway.limits
+        before = limits._principals._left["ann"][0], limits._services._left["key-manager"][0]
+        code, _, body = await client.ask(gate.signed(b"", "GET", "/?a=1"))
+        assert (code, body, len(kms.heads)) == (200, b"there", 3)
+        after = limits._principals._left["ann"][0], limits._services._left["key-manager"][0]
+    assert [old - new for old, new in zip(before, after, strict=True)] == [1.0, 1.0]
+
+
 async def test_an_instance_that_is_silent_is_given_up(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(direct_calls, "ANSWER_SECONDS", 0.2)
     monkeypatch.setattr(reverse_proxy, "USUAL_PATIENCE", reverse_proxy.Patience(0.2))
@@ -308,3 +322,76 @@ async def test_who_asks_too_often_is_told_so_in_words_of_kms(gate: Gate) -> None
         code, headers, body = await client.ask(gate.signed())
         assert (code, b"Throttling" in body, b"retry-after" in headers) == (400, True, True)
     gate.require_nothing_left()
+
+
+STORAGE = ManagedService("storage_manager", "", "", "x:y", speaks=("s3",), protocol="s3")
+REPLICA = ManagedService("storage_replica", "", "", "x:y", stands_in_for="storage_manager")
+
+
+@pytest.fixture
+async def stored(gate: Gate) -> AsyncIterator[tuple[Instance, Instance]]:
+    """Somebody who has objects, and who stands in for them: each answers with its name."""
+
+    def named(name: bytes) -> Serve:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            told = made[name].heads[-1].lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+            await reader.readexactly(int(told or b"0"))
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(name), name))
+
+        return serve
+
+    gateway = gate.house.gateway
+    gateway._services |= {each.service_name: each for each in (STORAGE, REPLICA)}
+    gateway._speaks = signing_names(gateway._services.values())
+    gateway._stand_ins = StandIns(gateway._services.values(), gateway._balancer.is_ready, gate.house.clock.monotonic)
+    async with an_instance(named(b"original")) as storage, an_instance(named(b"copy")) as copy:
+        made = {b"original": storage, b"copy": copy}
+        await gate.house.add_service("storage-manager", storage.address)
+        await gate.house.add_service("storage-replica", copy.address)
+        yield storage, copy
+    gate.require_nothing_left()
+
+
+def of_s3(gate: Gate, method: str = "GET", body: bytes = b"") -> bytes:
+    """A signed request for an object."""
+    request = AWSRequest(method, "https://x/bucket/key", data=body, headers={"host": "x"})
+    S3SigV4Auth(gate.credentials, "s3", "us-east-1").add_auth(request)
+    told = [f"{name}: {value}" for name, value in request.headers.items() if name != "host"]
+    length = [f"content-length: {len(body)}"] if body else []
+    return "\r\n".join([f"{method} /bucket/key HTTP/1.1", "host: x", *told, *length, "", ""]).encode() + body
+
+
+async def test_a_read_with_a_body_is_refused_where_one_without_is_answered_by_the_stand_in(
+    gate: Gate, stored: tuple[Instance, Instance]
+) -> None:
+    """Its body is read once, and went to who did not answer."""
+    storage, copy = stored
+    storage.serve = dies
+    code, _, _ = await (await gate.connect()).ask(of_s3(gate, "GET", b"body"))
+    assert (code, copy.heads) == (503, [])
+    gate.house.clock.forward(AWAY_SECONDS)
+    assert (await (await gate.connect()).ask(of_s3(gate)))[2] == b"copy"
+
+
+async def test_who_answers_again_is_asked_again(gate: Gate, stored: tuple[Instance, Instance]) -> None:
+    (storage, _), client, serve = stored, await gate.connect(), stored[0].serve
+    storage.serve = dies
+    assert (await client.ask(of_s3(gate)))[2] == b"copy"
+    storage.serve = serve
+    assert (await client.ask(of_s3(gate)))[2] == b"copy"
+    assert [(await client.ask(of_s3(gate, method)))[2] for method in ("PUT", "GET")] == [b"original"] * 2
+
+
+async def test_a_writer_whose_body_pauses_sends_nobody_to_the_stand_in(
+    gate: Gate, stored: tuple[Instance, Instance], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is the instance to blame."""
+    failed: list[str] = []
+    monkeypatch.setattr(reverse_proxy, "USUAL_PATIENCE", reverse_proxy.Patience(0.2))
+    monkeypatch.setattr(gate.house.gateway._balancer, "record_failure", failed.append)
+    writer, reader, put = await gate.connect(), await gate.connect(), of_s3(gate, "PUT", b"body")
+    writer.writer.write(put[:-2])
+    await anyio.sleep(0.7)
+    assert (await reader.ask(of_s3(gate)))[2] == b"original"
+    assert (await writer.ask(put[-2:]))[2] == b"original"
+    assert (stored[1].heads, failed) == ([], [])
