@@ -55,9 +55,9 @@ class MoveTasks:
         self._begun.set()
         return task
 
-    async def cancel(self, id: str) -> MoveTask | None:
-        """The task as it ended; None where it is not under way."""
-        return await self._broker.submit(lambda db: _cancel(db, id))
+    async def cancel(self, id: str, source: str) -> MoveTask | None:
+        """The task as it ended; None where no such one of that source is under way."""
+        return await self._broker.submit(lambda db: _cancel(db, id, source))
 
     async def of(self, source: str) -> list[MoveTask]:
         """The newest first."""
@@ -121,8 +121,9 @@ def _add(db: sqlite3.Connection, task: MoveTask) -> bool:
     return True
 
 
-def _cancel(db: sqlite3.Connection, id: str) -> MoveTask | None:
-    db.execute("UPDATE move_tasks SET status=? WHERE id=? AND status=?", (CANCELLED, id, RUNNING))
+def _cancel(db: sqlite3.Connection, id: str, source: str) -> MoveTask | None:
+    values = (CANCELLED, id, source, RUNNING)
+    db.execute("UPDATE move_tasks SET status=? WHERE id=? AND source=? AND status=?", values)
     if not db.execute("SELECT changes()").fetchone()[0]:
         return None
     return _read(db, f"SELECT {_COLUMNS} FROM move_tasks WHERE id=?", id)[0]  # noqa: S608 - ours

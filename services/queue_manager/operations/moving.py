@@ -69,9 +69,9 @@ class MoveOperations:
         if said is None:
             await self._queues.authorizer.require_any(call)
             raise errors.invalid_parameter(request["TaskHandle"], "TaskHandle", "it is none of a task")
-        await self._named(call, said[1], "SourceArn")
-        task = await self._tasks.cancel(said[0])
-        if task is None or task.source != said[1]:
+        source = await self._named(call, said[1], "SourceArn")
+        task = await self._tasks.cancel(said[0], source.arn)
+        if task is None:
             raise AwsError("UnsupportedOperation", "Only active tasks can be cancelled.")
         return {"ApproximateNumberOfMessagesMoved": task.moved}
 

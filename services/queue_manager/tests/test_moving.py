@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import sqlite3
 from pathlib import Path
 
@@ -128,3 +130,17 @@ async def test_what_could_not_be_moved_is_there(tmp_path: Path, how: str) -> Non
         await store.committer.drained()
     assert (len(await store.bodies(dead)), len(await store.bodies(target))) in ((2, 0), (0, 2))
     await store.close()
+
+
+@virtual_time
+async def test_a_handle_that_names_another_queue_cancels_nothing() -> None:
+    async with queues_in_memory() as queues:
+        _, _, arn = await with_dead_letters(queues, 9)
+        begun = await queues.call("StartMessageMoveTask", SourceArn=arn, MaxNumberOfMessagesPerSecond=1)
+        task = json.loads(base64.b64decode(begun["TaskHandle"]))["taskId"]
+        forged = {"taskId": task, "sourceArn": arn.replace("dead", "orders")}
+        handle = base64.b64encode(json.dumps(forged).encode()).decode()
+        status, told = await queues.ask("CancelMessageMoveTask", TaskHandle=handle)
+        assert (status, told["message"]) == (400, "Only active tasks can be cancelled.")
+        (task,) = (await queues.call("ListMessageMoveTasks", SourceArn=arn))["Results"]
+        assert task["Status"] == "RUNNING"
