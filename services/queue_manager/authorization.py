@@ -6,10 +6,11 @@ names the caller, of whichever account. For what policies alone allow, the servi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
+from crds.errors import Forbidden
 from services.queue_manager.kinds import QueueSpec
 from services.queue_manager.names import queue_arn
 from services.queue_manager.queue_policy import compiled
@@ -42,6 +43,8 @@ class Guarded(Protocol):
     @property
     def namespace(self) -> str: ...
     @property
+    def account(self) -> str: ...
+    @property
     def arn(self) -> str: ...
     @property
     def spec(self) -> QueueSpec | TopicSpec: ...
@@ -55,9 +58,68 @@ class QueueAuthorizer:
     ) -> None:
         self._access, self._context, self._clock, self._arn_of = access, context, context.clock, arn_of
 
-    async def require(self, call: RequestContext, found: Guarded, operation: str = "") -> None:
-        """Raises Forbidden. operation: where that is not the one that was called."""
-        call = _about(call, found.arn, found.spec.tags or {}, operation)
+    async def require(
+        self,
+        call: RequestContext,
+        found: Guarded,
+        operation: str = "",
+        *,
+        meant: str = "",
+        facts: Mapping[str, Given] | None = None,
+    ) -> None:
+        """Raises Forbidden. operation: where that is not the one that was called. meant: the ARN it was asked by;
+        of another account, its denial is that of one that is not there. facts: what the request says.
+        """
+        about = _about(call, found.arn, found.spec.tags or {}, operation, facts)
+        if found.namespace == call.namespace:
+            await self._require(about, found)
+            return
+        try:
+            await self._require(about, found)
+        except Forbidden as hidden:
+            raise self._denial_elsewhere(about, meant or found.arn, found.account) from hidden
+
+    async def require_named(
+        self, call: RequestContext, name: str, tags: Mapping[str, str] | None = None, region: str = ""
+    ) -> None:
+        """The same for one of the caller's account that is not there: nobody learns that, who could not have read
+        of it.
+        """
+        arn = self._arn_of(region or call.region, call.account, name)
+        call = _about(call, arn, {}, facts=tag_facts(tags or {}))
+        resource = resource_name(name, region or call.region)
+        if not await self._access.has_right(call, resource, call.namespace):
+            asked = self._request(call, call.namespace)
+            raise DeniedByPolicy(decide_by_queue_policy(asked, "", allowed=False), asked)
+
+    async def require_absent(
+        self, call: RequestContext, name: str, region: str, account: str, namespace: str | None
+    ) -> None:
+        """The same for one that is not there, of any account: refused as one that is, but not open to the caller.
+        namespace: the account's, if it is known; else who has the right in all of them has it.
+        """
+        if account == call.account:
+            await self.require_named(call, name, region=region)
+            return
+        arn = self._arn_of(region or call.region, account, name)
+        about = _about(call, arn, {})
+        try:
+            allowed = await self._access.has_right(about, resource_name(name, region or call.region), namespace or "")
+        except Forbidden:
+            allowed = False
+        if not allowed:
+            raise self._denial_elsewhere(about, arn, account)
+
+    async def require_any(self, call: RequestContext) -> None:
+        """The same for what is about no queue alone. Raises Forbidden."""
+        await self._access.require(replace(call, resource="*"))
+
+    async def resources_for(self, call: RequestContext, name: str, namespace: str) -> Resources:
+        """Resources to do it with, for whom `require` has let pass: in the caller's name where a role allows it."""
+        by_role = await self._access.allows(call, name, namespace)
+        return self._context.acting_for(call.caller) if by_role else self._context.resources
+
+    async def _require(self, call: RequestContext, found: Guarded) -> None:
         allowed = await self._access.has_right(call, found.name, found.namespace)
         if allowed and not found.spec.policy:
             return
@@ -68,26 +130,10 @@ class QueueAuthorizer:
         if refused:
             raise DeniedByPolicy(decision, asked)
 
-    async def require_named(self, call: RequestContext, name: str, tags: Mapping[str, str] | None = None) -> None:
-        """The same for a queue that is not there: nobody learns that, who could not have read of it."""
-        arn = self._arn_of(call.region, call.account, name)
-        facts: dict[str, Given] = {f"aws:RequestTag/{key}": value for key, value in (tags or {}).items()}
-        if tags:
-            facts["aws:TagKeys"] = list(tags)
-        call = replace(_about(call, arn, {}), facts=facts)
-        resource = resource_name(name, call.region)
-        if not await self._access.has_right(call, resource, call.namespace):
-            asked = self._request(call, call.namespace)
-            raise DeniedByPolicy(decide_by_queue_policy(asked, "", allowed=False), asked)
-
-    async def require_any(self, call: RequestContext) -> None:
-        """The same for what is about no queue alone. Raises Forbidden."""
-        await self._access.require(replace(call, resource="*"))
-
-    async def resources_for(self, call: RequestContext, name: str, namespace: str) -> Resources:
-        """Resources to do it with, for whom `require` has let pass: in the caller's name where a role allows it."""
-        by_role = await self._access.allows(call, name, namespace)
-        return self._context.acting_for(call.caller) if by_role else self._context.resources
+    def _denial_elsewhere(self, call: RequestContext, arn: str, account: str) -> DeniedByPolicy:
+        """In the same words, whatever is there and whatever refused."""
+        asked = Request(_requester(call), call.action, arn, Context({}), account)
+        return DeniedByPolicy(decide_by_queue_policy(asked, "", allowed=True), asked)
 
     async def _may_elsewhere(self, call: RequestContext, found: Guarded) -> bool:
         """Whether their own account lets them ask another one, whose queue's policy decides then."""
@@ -109,11 +155,25 @@ def decide_by_queue_policy(asked: Request, policy: str, *, allowed: bool) -> Dec
     return evaluate(asked, Policies(identity, compiled(policy) if policy else None))
 
 
-def _about(call: RequestContext, arn: str, tags: Mapping[str, str], operation: str = "") -> RequestContext:
-    facts = {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
+def tag_facts(tags: Mapping[str, str] | Iterable[str]) -> dict[str, Given]:
+    """What conditions may ask of a request that brings tags, or, without values, takes them away."""
+    facts: dict[str, Given] = {"aws:TagKeys": list(tags)} if tags else {}
+    if isinstance(tags, Mapping):
+        facts |= {f"aws:RequestTag/{key}": value for key, value in tags.items()}
+    return facts
+
+
+def _about(
+    call: RequestContext,
+    arn: str,
+    tags: Mapping[str, str],
+    operation: str = "",
+    facts: Mapping[str, Given] | None = None,
+) -> RequestContext:
+    known: dict[str, Given] = {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
     service = call.action.partition(":")[0]
     action = f"{service}:{operation or _ASKED_AS.get(call.operation, call.operation)}"
-    return replace(call, resource=arn, facts=facts, action=action)
+    return replace(call, resource=arn, facts={**known, **(facts or {})}, action=action)
 
 
 def _facts_of(call: RequestContext, who: Requester) -> Mapping[str, str]:

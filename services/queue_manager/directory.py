@@ -42,7 +42,7 @@ class QueueDirectory:
 
     async def find(self, meant: QueueName, call: RequestContext | None = None) -> FoundQueue | None:
         """The queue of that account and name; in the caller's region, where none is named."""
-        namespace = self._namespace(meant.account, call)
+        namespace = self.namespace_of(meant.account, call)
         if namespace is None:
             return None
         region = meant.region or (asked_region(call) if call else "")
@@ -58,7 +58,7 @@ class QueueDirectory:
     def by_arn(self, arn: str) -> FoundQueue | None:
         """From memory alone."""
         meant = parse_queue_arn(arn)
-        namespace = self._namespace(meant.account, None) if meant else None
+        namespace = self.namespace_of(meant.account, None) if meant else None
         if meant is None or namespace is None:
             return None
         for name in dict.fromkeys((resource_name(meant.name, meant.region), resource_name(meant.name))):
@@ -161,7 +161,8 @@ class QueueDirectory:
             return True  # it has gone just now
         return there.metadata.deletion_timestamp is not None
 
-    def _namespace(self, account: str, call: RequestContext | None) -> str | None:
+    def namespace_of(self, account: str, call: RequestContext | None) -> str | None:
+        """The caller's own, or that of one that has queues."""
         if call is not None and account == call.account:
             return call.namespace
         if account not in self._namespaces:

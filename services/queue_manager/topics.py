@@ -134,6 +134,11 @@ class Topics:
                     return one
         return None
 
+    def namespace_of(self, account: str) -> str | None:
+        """That of an account that has topics."""
+        known = (each.metadata.namespace or "default" for each in self._topics.all())
+        return next((each for each in known if account_of(each) == account), None)
+
     def all(self, call: RequestContext) -> list[FoundTopic]:
         """The account's, in the region that is asked in."""
         found = map(FoundTopic, self._topics.all(call.namespace))

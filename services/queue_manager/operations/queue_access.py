@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from services.queue_manager import errors
 from services.queue_manager.authorization import QueueAuthorizer
 from services.queue_manager.broker import Broker
 from services.queue_manager.directory import QueueDirectory
-from services.queue_manager.names import LONGEST_NAME, QueueName, parse_queue_arn, parse_url, queue_url
+from services.queue_manager.names import LONGEST_NAME, QueueName, parse_queue_arn, parse_url, queue_arn, queue_url
 from services.queue_manager.queue import FoundQueue
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext
 from services.sdk.aws.pagination import PageTokens
+from services.sdk.aws.policy.context import Given
 
 Json = dict[str, Any]
 
@@ -25,15 +27,19 @@ class QueueAccess:
     ) -> None:
         self.directory, self.broker, self.authorizer, self.tokens = directory, broker, authorizer, tokens
 
-    async def resolve(self, call: RequestContext, request: Json) -> FoundQueue:
-        """By QueueUrl; of a form that says none, by the path it was sent to. Raises AwsError, Forbidden."""
+    async def resolve(
+        self, call: RequestContext, request: Json, facts: Mapping[str, Given] | None = None
+    ) -> FoundQueue:
+        """By QueueUrl; of a form that says none, by the path it was sent to. facts: what the request says, for
+        conditions. Raises AwsError, Forbidden.
+        """
         url = request.get("QueueUrl") or call.path
         meant = parse_url(url)
         if meant is None:
             if not request.get("QueueUrl"):
                 raise errors.missing("QueueUrl")
             raise AwsError("InvalidAddress", f"The address {url[:200]} is not valid for this endpoint.", 404)
-        return await self.resolve_named(call, meant)
+        return await self.resolve_named(call, meant, facts)
 
     async def resolve_arn(self, call: RequestContext, arn: str, parameter: str) -> FoundQueue:
         """Raises AwsError, Forbidden."""
@@ -42,14 +48,18 @@ class QueueAccess:
             raise errors.invalid_parameter(arn, parameter, "it is no ARN of a queue")
         return await self.resolve_named(call, meant)
 
-    async def resolve_named(self, call: RequestContext, meant: QueueName) -> FoundQueue:
+    async def resolve_named(
+        self, call: RequestContext, meant: QueueName, facts: Mapping[str, Given] | None = None
+    ) -> FoundQueue:
         """Whoever may not know of queues there does not learn which there are. Raises AwsError, Forbidden."""
         require_length(meant.name)
         found = await self.directory.find(meant, call)
         if found is None:
-            await self.authorizer.require_named(call, meant.name)
+            namespace = self.directory.namespace_of(meant.account, call)
+            await self.authorizer.require_absent(call, meant.name, meant.region, meant.account, namespace)
             raise errors.no_queue()
-        await self.authorizer.require(call, found)
+        arn = queue_arn(meant.region or call.region, meant.account, meant.name)
+        await self.authorizer.require(call, found, meant=arn, facts=facts)
         return found
 
     def url_of(self, call: RequestContext, found: FoundQueue) -> str:

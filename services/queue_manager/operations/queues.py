@@ -38,7 +38,7 @@ class QueueOperations:
             raise errors.invalid_value(fault)
         spec = new_spec(attributes, fifo=fifo)
         spec = spec.model_copy(update={"queue_name": name, "region": call.region, "tags": tags or None})
-        self._require_dead_letter_queue(call, spec_patch(attributes, fifo=fifo, creating=True))
+        self._require_dead_letter_queue(call.namespace, spec_patch(attributes, fifo=fifo, creating=True))
         queue = QUEUE.new(resource_name(name, call.region), namespace=call.namespace, spec=spec)
         found = await self._queues.directory.find(QueueName(call.account, name), call)
         if found is None:
@@ -97,7 +97,7 @@ class QueueOperations:
         found = await self._queues.resolve(call, request)
         patch = spec_patch(request["Attributes"], fifo=found.is_fifo)
         require_valid(found.spec, patch)
-        self._require_dead_letter_queue(call, patch)
+        self._require_dead_letter_queue(found.namespace, patch)
         if patch:
             acting = await self._queues.authorizer.resources_for(call, found.name, found.namespace)
             await self._queues.directory.patch(acting, found, patch)
@@ -144,10 +144,13 @@ class QueueOperations:
             "LastModifiedTimestamp": str(int(changed.timestamp())) if changed else "0",
         }
 
-    def _require_dead_letter_queue(self, call: RequestContext, patch: Json) -> None:
-        """A queue that is not there takes nothing: told at once, not when messages would be lost."""
+    def _require_dead_letter_queue(self, namespace: str, patch: Json) -> None:
+        """A queue that is not there, or another account's, takes nothing: told at once, not when messages would be
+        lost, and for both in the same words.
+        """
         redrive = patch.get("redrive")
-        if redrive and self._queues.directory.by_arn(redrive["deadLetterTargetArn"]) is None:
+        target = self._queues.directory.by_arn(redrive["deadLetterTargetArn"]) if redrive else None
+        if redrive and (target is None or target.namespace != namespace):
             raise errors.invalid_parameter(
                 redrive["deadLetterTargetArn"], "RedrivePolicy", "Dead letter target does not exist"
             )

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from services.queue_manager.tests.in_memory import queues_in_memory
+from services.queue_manager.tests.conftest import Account, refusal
+from services.queue_manager.tests.in_memory import Queues, queues_in_memory
 from services.sdk.aws import resource_names
-from services.sdk.testing import virtual_time
+from services.sdk.aws.accounts import account_of
+from services.sdk.testing import User, virtual_time
+
+STRANGER = User("stranger", (), "elsewhere", "AKIASTRANGERSTRANGER")
+
+
+def at_home(user: str, wanted: dict[str, str]) -> bool:
+    return wanted["namespace"] == ("elsewhere" if "stranger" in user else "default")
 
 
 @pytest.mark.parametrize("operation", ["GetQueueUrl", "CreateQueue"])
@@ -23,3 +33,48 @@ def test_long_names_are_not_kept() -> None:
     names = {resource_names.resource_name("É" * 500_000 + str(each), "us-east-2") for each in range(3)}
     assert len(names) == 3 and max(map(len, names)) < 64
     assert resource_names._kept.cache_info().currsize == before
+
+
+@virtual_time
+async def test_nobody_learns_which_queues_another_account_has() -> None:
+    async with queues_in_memory() as queues:
+        await queues.queue("there", RedriveAllowPolicy='{"redrivePermission":"denyAll"}')
+        queues.service.conductor.add(STRANGER)
+        queues.service.conductor.judge = at_home
+        stranger = Queues(queues.service, STRANGER)
+        mine, other = account_of("elsewhere"), account_of("default")
+        await stranger.queue("own")
+        told = []
+        for account, name in ((other, "there"), (other, "gone"), ("123456789012", "gone")):
+            status, answer = await stranger.ask("GetQueueUrl", QueueName=name, QueueOwnerAWSAccountId=account)
+            told.append((status, answer["__type"], answer["message"].replace(account, "A").replace(name, "N")))
+        assert len(set(told)) == 1 and told[0][0] == 403
+        status, answer = await stranger.ask("GetQueueUrl", QueueName="gone", QueueOwnerAWSAccountId=mine)
+        assert (status, answer["message"]) == (400, "The specified queue does not exist.")
+
+
+@virtual_time
+async def test_dead_letters_do_not_tell_which_queues_another_account_has() -> None:
+    async with queues_in_memory() as queues:
+        await queues.queue("there")
+        queues.service.conductor.add(STRANGER)
+        stranger, told = Queues(queues.service, STRANGER), set()
+        for name in ("there", "gone"):
+            policy = f'{{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:{name}","maxReceiveCount":1}}'
+            status, answer = await stranger.ask("CreateQueue", QueueName="own", Attributes={"RedrivePolicy": policy})
+            told.add((status, answer.get("message", "").replace(name, "N")))
+        assert len(told) == 1 and told.pop()[0] == 400
+
+
+def test_nobody_learns_which_topics_another_account_has(account: Account, monkeypatch: Any) -> None:
+    sns = account.harness.boto3_client("sns", account.owner)
+    there = sns.create_topic(Name="there")["TopicArn"]
+    stranger = account.harness.conductor.add(STRANGER)
+    monkeypatch.setattr(account.harness.conductor, "judge", at_home)
+    theirs = account.harness.boto3_client("sns", stranger)
+    for ask, more in ((theirs.publish, {"Message": "x"}), (theirs.get_topic_attributes, {})):
+        told = [refusal(ask, TopicArn=there.replace("there", name), **more) for name in ("there", "gone")]
+        assert told[0][0] == "AuthorizationError"
+        assert told[0] == (told[1][0], told[1][1].replace("gone", "there"))
+    missing = there.replace(account.number, account_of("elsewhere"))
+    assert refusal(theirs.get_topic_attributes, TopicArn=missing)[0] == "NotFound"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from crds.errors import ApiError, Forbidden, NotFound
 from services.queue_manager.authorization import QueueAuthorizer
 from services.queue_manager.topic_kinds import Subscription
-from services.queue_manager.topic_names import LONGEST_NAME, parse_topic_arn
+from services.queue_manager.topic_names import LONGEST_NAME, TopicName, parse_topic_arn, topic_arn
 from services.queue_manager.topics import FoundTopic, Topics
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext
 from services.sdk.aws.pagination import InvalidToken, PageTokens
+from services.sdk.aws.policy.context import Given
 from services.sdk.aws.translation import translate
 
 Json = dict[str, Any]
@@ -26,18 +27,23 @@ class TopicAccess:
     def __init__(self, topics: Topics, authorizer: QueueAuthorizer, tokens: PageTokens) -> None:
         self.topics, self.authorizer, self._tokens = topics, authorizer, tokens
 
-    async def resolve(self, call: RequestContext, arn: str, member: str = "TopicArn") -> FoundTopic:
-        """Raises AwsError, Forbidden. Whoever may not know of topics there does not learn which there are."""
+    async def resolve(
+        self,
+        call: RequestContext,
+        arn: str,
+        member: str = "TopicArn",
+        facts: Mapping[str, Given] | None = None,
+    ) -> FoundTopic:
+        """Raises AwsError, Forbidden. Whoever may not know of topics there does not learn which there are. facts:
+        what the request says, for conditions.
+        """
         named = parse_topic_arn(arn)
         if named is None or named.subscription:
             await self.authorizer.require_any(call)
             raise invalid(f"{member} Reason: An ARN must have at least 6 elements, not {arn[:100]}")
-        require_length(named.name)
-        found = await self.topics.find(named, call)
+        found = await self._allowed(call, named, facts)
         if found is None:
-            await self.authorizer.require_named(call, named.name)
             raise AwsError("NotFound", "Topic does not exist", 404)
-        await self.authorizer.require(call, found)
         return found
 
     async def resolve_subscription(self, call: RequestContext, arn: str) -> tuple[FoundTopic, Subscription]:
@@ -46,16 +52,25 @@ class TopicAccess:
         if named is None or not named.subscription:
             await self.authorizer.require_any(call)
             raise invalid("SubscriptionArn Reason: it is none of a subscription")
-        require_length(named.name)
-        found = await self.topics.find(named, call)
-        if found is None:
-            await self.authorizer.require_named(call, named.name)
-        else:
-            await self.authorizer.require(call, found)
+        found = await self._allowed(call, named)
         subscription = None if found is None else self.topics.subscription(found, named.subscription)
         if found is None or subscription is None:
             raise AwsError("NotFound", "Subscription does not exist", 404)
         return found, subscription
+
+    async def _allowed(
+        self, call: RequestContext, named: TopicName, facts: Mapping[str, Given] | None = None
+    ) -> FoundTopic | None:
+        """The topic, if there is one. Raises AwsError, Forbidden."""
+        require_length(named.name)
+        found = await self.topics.find(named, call)
+        if found is None:
+            namespace = self.topics.namespace_of(named.account)
+            await self.authorizer.require_absent(call, named.name, named.region, named.account, namespace)
+        else:
+            arn = topic_arn(named.region, named.account, named.name)
+            await self.authorizer.require(call, found, meant=arn, facts=facts)
+        return found
 
     def page(
         self, call: RequestContext, request: Json, items: Sequence[T], by: Callable[[T], str], about: str = ""
