@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from services.queue_manager.authorization import tag_facts
 from services.queue_manager.kinds import QUEUE
 from services.queue_manager.operations.queue_access import QueueAccess
 from services.sdk.aws.operations import RequestContext, operation
@@ -21,7 +22,7 @@ class TagOperations:
 
     @operation("TagQueue", permission=("patch", QUEUE), understands=("QueueUrl", "Tags"))
     async def tag_queue(self, call: RequestContext, request: Json) -> Json:
-        found = await self._queues.resolve(call, request)
+        found = await self._queues.resolve(call, request, tag_facts(request["Tags"]))
         tags = wanted_tags({**(found.spec.tags or {}), **request["Tags"]})
         acting = await self._queues.authorizer.resources_for(call, found.name, found.namespace)
         await self._queues.directory.patch(acting, found, {"tags": tags})
@@ -29,7 +30,7 @@ class TagOperations:
 
     @operation("UntagQueue", permission=("patch", QUEUE), understands=("QueueUrl", "TagKeys"))
     async def untag_queue(self, call: RequestContext, request: Json) -> Json:
-        found = await self._queues.resolve(call, request)
+        found = await self._queues.resolve(call, request, tag_facts(request["TagKeys"]))
         acting = await self._queues.authorizer.resources_for(call, found.name, found.namespace)
         await self._queues.directory.patch(acting, found, {"tags": dict.fromkeys(request["TagKeys"])})
         return {}

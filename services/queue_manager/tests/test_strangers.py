@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -64,6 +65,47 @@ async def test_dead_letters_do_not_tell_which_queues_another_account_has() -> No
             status, answer = await stranger.ask("CreateQueue", QueueName="own", Attributes={"RedrivePolicy": policy})
             told.add((status, answer.get("message", "").replace(name, "N")))
         assert len(told) == 1 and told.pop()[0] == 400
+
+
+def denying(action: str, resource: str, **condition: Any) -> str:
+    said = {"Effect": "Deny", "Principal": "*", "Action": action, "Resource": resource, "Condition": condition}
+    return json.dumps({"Version": "2012-10-17", "Statement": [said]})
+
+
+ASKED = {"StringEquals": {"aws:RequestTag/stage": "live"}}
+TAKEN = {"ForAnyValue:StringEquals": {"aws:TagKeys": ["stage"]}}
+
+
+@pytest.mark.parametrize(
+    ("operation", "condition", "refused", "allowed"),
+    [
+        ("TagQueue", ASKED, {"Tags": {"stage": "live"}}, {"Tags": {"stage": "test"}}),
+        ("TagQueue", TAKEN, {"Tags": {"a": "b", "stage": ""}}, {"Tags": {"a": "b"}}),
+        ("UntagQueue", TAKEN, {"TagKeys": ["stage"]}, {"TagKeys": ["a"]}),
+    ],
+)
+@virtual_time
+async def test_conditions_see_the_tags_of_the_request(
+    operation: str, condition: Any, refused: Any, allowed: Any
+) -> None:
+    async with queues_in_memory() as queues:
+        policy = denying(f"sqs:{operation}", "arn:aws:sqs:us-east-1:000000000000:orders", **condition)
+        url = await queues.queue(Policy=policy)
+        assert (await queues.ask(operation, QueueUrl=url, **refused))[0] == 403
+        assert (await queues.ask(operation, QueueUrl=url, **allowed))[0] == 200
+
+
+def test_conditions_of_a_topic_see_the_tags_of_the_request(account: Account) -> None:
+    sns = account.harness.boto3_client("sns", account.owner)
+    arn = sns.create_topic(Name="news")["TopicArn"]
+    for action, condition, ask, refused, allowed in (
+        ("Tag", ASKED, sns.tag_resource, {"Tags": [{"Key": "stage", "Value": "live"}]}, {"Tags": []}),
+        ("Untag", TAKEN, sns.untag_resource, {"TagKeys": ["a", "stage"]}, {"TagKeys": ["a"]}),
+    ):
+        policy = denying(f"sns:{action}Resource", arn, **condition)
+        sns.set_topic_attributes(TopicArn=arn, AttributeName="Policy", AttributeValue=policy)
+        assert refusal(ask, ResourceArn=arn, **refused)[0] == "AuthorizationError"
+        ask(ResourceArn=arn, **allowed)
 
 
 def test_nobody_learns_which_topics_another_account_has(account: Account, monkeypatch: Any) -> None:

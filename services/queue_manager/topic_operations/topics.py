@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from crds.errors import AlreadyExists
+from services.queue_manager.authorization import tag_facts
 from services.queue_manager.queue_policy import policy_fault
 from services.queue_manager.topic_kinds import TOPIC, FifoTopic, TopicSpec
 from services.queue_manager.topic_names import TopicName, topic_name_fault
@@ -93,15 +94,17 @@ class TopicOperations:
 
     @operation("TagResource", permission=("patch", TOPIC), understands=("ResourceArn", "Tags"))
     async def tag_resource(self, call: RequestContext, request: Json) -> Json:
-        found = await self._access.resolve(call, request["ResourceArn"], "ResourceArn")
-        tags = {**(found.spec.tags or {}), **_tags(request["Tags"])}
+        wanted = _tags(request["Tags"])
+        found = await self._access.resolve(call, request["ResourceArn"], "ResourceArn", tag_facts(wanted))
+        tags = {**(found.spec.tags or {}), **wanted}
         require_tags(tags, "InvalidParameter")
         await self._access.topics.patch(found, {"tags": tags})
         return {}
 
     @operation("UntagResource", permission=("patch", TOPIC), understands=("ResourceArn", "TagKeys"))
     async def untag_resource(self, call: RequestContext, request: Json) -> Json:
-        found = await self._access.resolve(call, request["ResourceArn"], "ResourceArn")
+        facts = tag_facts(request["TagKeys"])
+        found = await self._access.resolve(call, request["ResourceArn"], "ResourceArn", facts)
         await self._access.topics.patch(found, {"tags": dict.fromkeys(request["TagKeys"])})
         return {}
 
