@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from crds.errors import AlreadyExists, NotFound
+from crds.errors import AlreadyExists, Conflict, NotFound
 from services.queue_manager import errors
 from services.queue_manager.broker import Broker
 from services.queue_manager.kinds import QUEUE, Queue
@@ -21,6 +21,7 @@ from services.sdk.context import ServiceContext
 from services.sdk.resources import Resources
 
 _PATIENCE_SECONDS, _LOOK_AGAIN_SECONDS = 5.0, 0.1
+_ATTEMPTS = 10
 
 
 def asked_region(call: RequestContext) -> str:
@@ -148,6 +149,26 @@ class QueueDirectory:
 
     async def patch(self, acting: Resources, found: FoundQueue, spec: dict[str, Any]) -> FoundQueue:
         return self.note(await acting.patch(QUEUE, found.name, {"spec": spec}, found.namespace))
+
+    async def change(
+        self, acting: Resources, found: FoundQueue, patch_of: Callable[[FoundQueue], dict[str, Any]]
+    ) -> FoundQueue:
+        """Patch it by what follows from its spec as it is now, and again when somebody else changed it meanwhile.
+        Raises AwsError, ApiError, and what patch_of raises.
+        """
+        now = found
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                now = self.note(await self._own.get(QUEUE, found.name, found.namespace))
+            if now.uid != found.uid:
+                break
+            read = {"resourceVersion": now.resource.metadata.resource_version}
+            try:
+                patch = {"metadata": read, "spec": patch_of(now)}
+                return self.note(await acting.patch(QUEUE, found.name, patch, found.namespace))
+            except Conflict:
+                continue
+        raise errors.changed_meanwhile()
 
     async def delete(self, acting: Resources, found: FoundQueue) -> None:
         """The reconciler lets its messages go."""

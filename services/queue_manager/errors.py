@@ -16,6 +16,10 @@ def queue_exists(attribute: str) -> AwsError:
     return AwsError("QueueNameExists", text)
 
 
+def changed_meanwhile() -> AwsError:
+    return AwsError("RequestThrottled", "The queue is changed by others all the time, or was made anew: try again.")
+
+
 def deleted_recently() -> AwsError:
     text = "You must wait for the queue of that name to be deleted before you can create another one."
     return AwsError("QueueDeletedRecently", text)

@@ -4,6 +4,7 @@ RemovePermission; the policy they make is that of the Developer Guide, "Amazon S
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -45,29 +46,41 @@ class PermissionOperations:
     async def add_permission(self, call: RequestContext, request: Json) -> Json:
         found = await self._queues.resolve(call, request)
         statement = _statement(found, request)
-        policy = _policy_of(found)
-        if any(each.get("Sid") == statement["Sid"] for each in policy["Statement"]):
-            raise errors.invalid_parameter(statement["Sid"], "Label", "Already exists")
-        policy["Statement"].append(statement)
-        await self._write(call, found, policy)
+        await self._change(call, found, lambda policy: _with(policy, statement))
         return {}
 
     @operation("RemovePermission", permission=("patch", QUEUE), understands=("QueueUrl", "Label"))
     async def remove_permission(self, call: RequestContext, request: Json) -> Json:
         found = await self._queues.resolve(call, request)
-        policy = _policy_of(found)
-        kept = [each for each in policy["Statement"] if each.get("Sid") != request["Label"]]
-        if len(kept) == len(policy["Statement"]):
-            raise errors.invalid_parameter(request["Label"], "Label", "can't find label on existing policy")
-        await self._write(call, found, {**policy, "Statement": kept})
+        await self._change(call, found, lambda policy: _without(policy, request["Label"]))
         return {}
 
-    async def _write(self, call: RequestContext, found: FoundQueue, policy: Json) -> None:
-        text = orjson.dumps(policy).decode() if policy["Statement"] else ""
-        if text and (fault := policy_fault(text)):
-            raise AwsError("OverLimit" if "at most" in fault else "InvalidParameterValue", fault)
+    async def _change(self, call: RequestContext, found: FoundQueue, change: Callable[[Json], Json]) -> None:
+        """Two at once are both in it."""
         acting = await self._queues.authorizer.resources_for(call, found.name, found.namespace)
-        await self._queues.directory.patch(acting, found, {"policy": text})
+        await self._queues.directory.change(
+            acting, found, lambda newest: {"policy": _text_of(change(_policy_of(newest)))}
+        )
+
+
+def _with(policy: Json, statement: Json) -> Json:
+    if any(each.get("Sid") == statement["Sid"] for each in policy["Statement"]):
+        raise errors.invalid_parameter(statement["Sid"], "Label", "Already exists")
+    return {**policy, "Statement": [*policy["Statement"], statement]}
+
+
+def _without(policy: Json, label: str) -> Json:
+    kept = [each for each in policy["Statement"] if each.get("Sid") != label]
+    if len(kept) == len(policy["Statement"]):
+        raise errors.invalid_parameter(label, "Label", "can't find label on existing policy")
+    return {**policy, "Statement": kept}
+
+
+def _text_of(policy: Json) -> str:
+    text = orjson.dumps(policy).decode() if policy["Statement"] else ""
+    if text and (fault := policy_fault(text)):
+        raise AwsError("OverLimit" if "at most" in fault else "InvalidParameterValue", fault)
+    return text
 
 
 def _policy_of(found: FoundQueue) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -106,6 +107,17 @@ def test_conditions_of_a_topic_see_the_tags_of_the_request(account: Account) -> 
         sns.set_topic_attributes(TopicArn=arn, AttributeName="Policy", AttributeValue=policy)
         assert refusal(ask, ResourceArn=arn, **refused)[0] == "AuthorizationError"
         ask(ResourceArn=arn, **allowed)
+
+
+@virtual_time
+async def test_permissions_that_are_given_at_once_are_all_given() -> None:
+    async with queues_in_memory() as queues:
+        url = await queues.queue()
+        given = {"QueueUrl": url, "AWSAccountIds": ["123456789012"], "Actions": ["SendMessage"]}
+        labels = [f"label{each}" for each in range(5)]
+        await asyncio.gather(*(queues.call("AddPermission", Label=each, **given) for each in labels))
+        told = await queues.call("GetQueueAttributes", QueueUrl=url, AttributeNames=["Policy"])
+        assert sorted(each["Sid"] for each in json.loads(told["Attributes"]["Policy"])["Statement"]) == labels
 
 
 def test_nobody_learns_which_topics_another_account_has(account: Account, monkeypatch: Any) -> None:
