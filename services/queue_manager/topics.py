@@ -30,6 +30,7 @@ from services.sdk.aws.operations import RequestContext
 from services.sdk.aws.policy import Context, Outcome, Request, Requester
 from services.sdk.aws.resource_names import resource_name
 from services.sdk.context import ServiceContext
+from services.sdk.resources import Resources
 
 _PUBLISHER = Requester("service", "sns.amazonaws.com")
 
@@ -113,7 +114,9 @@ class Published:
 
 
 class Topics:
-    """One per process. It writes as the service itself: whoever calls it has asked for the rights."""
+    """One per process. It writes subscriptions as the service itself: to subscribe takes a right to the topic, which
+    whoever calls it has asked for.
+    """
 
     def __init__(self, context: ServiceContext, queues: QueueDirectory, broker: Broker) -> None:
         self.own, self._clock, self._queues, self._broker = context.resources, context.clock, queues, broker
@@ -148,14 +151,14 @@ class Topics:
         """As it was just written."""
         return FoundTopic(self._topics.put(topic))
 
-    async def patch(self, found: FoundTopic, spec: dict[str, Any]) -> FoundTopic:
-        return self.note(await self.own.patch(TOPIC, found.name, {"spec": spec}, found.namespace))
+    async def patch(self, acting: Resources, found: FoundTopic, spec: dict[str, Any]) -> FoundTopic:
+        return self.note(await acting.patch(TOPIC, found.name, {"spec": spec}, found.namespace))
 
-    async def delete(self, found: FoundTopic) -> None:
+    async def delete(self, acting: Resources, found: FoundTopic) -> None:
         """With its subscriptions."""
         for each in self.subscriptions_of(found):
             await self.unsubscribe(each)
-        await self.own.delete(TOPIC, found.name, found.namespace, uid=found.uid)
+        await acting.delete(TOPIC, found.name, found.namespace, uid=found.uid)
         self._topics.drop(found.resource)
 
     def subscriptions_of(self, found: FoundTopic) -> list[Subscription]:

@@ -12,6 +12,8 @@ from services.queue_manager.tests.conftest import Account, refusal
 from services.queue_manager.tests.in_memory import Queues, queues_in_memory
 from services.sdk.aws import resource_names
 from services.sdk.aws.accounts import account_of
+from services.sdk.identity import Caller
+from services.sdk.resources import Resources
 from services.sdk.testing import User, virtual_time
 
 STRANGER = User("stranger", (), "elsewhere", "AKIASTRANGERSTRANGER")
@@ -118,6 +120,29 @@ async def test_permissions_that_are_given_at_once_are_all_given() -> None:
         await asyncio.gather(*(queues.call("AddPermission", Label=each, **given) for each in labels))
         told = await queues.call("GetQueueAttributes", QueueUrl=url, AttributeNames=["Policy"])
         assert sorted(each["Sid"] for each in json.loads(told["Attributes"]["Policy"])["Statement"]) == labels
+
+
+@virtual_time
+async def test_topics_are_changed_in_the_name_of_whom_a_role_lets() -> None:
+    async with queues_in_memory() as queues:
+        kept, named = queues.service.resources, []
+
+        def resources(caller: Caller | None) -> Resources:
+            named.append(caller.name if caller else "")
+            return kept
+
+        await queues.form("CreateTopic", "/sns", Version="2010-03-31", Name="news")
+        arn = "arn:aws:sns:us-east-1:000000000000:news"
+        queues.service.context.make_resources = resources
+        for operation, more in (
+            ("SetTopicAttributes", {"TopicArn": arn, "AttributeName": "DisplayName", "AttributeValue": "News"}),
+            ("TagResource", {"ResourceArn": arn, "Tags.member.1.Key": "a", "Tags.member.1.Value": "b"}),
+            ("UntagResource", {"ResourceArn": arn, "TagKeys.member.1": "a"}),
+            ("DeleteTopic", {"TopicArn": arn}),
+        ):
+            named.clear()
+            status, told = await queues.form(operation, "/sns", Version="2010-03-31", **more)
+            assert (status, named) == (200, ["admin"]), (operation, "".join(told.itertext()))
 
 
 def test_nobody_learns_which_topics_another_account_has(account: Account, monkeypatch: Any) -> None:

@@ -17,6 +17,7 @@ from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext, operation
 from services.sdk.aws.resource_names import resource_name
 from services.sdk.aws.tags import require_tags, tag_list, tags_of
+from services.sdk.resources import Resources
 
 Json = dict[str, Any]
 _CHANGEABLE = ("DisplayName", "Policy", "ContentBasedDeduplication")
@@ -65,7 +66,7 @@ class TopicOperations:
             if error.code == "NotFound":  # the same again is no fault
                 return {}
             raise
-        await self._access.topics.delete(found)
+        await self._access.topics.delete(await self._acting(call, found), found)
         return {}
 
     @operation("ListTopics", permission=("list", TOPIC), understands=("NextToken",))
@@ -89,7 +90,8 @@ class TopicOperations:
     async def set_topic_attributes(self, call: RequestContext, request: Json) -> Json:
         found = await self._access.resolve(call, request["TopicArn"])
         value = request.get("AttributeValue") or ""
-        await self._access.topics.patch(found, _patch_of(request["AttributeName"], value, fifo=found.is_fifo))
+        patch = _patch_of(request["AttributeName"], value, fifo=found.is_fifo)
+        await self._access.topics.patch(await self._acting(call, found), found, patch)
         return {}
 
     @operation("TagResource", permission=("patch", TOPIC), understands=("ResourceArn", "Tags"))
@@ -98,20 +100,25 @@ class TopicOperations:
         found = await self._access.resolve(call, request["ResourceArn"], "ResourceArn", tag_facts(wanted))
         tags = {**(found.spec.tags or {}), **wanted}
         require_tags(tags, "InvalidParameter")
-        await self._access.topics.patch(found, {"tags": tags})
+        await self._access.topics.patch(await self._acting(call, found), found, {"tags": tags})
         return {}
 
     @operation("UntagResource", permission=("patch", TOPIC), understands=("ResourceArn", "TagKeys"))
     async def untag_resource(self, call: RequestContext, request: Json) -> Json:
         facts = tag_facts(request["TagKeys"])
         found = await self._access.resolve(call, request["ResourceArn"], "ResourceArn", facts)
-        await self._access.topics.patch(found, {"tags": dict.fromkeys(request["TagKeys"])})
+        await self._access.topics.patch(
+            await self._acting(call, found), found, {"tags": dict.fromkeys(request["TagKeys"])}
+        )
         return {}
 
     @operation("ListTagsForResource", permission=("get", TOPIC), understands=("ResourceArn",))
     async def list_tags_for_resource(self, call: RequestContext, request: Json) -> Json:
         found = await self._access.resolve(call, request["ResourceArn"], "ResourceArn")
         return {"Tags": tag_list(found.spec.tags or {})}
+
+    async def _acting(self, call: RequestContext, found: FoundTopic) -> Resources:
+        return await self._access.authorizer.resources_for(call, found.name, found.namespace)
 
 
 def shown(found: FoundTopic) -> dict[str, str]:
