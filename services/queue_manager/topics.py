@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +14,7 @@ from uuid import uuid4
 
 import orjson
 
+from crds.errors import AlreadyExists
 from crds.meta import OwnerReference
 from services.queue_manager.authorization import decide_by_queue_policy
 from services.queue_manager.broker import Broker, ToSend
@@ -177,14 +179,18 @@ class Topics:
         return known if known is not None and self._is_of(known, found) else None
 
     async def subscribe(self, found: FoundTopic, spec: SubscriptionSpec) -> Subscription:
-        """The new subscription."""
-        made = SUBSCRIPTION.new(
-            f"{found.name[:40].rstrip('-.')}-{uuid4().hex[:8]}", namespace=found.namespace, spec=spec
-        )
+        """The new subscription, or that of the same endpoint that somebody made just now. Raises ApiError."""
+        made = SUBSCRIPTION.new(_subscription_name(found, spec.endpoint), namespace=found.namespace, spec=spec)
         kind = TOPIC
         owner = OwnerReference(api_version=kind.api_version, kind=kind.name, name=found.name, uid=found.uid)
         made.metadata.owner_references = [owner]
-        return self._subscriptions.put(await self.own.create(SUBSCRIPTION, made))
+        try:
+            return self._subscriptions.put(await self.own.create(SUBSCRIPTION, made))
+        except AlreadyExists:
+            there = await self.own.get(SUBSCRIPTION, made.metadata.name, found.namespace)
+            if not self._is_of(there, found) or there.spec.endpoint != spec.endpoint:
+                raise
+            return self._subscriptions.put(there)
 
     async def change(self, subscription: Subscription, spec: dict[str, Any]) -> Subscription:
         meta = subscription.metadata
@@ -278,6 +284,12 @@ class Topics:
             and (named.account, named.name) == (found.account, found.label)
             and found.is_in(named.region)
         )
+
+
+def _subscription_name(found: FoundTopic, endpoint: str) -> str:
+    """One for each topic and endpoint: of two who subscribe at once, the second finds the first's."""
+    digest = hashlib.sha256(f"{found.uid}\x00{endpoint}".encode()).hexdigest()[:16]
+    return f"{found.name[:40].rstrip('-.')}-{digest}"
 
 
 def _is_wanted(spec: SubscriptionSpec, what: Notification) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -143,6 +144,29 @@ async def test_topics_are_changed_in_the_name_of_whom_a_role_lets() -> None:
             named.clear()
             status, told = await queues.form(operation, "/sns", Version="2010-03-31", **more)
             assert (status, named) == (200, ["admin"]), (operation, "".join(told.itertext()))
+
+
+@virtual_time
+async def test_two_who_subscribe_at_once_make_one_subscription(monkeypatch: Any) -> None:
+    async with queues_in_memory() as queues:
+        await queues.queue()
+        arn = "arn:aws:{}:us-east-1:000000000000:{}".format
+        sns = partial(queues.form, path="/sns", Version="2010-03-31")
+        await sns("CreateTopic", Name="news")
+        create = queues.service.resources.create
+
+        async def slowly(*args: Any) -> Any:
+            for _ in range(1000):
+                await asyncio.sleep(0)
+            return await create(*args)
+
+        monkeypatch.setattr(queues.service.resources, "create", slowly)
+        wanted = {"TopicArn": arn("sns", "news"), "Protocol": "sqs", "Endpoint": arn("sqs", "orders")}
+        told = await asyncio.gather(*(sns("Subscribe", **wanted) for _ in range(3)))
+        assert [status for status, _ in told] == [200] * 3
+        assert len({answer.findtext(".//SubscriptionArn") for _, answer in told}) == 1
+        _, listed = await sns("ListSubscriptions")
+        assert len(listed.findall(".//SubscriptionArn")) == 1
 
 
 def test_nobody_learns_which_topics_another_account_has(account: Account, monkeypatch: Any) -> None:

@@ -33,12 +33,12 @@ class SubscriptionOperations:
         for name, value in (request.get("Attributes") or {}).items():
             wanted |= _patch_of(name, value)
         spec = _valid(wanted)
-        for each in self._access.topics.subscriptions_of(found):
-            if each.spec.endpoint == endpoint:
-                if each.spec != spec:
-                    raise invalid("Attributes Reason: Subscription already exists with different attributes")
-                return {"SubscriptionArn": subscription_arn(found, each)}
-        return {"SubscriptionArn": subscription_arn(found, await self._access.topics.subscribe(found, spec))}
+        known = self._access.topics.subscriptions_of(found)
+        there = next((each for each in known if each.spec.endpoint == endpoint), None)
+        there = there or await self._access.topics.subscribe(found, spec)
+        if there.spec != spec:
+            raise invalid("Attributes Reason: Subscription already exists with different attributes")
+        return {"SubscriptionArn": subscription_arn(found, there)}
 
     @operation("Unsubscribe", permission=("patch", TOPIC), understands=("SubscriptionArn",))
     async def unsubscribe(self, call: RequestContext, request: Json) -> Json:
