@@ -17,6 +17,10 @@ MOST, LONGEST_NAME = 10, 256
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,256}")
 _TYPES = ("String", "Number", "Binary")
 _NOT_TEXT = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_ID_SIGNS = frozenset(
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+)
+_LONGEST_ID = 128
 _AS_TEXT, _AS_BYTES = b"\x01", b"\x02"
 _LARGEST = Decimal("1e128")
 
@@ -25,6 +29,13 @@ def text_fault(text: str) -> str | None:
     """Why that cannot be in a message, or None."""
     found = _NOT_TEXT.search(text)
     return f"it has the character #x{ord(found.group()):X}" if found else None
+
+
+def fifo_id_fault(name: str, text: str) -> str | None:
+    """Why that cannot be the group or the deduplication id of a message, or None. name: of the parameter."""
+    if len(text) <= _LONGEST_ID and _ID_SIGNS.issuperset(text):
+        return None
+    return f"{name} can only include alphanumeric and punctuation characters. 1 to 128 in length"
 
 
 def attributes_fault(attributes: Mapping[str, Mapping[str, Any]]) -> str | None:

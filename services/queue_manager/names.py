@@ -40,6 +40,11 @@ def name_fault(name: str, *, fifo: bool) -> str | None:
     return None
 
 
+def is_entry_id(text: str) -> bool:
+    """Whether an entry of a batch may be called so."""
+    return _NAME.fullmatch(text) is not None
+
+
 def queue_arn(region: str, account: str, name: str) -> str:
     """`arn:aws:sqs:eu-central-1:111122223333:orders`."""
     return f"arn:aws:sqs:{region or DEFAULT_REGION}:{account}:{name}"
@@ -66,6 +71,8 @@ def parse_url(url: str) -> QueueName | None:
 def parse_queue_arn(text: str) -> QueueName | None:
     """None for what is no ARN of a queue."""
     arn = parse_arn(text)
-    if arn is None or arn.service != "sqs" or not arn.account or ":" in arn.resource or "/" in arn.resource:
+    if arn is None or arn.service != "sqs" or not arn.account:
+        return None
+    if name_fault(arn.resource, fifo=arn.resource.endswith(FIFO_ENDING)):
         return None
     return QueueName(arn.account, arn.resource, arn.region)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from services.queue_manager.message_attributes import text_fault
 from services.sdk.aws.policy import NamedPolicy, PolicyError, check_resource, parse_policy
 
 LONGEST = 8192
@@ -16,6 +17,8 @@ def policy_fault(text: str) -> str | None:
     """Why that is no policy of a queue, or None."""
     if len(text) > LONGEST:
         return f"the policy of a queue has at most {LONGEST} characters, not {len(text)}"
+    if fault := text_fault(text):
+        return fault
     try:
         check_resource(text)
     except PolicyError as error:

@@ -11,11 +11,19 @@ from crds.meta import Spec, Status
 from crds.model import Model
 from services.queue_manager.filter_policy import FilterPolicy, FilterPolicyError
 from services.queue_manager.kinds import QueueArn
+from services.queue_manager.message_attributes import text_fault
 from services.queue_manager.names import parse_queue_arn
 from services.queue_manager.queue_policy import policy_fault
 from services.queue_manager.topic_invariants import keeps_its_topic, keeps_its_topic_name
 from services.queue_manager.topic_names import parse_topic_arn
 from services.sdk.aws.tags import tag_fault
+
+
+def _require_text(text: str) -> str:
+    """What answers can have in them."""
+    if fault := text_fault(text):
+        raise ValueError(fault)
+    return text
 
 
 class FifoTopic(Model):
@@ -42,6 +50,11 @@ class TopicSpec(Spec):
         if fault := tag_fault(tags or {}):
             raise ValueError(fault)
         return tags
+
+    @field_validator("display_name")
+    @classmethod
+    def _is_text(cls, text: str) -> str:
+        return _require_text(text)
 
     @field_validator("policy")
     @classmethod
@@ -89,6 +102,7 @@ class SubscriptionSpec(Spec):
                 raise ValueError(f"{each!r} is no ARN of a queue")
         if self.filter_policy:
             try:
+                _require_text(self.filter_policy)
                 FilterPolicy(self.filter_policy, nested=self.filter_policy_scope == "MessageBody")
             except FilterPolicyError as wrong:
                 raise ValueError(f"filterPolicy: {wrong}") from None

@@ -94,7 +94,7 @@ class Notification:
 
     @property
     def for_queues(self) -> str:
-        return self.texts.get("sqs") or self.texts.get("default") or self.message
+        return (self.texts.get("sqs") or self.texts["default"]) if self.texts else self.message
 
     @cached_property
     def values(self) -> dict[str, Any]:

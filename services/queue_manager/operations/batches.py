@@ -10,14 +10,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from services.queue_manager.kinds import QUEUE
+from services.queue_manager.names import is_entry_id
 from services.queue_manager.operations.messages import MessageOperations, draft_of, sent_answer, size_of
 from services.queue_manager.operations.queue_access import QueueAccess
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext, operation
 
 Json = dict[str, Any]
-MOST_ENTRIES, MOST_BYTES, _LONGEST_ID = 10, 1_048_576, 80
-_ID_SIGNS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+MOST_ENTRIES, MOST_BYTES = 10, 1_048_576
 
 
 class BatchOperations:
@@ -85,7 +85,7 @@ def _entries_of(request: Json) -> list[Json]:
     seen: set[str] = set()
     for each in entries:
         id = each["Id"]
-        if not 1 <= len(id) <= _LONGEST_ID or not _ID_SIGNS.issuperset(id):
+        if not is_entry_id(id):
             text = (
                 "A batch entry id can only contain alphanumeric characters, hyphens and underscores. "
                 "It can be at most 80 letters long."

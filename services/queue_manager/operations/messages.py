@@ -18,6 +18,7 @@ from services.queue_manager.message import Draft, Received, Sent
 from services.queue_manager.message_attributes import (
     attributes_fault,
     attributes_size,
+    fifo_id_fault,
     md5_of_attributes,
     md5_of_text,
     selected,
@@ -63,10 +64,7 @@ _SYSTEM = frozenset(
         "DeadLetterQueueSourceArn",
     }
 )
-_ID_SIGNS = frozenset(
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
-)
-_LONGEST_ID = 128
+_LONGEST_TRACE = 1024
 
 
 class MessageOperations:
@@ -262,7 +260,10 @@ def _trace_of(attributes: dict[str, Any]) -> str:
         raise errors.invalid_value(fault)
     if attributes[TRACE]["DataType"] != "String":
         raise errors.invalid_parameter(attributes[TRACE]["DataType"], TRACE, "its DataType is String")
-    return str(attributes[TRACE]["StringValue"])
+    trace = str(attributes[TRACE]["StringValue"])
+    if len(trace.encode()) > _LONGEST_TRACE:
+        raise errors.invalid_parameter(trace, TRACE, f"Must be at most {_LONGEST_TRACE} bytes")
+    return trace
 
 
 def _fifo_ids(found: FoundQueue, request: Json, body: str) -> tuple[str, str]:
@@ -316,8 +317,7 @@ def _require_fifo_id(found: FoundQueue, name: str, text: str) -> None:
 
 
 def _require_id(name: str, text: str) -> None:
-    if len(text) > _LONGEST_ID or not _ID_SIGNS.issuperset(text):
-        reason = f"{name} can only include alphanumeric and punctuation characters. 1 to 128 in length"
+    if reason := fifo_id_fault(name, text):
         raise errors.invalid_parameter(text, name, reason)
 
 

@@ -70,6 +70,13 @@ def test_a_handle_of_an_earlier_receive_deletes_nothing(sqs: Any, queue: str) ->
         ({"MessageBody": "x" * (1 << 20) + "x"}, "InvalidParameterValue"),
         ({"MessageBody": "x", "DelaySeconds": 901}, "InvalidParameterValue"),
         ({"MessageBody": "\ufffe"}, "InvalidMessageContents"),
+        (
+            {
+                "MessageBody": "x",
+                "MessageSystemAttributes": {"AWSTraceHeader": {"DataType": "String", "StringValue": "x" * 1025}},
+            },
+            "InvalidParameterValue",
+        ),
         ({"MessageBody": "x", "MessageDeduplicationId": "1"}, "InvalidParameterValue"),
     ],
 )

@@ -199,3 +199,30 @@ def test_tags_and_attributes_of_a_topic(sns: Any) -> None:
     sns.delete_topic(TopicArn=arn)
     sns.delete_topic(TopicArn=arn)
     assert refusal(sns.publish, TopicArn=arn, Message="x")[0] == "NotFound"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"Message": json.dumps({"default": "a\u0000b"}), "MessageStructure": "json"}, "character #x0"),
+        ({"Message": json.dumps({"default": "a", "sqs": "a\u001b"}), "MessageStructure": "json"}, "character #x1B"),
+        ({"Message": json.dumps({"default": ""}), "MessageStructure": "json"}, "Empty message"),
+        ({"Message": "a", "MessageGroupId": "a b"}, "punctuation"),
+        ({"Message": "a", "MessageGroupId": "ü"}, "punctuation"),
+    ],
+)
+def test_what_no_queue_could_take_is_refused(sns: Any, topic: str, wrong: dict[str, Any], words: str) -> None:
+    code, said = refusal(sns.publish, TopicArn=topic, **wrong)
+    assert code == "InvalidParameter" and words in said
+
+
+def test_answers_have_no_characters_that_xml_has_not(sns: Any, topic: str) -> None:
+    entry = {"Id": "a\x01", "Message": "a"}
+    told = refusal(sns.publish_batch, TopicArn=topic, PublishBatchRequestEntries=[entry])
+    assert told[0] == "InvalidBatchEntryId"
+    wanted = {"TopicArn": topic, "AttributeName": "DisplayName", "AttributeValue": "a\x01"}
+    assert refusal(sns.set_topic_attributes, **wanted)[0] == "InvalidParameter"
+    endpoint = topic.replace("sns", "sqs").replace("news", "a\x01")
+    assert refusal(sns.subscribe, TopicArn=topic, Protocol="sqs", Endpoint=endpoint)[0] == "InvalidParameter"
+    told = refusal(sns.subscribe, TopicArn=topic, Protocol="a\x01", Endpoint="")
+    assert "a\ufffd is not delivered" in told[1]

@@ -7,7 +7,8 @@ from typing import Any
 
 import orjson
 
-from services.queue_manager.message_attributes import attribute_fault, attributes_size, text_fault
+from services.queue_manager.message_attributes import attribute_fault, attributes_size, fifo_id_fault, text_fault
+from services.queue_manager.names import is_entry_id
 from services.queue_manager.topic_kinds import TOPIC
 from services.queue_manager.topic_operations.topic_access import TopicAccess, invalid
 from services.queue_manager.topics import FoundTopic, Notification, Published
@@ -15,7 +16,7 @@ from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext, operation
 
 Json = dict[str, Any]
-MOST_BYTES, MOST_ENTRIES, LONGEST_SUBJECT, LONGEST_ID = 262_144, 10, 100, 128
+MOST_BYTES, MOST_ENTRIES, LONGEST_SUBJECT = 262_144, 10, 100
 _PUBLISH = (
     "TopicArn",
     "TargetArn",
@@ -81,6 +82,10 @@ def notification_of(found: FoundTopic, request: Json) -> Notification:
             raise AwsError("ParameterValueInvalid", fault)
     group, deduplication = _fifo_ids(found, request)
     what = Notification(message, subject, attributes, _texts_of(request), group, deduplication)
+    if fault := text_fault(what.for_queues):
+        raise invalid(f"Message Reason: {fault}")
+    if not what.for_queues:
+        raise invalid("Empty message")
     if _size(what) > MOST_BYTES:
         raise invalid("Message too long")
     return what
@@ -103,8 +108,9 @@ def _texts_of(request: Json) -> dict[str, str]:
 
 def _fifo_ids(found: FoundTopic, request: Json) -> tuple[str, str]:
     group, given = request.get("MessageGroupId") or "", request.get("MessageDeduplicationId") or ""
-    if max(len(group), len(given)) > LONGEST_ID:
-        raise invalid(f"MessageGroupId, MessageDeduplicationId Reason: at most {LONGEST_ID} characters")
+    for name, text in (("MessageGroupId", group), ("MessageDeduplicationId", given)):
+        if fault := fifo_id_fault(name, text):
+            raise invalid(f"{name} Reason: {fault}")
     if found.spec.fifo is None:
         if given:
             raise invalid("MessageDeduplicationId Reason: it is not valid for this topic type")
@@ -125,6 +131,9 @@ def _entries_of(request: Json) -> list[Json]:
         raise AwsError("EmptyBatchRequest", "The batch request doesn't contain any entries.")
     if len(entries) > MOST_ENTRIES:
         raise AwsError("TooManyEntriesInBatchRequest", "The batch request contains more entries than permissible.")
+    if not all(is_entry_id(each["Id"]) for each in entries):
+        text = "The Id of a batch entry in a batch request doesn't abide by the specification."
+        raise AwsError("InvalidBatchEntryId", text)
     if len({each["Id"] for each in entries}) < len(entries):
         raise AwsError("BatchEntryIdsNotDistinct", "Two or more batch entries in the request have the same Id.")
     return entries

@@ -8,6 +8,7 @@ import orjson
 
 from crds.errors import AlreadyExists
 from services.queue_manager.authorization import tag_facts
+from services.queue_manager.message_attributes import text_fault
 from services.queue_manager.queue_policy import policy_fault
 from services.queue_manager.topic_kinds import TOPIC, FifoTopic, TopicSpec
 from services.queue_manager.topic_names import TopicName, topic_name_fault
@@ -155,6 +156,8 @@ def _patch_of(name: str, value: str, *, fifo: bool) -> Json:
     if name == "DisplayName":
         if len(value) > 100:
             raise invalid("DisplayName Reason: at most 100 characters")
+        if fault := text_fault(value):
+            raise invalid(f"DisplayName Reason: {fault}")
         return {"displayName": value}
     if name == "Policy":
         if value and (fault := policy_fault(value)):

@@ -5,12 +5,14 @@ Source: botocore's S3 service model (rest-xml). Kept free of botocore, so that a
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from xml.etree import ElementTree
 from xml.parsers import expat
 
 # 10,000 parts, each with number, ETag and a checksum, and what stands around them.
 MOST_ELEMENTS, DEEPEST = 60_000, 8
+_NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 S3 = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 
@@ -35,6 +37,11 @@ def _element(name: str, value: Any) -> str:
 def escaped(text: str) -> str:
     """Text between tags. A carriage return that is not escaped would be read as a line feed."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
+
+
+def readable(text: str) -> str:
+    """The text with U+FFFD for what no XML can have: what an error repeats may be anything."""
+    return _NOT_XML.sub("\ufffd", text)
 
 
 def quoted(text: str) -> str:

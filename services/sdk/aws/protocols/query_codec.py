@@ -17,7 +17,7 @@ from services.sdk.aws.protocols.query_values import QueryReaders, form_pairs, tr
 from services.sdk.aws.protocols.shapes import ShapeRef
 from services.sdk.aws.protocols.validation import Unreadable, Validation
 from services.sdk.aws.protocols.xml_values import XmlWriters
-from services.sdk.aws.rest_xml import escaped, quoted
+from services.sdk.aws.rest_xml import escaped, quoted, readable
 
 
 class QueryCodec(Codec):
@@ -75,7 +75,7 @@ class QueryCodec(Codec):
     def _error(self, error: ModelError, request_id: str, resource: str) -> HttpResponse:
         inside = "".join(
             f"<{name}>{escaped(text)}</{name}>"
-            for name, text in (("Type", error.fault), ("Code", error.code), ("Message", error.message))
+            for name, text in (("Type", error.fault), ("Code", error.code), ("Message", readable(error.message)))
         )
         inside += error_fields(self._writers, error)
         body = f"<Error>{inside}</Error><RequestId>{escaped(request_id)}</RequestId>"
