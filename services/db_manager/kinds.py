@@ -12,7 +12,7 @@ from crds.meta import Spec, Status
 from crds.model import Model
 from crds.quantity import Quantity
 from services.db_manager.conditions import DatabaseCondition
-from services.db_manager.invariants import keeps_its_names
+from services.db_manager.invariants import has_a_name_for_its_parts, has_parameters_of_its_version, keeps_its_names
 from services.db_manager.names import SqlName, sql_name, sql_name_fault
 from services.db_manager.parameters import parameter_fault
 from services.db_manager.rds.attributes import RdsAttributes
@@ -85,7 +85,8 @@ class MemberStatus(Model):
 
 class DatabaseStatus(Status):
     """`credentials`: the Secret with `host port username password database uri`. `pendingRestart`: parameters that
-    count only after a restart of the server.
+    count only after a restart of the server. `acceptedParameters`: those it took last. `refusedParameters`: values of
+    the spec that it does not take; it has the accepted ones in their place, so that it starts again.
     """
 
     endpoint: Endpoint | None = None
@@ -96,6 +97,8 @@ class DatabaseStatus(Status):
     primary: str = ""
     members: list[MemberStatus] = Field(default_factory=list)
     pending_restart: list[str] = Field(default_factory=list)
+    accepted_parameters: dict[str, str] = Field(default_factory=dict)
+    refused_parameters: dict[str, str] = Field(default_factory=dict)
     restarted_at: str = ""
 
 
@@ -113,6 +116,16 @@ class Database(Resource[DatabaseSpec, DatabaseStatus]):
         """The role of `<name>-credentials`."""
         return self.spec.username or sql_name(self.metadata.name)
 
+    @property
+    def parameters_in_file(self) -> dict[str, str]:
+        """Those of the spec; of what the server refused, what it accepted before."""
+        accepted, refused = self.status.accepted_parameters, self.status.refused_parameters
+        chosen = {
+            name: accepted.get(name) if refused.get(name) == value else value
+            for name, value in self.spec.parameters.items()
+        }
+        return {name: value for name, value in chosen.items() if value is not None}
+
 
 def _standing(database: dict[str, Any]) -> str:
     """The reason of its condition Ready, in a list."""
@@ -129,7 +142,7 @@ DATABASE = Kind(
     categories=("all",),
     model=Database,
     description="A database: its servers, its credentials, its parameters.",
-    invariants=(keeps_its_names, is_protected),
+    invariants=(has_a_name_for_its_parts, keeps_its_names, has_parameters_of_its_version, is_protected),
     references=(PARAMETER_GROUPS,),
     selectable=("spec.engine",),
     columns=(

@@ -9,7 +9,10 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-SqlName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]*$", max_length=63)]
+LONGEST_NAME = 61
+"""Of a Database: its Service is called `<name>-0`, which is a label of DNS (63)."""
+LONGEST_SQL_NAME = 63
+SqlName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]*$", max_length=LONGEST_SQL_NAME)]
 """A name that needs no quotes in SQL."""
 # Roles and databases of the server itself.
 _TAKEN = frozenset({"postgres", "template0", "template1", "public", "none", "replication", "current_user", "all"})

@@ -6,19 +6,20 @@ Nothing of that name that somebody else made is touched.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from crds.errors import AlreadyExists, ApiError, Conflict, NotFound
 from crds.kind import Kind, KubeObject
-from crds.kinds.config_map import CONFIG_MAP
+from crds.kinds.config_map import CONFIG_MAP, ConfigMap
 from crds.kinds.service import SERVICE, Service, ServiceSpec
 from crds.meta import ObjectKey, OwnerReference
-from crds.model import rfc3339
 from services.db_manager.conditions import DatabaseReason
 from services.db_manager.kinds import DATABASE, Database
 from services.sdk.reconcile import Lister, Temporary
 from services.sdk.resources import Resources
 
+_NEVER = datetime.min.replace(tzinfo=UTC)
 RESTARTED_AT = "aerekos.cloud/restartedAt"
 """As `aerekos restart` says it of a Service; a Database hands it on."""
 
@@ -77,7 +78,7 @@ class OwnedResources:
         except Conflict as error:
             raise Temporary(f"the Service {name} was changed meanwhile", after=0.2) from error
         except ApiError as error:
-            raise _refused(name, error) from error
+            raise _refused(f"Service {name}", error) from error
 
     async def config(self, database: Database, name: str, data: dict[str, str]) -> None:
         """Bring that ConfigMap to the data."""
@@ -87,7 +88,7 @@ class OwnedResources:
         except NotFound:
             made = CONFIG_MAP.new(name, namespace=namespace, data=data)
             made.metadata.owner_references = [owner_of(DATABASE, database)]
-            await self._own.create(CONFIG_MAP, made)
+            await self._create_config(made)
             return
         if not belongs_to(there, database):
             raise name_taken(there)
@@ -97,6 +98,17 @@ class OwnedResources:
                 await self._own.replace(CONFIG_MAP, there)
             except Conflict as error:
                 raise Temporary(f"the ConfigMap {name} was changed meanwhile", after=0.2) from error
+            except ApiError as error:
+                raise _refused(f"ConfigMap {name}", error) from error
+
+    async def _create_config(self, made: ConfigMap) -> None:
+        name = made.metadata.name
+        try:
+            await self._own.create(CONFIG_MAP, made)
+        except AlreadyExists as error:
+            raise Temporary(f"the ConfigMap {name} was made meanwhile", after=0.2) from error
+        except ApiError as error:
+            raise _refused(f"ConfigMap {name}", error) from error
 
     async def _created(self, database: Database, name: str, wanted: ServiceSpec) -> Service:
         made = SERVICE.new(name, namespace=database.metadata.namespace, spec=wanted)
@@ -106,23 +118,32 @@ class OwnedResources:
         except AlreadyExists as error:
             raise Temporary(f"the Service {name} was made meanwhile", after=0.2) from error
         except ApiError as error:
-            raise _refused(name, error) from error
+            raise _refused(f"Service {name}", error) from error
 
 
 def restarted_at(database: Database, service: Service) -> str:
-    """The wish for a restart that was carried out last: its server has started since. RFC 3339 sorts as text."""
+    """The wish for a restart that was carried out last: its server has started since."""
     wished = (database.metadata.annotations or {}).get(RESTARTED_AT, "")
-    started = [rfc3339(each.started_at) for each in service.status.instances if each.ready and each.started_at]
-    return wished if started and max(started) >= wished else database.status.restarted_at
+    started = [each.started_at for each in service.status.instances if each.ready and each.started_at]
+    return wished if started and max(started) >= moment_of(wished) else database.status.restarted_at
+
+
+def moment_of(wish: str) -> datetime:
+    """When a restart was wished for, whatever its zone; what is no time, or has no zone, is none since ever."""
+    try:
+        moment = datetime.fromisoformat(wish)
+    except ValueError:
+        return _NEVER
+    return moment if moment.tzinfo is not None else _NEVER
 
 
 def _newer_restart(database: Database, service: Service) -> dict[str, str]:
-    """The wish for a restart, where it is newer than the one the Service knows. RFC 3339 in UTC sorts as text."""
+    """The wish for a restart, where it is newer than the one the Service knows."""
     wished = (database.metadata.annotations or {}).get(RESTARTED_AT, "")
     known = (service.metadata.annotations or {}).get(RESTARTED_AT, "")
-    return {RESTARTED_AT: wished} if wished > known else {}
+    return {RESTARTED_AT: wished} if moment_of(wished) > moment_of(known) else {}
 
 
-def _refused(name: str, error: ApiError) -> Temporary:
+def _refused(what: str, error: ApiError) -> Temporary:
     """By a quota, an image policy, a rule of an admin: they may change."""
-    return Temporary(f"the Service {name}: {error.message}", reason=DatabaseReason.SERVER_REFUSED, after=15.0)
+    return Temporary(f"the {what}: {error.message}", reason=DatabaseReason.SERVER_REFUSED, after=15.0)

@@ -54,18 +54,19 @@ class DatabaseReconciler:
         self._metrics.keep(
             [(each.metadata.namespace or "default", each.metadata.name) for each in world.seen.list(DATABASE)]
         )
-        self._metrics.record(namespace, name, None)
-        text = configuration(database.spec.parameters)
+        text = configuration(database.parameters_in_file)
         await self._owned.config(database, parameters_config(name), {CONFIGURATION: text})
         service = await self._owned.service(database, member_name(name, 0), wanted_server(database))
         endpoint = endpoint_of(service) if database.spec.enabled else None
         database.status.members = [_member(service, endpoint)]
         database.status.primary = service.metadata.name if endpoint else ""
         if endpoint is None:
+            self._metrics.record(namespace, name, None)
             return _unavailable(database, service, world)
         try:
             facts = await self._provisioned(database, service, endpoint)
         except (PostgresError, OSError, TimeoutError) as error:
+            self._metrics.record(namespace, name, None)
             text = f"the server {service.metadata.name} does not answer as it should: {error or 'no answer in time'}"
             raise Temporary(text, reason=DatabaseReason.UNREACHABLE, after=1.0) from error
         self._metrics.record(namespace, name, facts)
@@ -118,19 +119,39 @@ def _unavailable(database: Database, service: Service, world: World) -> Outcome:
 def _with_parameters(database: Database, facts: server.ServerFacts, world: World) -> Outcome:
     kind, text = DatabaseCondition.PARAMETERS_APPLIED, ""
     database.status.pending_restart = list(facts.pending)
-    if facts.configuration != configuration_digest(database.spec.parameters):
+    written = database.parameters_in_file
+    if facts.configuration != configuration_digest(written):
         text = "the server has not read them yet"
         _say(database, world, kind, False, DatabaseReason.APPLYING, text)
         return done(requeue_after=_SOON_SECONDS)
+    _note_refused(database, written, dict(facts.invalid))
     if facts.invalid:
-        text = "; ".join(facts.invalid)
+        text = "; ".join(f"{name}: {error}" for name, error in facts.invalid)
         _say(database, world, kind, False, DatabaseReason.INVALID_PARAMETERS, text)
+        return done(requeue_after=_SOON_SECONDS)
+    if database.status.refused_parameters:
+        _say(database, world, kind, False, DatabaseReason.INVALID_PARAMETERS, _refusal(database))
     elif facts.pending:
         text = f"{', '.join(facts.pending)}: after aerekos restart {member_name(database.metadata.name, 0)}"
         _say(database, world, kind, False, DatabaseReason.PENDING_RESTART, text)
     else:
         _say(database, world, kind, True, DatabaseReason.IN_FORCE, "")
     return done(requeue_after=LOOK_AGAIN_SECONDS)
+
+
+def _note_refused(database: Database, written: dict[str, str], invalid: dict[str, str]) -> None:
+    """What the server does not take is not in its file for long: it would not start with it."""
+    status, wanted = database.status, database.spec.parameters
+    still = {name: value for name, value in status.refused_parameters.items() if wanted.get(name) == value}
+    status.refused_parameters = {**still, **{name: wanted[name] for name in invalid if name in wanted}}
+    taken = {name: value for name, value in written.items() if name not in invalid}
+    before = {name: value for name, value in status.accepted_parameters.items() if written.get(name) != value}
+    status.accepted_parameters = {**{name: before[name] for name in invalid if name in before}, **taken}
+
+
+def _refusal(database: Database) -> str:
+    refused = ", ".join(f"{name} = {value}" for name, value in sorted(database.status.refused_parameters.items()))
+    return f"the server does not take {refused}: it has what it had before"
 
 
 def _say(database: Database, world: World, kind: str, stands: bool, reason: str, message: str) -> None:

@@ -140,8 +140,9 @@ async def _take_all(connection: PostgresConnection, name: str, owner: str) -> No
 
 
 def _grants(roles: UserRoles, privileges: str, schemas: list[str]) -> Iterator[str]:
-    """For what there is, and what the owner will make."""
+    """For what there is, and what the owner will make. CONNECT, as everybody's may have been revoked."""
     role, owner = quoted_name(roles.role), quoted_name(roles.owner)
+    yield f"GRANT CONNECT ON DATABASE {quoted_name(roles.database)} TO {role}"
     if privileges == "owner":
         yield f"GRANT {owner} TO {role}"
         return

@@ -15,6 +15,7 @@ from services.sdk.postgres import PostgresConnection, PostgresError, quoted_name
 
 SUPERUSER = "postgres"
 APPLICATION = "db-manager"
+_FULL, _NO_CONNECT = "53300", "42501"  # too_many_connections, insufficient_privilege: told after the password
 _DUPLICATE = ("42710", "42P04")  # duplicate_object, duplicate_database
 _MAY_MAKE_ROLES = 16
 """Before, CREATEROLE gave away roles that run programs and read files of the server (release notes of 16)."""
@@ -28,7 +29,7 @@ SELECT current_setting('server_version'),
 _INVALID = f"""
 SELECT coalesce(name, 'line ' || sourceline), error FROM pg_file_settings
 WHERE error IS NOT NULL AND sourcefile = '{CONFIGURATION_FILE}'
-  AND name NOT IN (SELECT name FROM pg_settings WHERE pending_restart)
+  AND (name IS NULL OR name NOT IN (SELECT name FROM pg_settings WHERE pending_restart))
 ORDER BY 1
 """  # noqa: S608 - a constant
 
@@ -55,14 +56,14 @@ class ServerUse:
 class ServerFacts:
     """`version`: as the server says it (`15.18`). `configuration`: the MD5 of the file with our parameters that it
     has read last; empty while it has not read the one that is there. `pending`: parameters that count after a
-    restart. `invalid`: those it does not take, with its reason.
+    restart. `invalid`: those it does not take, each with its reason.
     """
 
     version: str
     use: ServerUse
     configuration: str = ""
     pending: tuple[str, ...] = ()
-    invalid: tuple[str, ...] = ()
+    invalid: tuple[tuple[str, str], ...] = ()
 
 
 @asynccontextmanager
@@ -76,13 +77,17 @@ async def opened(endpoint: Endpoint, user: str, password: str, database: str) ->
 
 
 async def opens(endpoint: Endpoint, user: str, password: str, database: str) -> bool:
-    """Whether that password opens that database. Raises PostgresError for another refusal, OSError, TimeoutError."""
+    """Whether that password opens that database. True where it is the right one, and the database is closed to that
+    role; False where the server is too full to say. Raises PostgresError for another refusal, OSError, TimeoutError.
+    """
     try:
         async with opened(endpoint, user, password, database) as connection:
             await connection.execute("SELECT 1")
     except PostgresError as error:
-        if error.is_wrong_password:
+        if error.is_wrong_password or error.code == _FULL:
             return False
+        if error.code == _NO_CONNECT:
+            return True
         raise
     return True
 
@@ -97,7 +102,7 @@ async def facts(connection: PostgresConnection) -> ServerFacts:
         await use(connection),
         configuration or "",
         tuple(name for (name,) in pending if name and name not in OURS),
-        tuple(f"{name}: {error}" for name, error in invalid),
+        tuple((name or "", error or "") for name, error in invalid),
     )
 
 

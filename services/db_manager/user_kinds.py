@@ -13,7 +13,8 @@ from crds.model import Model, Timestamp
 from crds.names import DnsLabel
 from services.db_manager.names import sql_name, sql_name_fault
 
-UserName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]*$", max_length=61)]
+_LONGEST_ROLE = 61
+UserName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]*$", max_length=_LONGEST_ROLE)]
 """Two signs are left for its logins: `web_0`, `web_1`."""
 Privileges = Literal["read", "write", "owner"]
 _LASTING = ("database", "username")
@@ -74,6 +75,8 @@ def has_a_name_of_its_own(transition: Transition) -> None:
         if changed(transition, field):
             raise transition.invalid(f"spec.{field}", "cannot be changed; make another DatabaseUser")
     ours = _named(transition.after)
+    if transition.operation == "create" and len(ours[1]) > _LONGEST_ROLE:
+        raise transition.invalid("spec.username", f"is needed: {ours[1]} has more than {_LONGEST_ROLE} signs")
     for other in transition.view.list("databaseusers", transition.key.namespace):
         name = other["metadata"]["name"]
         if name != transition.key.name and _named(other) == ours:

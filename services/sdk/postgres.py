@@ -133,6 +133,8 @@ class PostgresConnection:
             try:
                 kind, content = await self._message()
             except PostgresError as error:
+                if refused is not None and not error.code:
+                    raise refused from None  # after a fatal error the server closes the connection
                 if error.code.startswith("28") or not error.code:
                     raise
                 refused = error

@@ -108,6 +108,12 @@ def test_a_parameter_the_server_does_not_take_is_told(shop: Cloud) -> None:
     assert patch(shop, "shop", {"spec": {"parameters": {"work_mem": "much"}}}) == 200
     told = eventually(lambda: reason(shop, "InvalidParameters"), "the server's own word on it")
     assert "work_mem" in told and asked(uri, "show work_mem") == "6MB"
+    assert patch(shop, "shop", {"spec": {"parameters": {"wrok_mem": "7MB"}}}) == 422
+    eventually(lambda: "had before" in reason(shop, "InvalidParameters"), "it has the accepted one in its place")
+    before = shop.instances()["shop-0-0"]
+    kill(before)
+    eventually(lambda: shop.instances().get("shop-0-0") not in (None, before), "it starts again")
+    assert eventually(lambda: asked(uri, "show work_mem"), "and takes connections") == "6MB"
     assert patch(shop, "shop", {"spec": {"parameters": {"work_mem": None, "port": "1"}}}) == 422
     assert patch(shop, "shop", {"spec": {"parameters": {"work_mem": None}}}) == 200
 

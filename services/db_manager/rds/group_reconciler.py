@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from crds.errors import Conflict, NotFound
+from crds.errors import ApiError, NotFound
 from crds.invariants import is_dying
 from crds.kind import KubeObject
 from crds.meta import ObjectKey
@@ -18,6 +18,8 @@ from services.db_manager.rds.parameter_group import (
 )
 from services.sdk.reconcile import AlsoWatch, Lister, Outcome, Temporary, World, done
 from services.sdk.resources import Resources
+
+_AGAIN_SECONDS = 5.0
 
 
 def group_of(resource: KubeObject, seen: Lister) -> Iterable[ObjectKey]:
@@ -38,17 +40,24 @@ class ParameterGroupReconciler:
         self._own = own
 
     async def reconcile(self, resource: DatabaseParameterGroup, world: World) -> Outcome:
+        """One Database that cannot have it keeps it from no other."""
         listing = await self._own.list(DATABASE, resource.metadata.namespace)
+        failed: list[str] = []
         for each in listing.items:
             if resource.metadata.name in group_names(each.wire()) and not is_dying(each.wire()):
-                await self._hand_on(resource, each)
+                try:
+                    await self._hand_on(resource, each)
+                except ApiError as error:
+                    failed.append(f"the Database {each.metadata.name}: {error.message}")
+        if failed:
+            raise Temporary("; ".join(failed), after=_AGAIN_SECONDS)
         return done()
 
     async def finalize(self, resource: DatabaseParameterGroup, world: World) -> Outcome:
         return done()
 
     async def _hand_on(self, group: DatabaseParameterGroup, database: Database) -> None:
-        """Raises Temporary."""
+        """Raises ApiError."""
         present = database.spec.parameters
         wanted = wanted_now(group.spec, present)
         if wanted == present:
@@ -64,5 +73,3 @@ class ParameterGroupReconciler:
             )
         except NotFound:
             return
-        except Conflict as error:
-            raise Temporary(f"the Database {database.metadata.name} was changed meanwhile", after=0.2) from error

@@ -9,7 +9,7 @@ from crds.conditions import Reason
 from crds.meta import Condition, condition
 from services.db_manager.conditions import DatabaseCondition, DatabaseReason
 from services.db_manager.kinds import Database
-from services.db_manager.owned import RESTARTED_AT
+from services.db_manager.owned import RESTARTED_AT, moment_of
 from services.db_manager.rds.attributes import RdsAttributes
 from services.db_manager.rds.names import DEFAULT_REGION, rds_arn, resource_id
 from services.db_manager.rds.settings_table import family_of
@@ -103,7 +103,8 @@ def _unready(database: Database, ready: Condition) -> str:
 
 def _is_restarting(database: Database) -> bool:
     """Whether a restart was wished for that was not carried out yet."""
-    return (database.metadata.annotations or {}).get(RESTARTED_AT, "") > database.status.restarted_at
+    wished = (database.metadata.annotations or {}).get(RESTARTED_AT, "")
+    return moment_of(wished) > moment_of(database.status.restarted_at)
 
 
 def parameter_state(found: FoundInstance) -> str:

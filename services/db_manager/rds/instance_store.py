@@ -12,6 +12,7 @@ from typing import Any
 
 from crds.errors import AlreadyExists, Conflict, NotFound
 from services.db_manager.kinds import DATABASE, Database, DatabaseSpec
+from services.db_manager.names import LONGEST_NAME
 from services.db_manager.rds import errors
 from services.db_manager.rds.condition_keys import facts_of
 from services.db_manager.rds.instance import FoundInstance
@@ -154,7 +155,10 @@ def _about(call: RequestContext, arn: str, request: Json, tags: dict[str, str]) 
 
 def require_identifier(identifier: str) -> None:
     """Raises InvalidParameterValue."""
-    if fault := identifier_fault(identifier):
+    fault = identifier_fault(identifier)
+    if not fault and len(identifier) > LONGEST_NAME:
+        fault = f"Identifiers of instances have at most {LONGEST_NAME} characters here."
+    if fault:
         raise errors.invalid_value(f"The parameter DBInstanceIdentifier is not a valid identifier. {fault}")
 
 

@@ -55,6 +55,12 @@ class MasterSecrets:
 
     async def change(self, database: Database, password: str) -> None:
         """Another password, which the server learns within seconds. Raises AwsError while there is no Secret."""
+        there = await self.secret_of(database)
+        there.string_data = {"password": password}
+        await self._own.replace(SECRET, there)
+
+    async def secret_of(self, database: Database) -> Secret:
+        """The one with its password. Raises AwsError while there is none, and where it is somebody else's."""
         name, namespace = credentials_secret(database.metadata.name), database.metadata.namespace
         try:
             there = await self._own.get(SECRET, name, namespace)
@@ -62,8 +68,7 @@ class MasterSecrets:
             raise errors.invalid_state(f"Instance {database.metadata.name} has no password yet") from None
         if not _is_of(there, database):
             raise _taken(name)
-        there.string_data = {"password": password}
-        await self._own.replace(SECRET, there)
+        return there
 
     def noted(self, database: Database) -> None:
         """Have the Database look at its Secret now."""

@@ -11,6 +11,7 @@ from crds.invariants import Body, Reference, Transition, changed, is_dying, on, 
 from crds.kind import Column, Kind, Resource
 from crds.meta import Spec, Status
 from crds.model import Model
+from services.db_manager.invariants import require_known
 from services.db_manager.parameters import parameter_fault
 from services.db_manager.rds.settings_table import families
 from services.sdk.aws.tags import tag_fault
@@ -84,6 +85,14 @@ def keeps_its_family(transition: Transition) -> None:
         raise transition.invalid("spec.family", "cannot be changed; make another group")
 
 
+@on("create", "update")
+def has_parameters_of_its_family(transition: Transition) -> None:
+    """Its Databases would refuse them."""
+    if transition.operation == "create" or changed(transition, "parameters"):
+        spec = spec_of(transition.after)
+        require_known(transition, spec, str(spec.get("family")))
+
+
 def group_names(database: Body) -> Iterable[str]:
     """The group that a Database has its parameters of."""
     name = (spec_of(database).get("rds") or {}).get("parameterGroup")
@@ -117,7 +126,7 @@ DATABASE_PARAMETER_GROUP = Kind(
     short_names=("dbpg",),
     model=DatabaseParameterGroup,
     description="Settings of database servers under a name, for all Databases that use it.",
-    invariants=(keeps_its_family, outlives_its_databases),
+    invariants=(keeps_its_family, has_parameters_of_its_family, outlives_its_databases),
     columns=(
         Column("Name", "metadata.name"),
         Column("Family", "spec.family"),

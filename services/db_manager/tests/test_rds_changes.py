@@ -5,7 +5,14 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+import pytest
+
+from crds.errors import Invalid
+from crds.kinds.event import EVENT
 from crds.kinds.secret import SECRET
+from services.db_manager.kinds import DATABASE
+from services.db_manager.owned import RESTARTED_AT
+from services.db_manager.rds.instance_store import InstanceStore
 from services.db_manager.tests.rds_account import PASSWORD, RdsAccount, refusal
 
 ID = {"DBInstanceIdentifier": "orders"}
@@ -123,6 +130,51 @@ def test_states_that_no_client_waits_out(account: RdsAccount) -> None:
     account.said("orders", ready="True", reason="InvalidParameters")
     (group,) = account.shown("orders")["DBParameterGroups"]
     assert group["ParameterApplyStatus"] == "failed-to-apply"
+
+
+def test_what_does_not_come_up_can_be_changed_rebooted_and_stopped(rds: Any, account: RdsAccount) -> None:
+    running(account)
+    for reason, state in (("Unreachable", "starting"), ("EngineMissing", "failed")):
+        account.said("orders", ready="False", reason=reason)
+        assert account.shown("orders")["DBInstanceStatus"] == state
+        rds.modify_db_instance(**ID, CopyTagsToSnapshot=True)
+        rds.reboot_db_instance(**ID)
+    rds.stop_db_instance(**ID)
+
+
+@pytest.mark.parametrize("wish", ["soon", "zz", "2026-01-01", "2026-01-01T09:00:00+09:00"])
+def test_a_wish_for_a_restart_is_compared_as_a_time(account: RdsAccount, wish: str) -> None:
+    running(account)
+    run, resources, namespace = account.harness.run, account.harness.resources, account.owner.namespace
+    before = {"status": {"restartedAt": "2026-01-01T01:00:00Z"}}
+    run(resources.patch(DATABASE, "orders", before, namespace, subresource="status"))
+    run(resources.patch(DATABASE, "orders", {"metadata": {"annotations": {RESTARTED_AT: wish}}}, namespace))
+    assert account.shown("orders")["DBInstanceStatus"] == "available"
+
+
+def test_a_change_that_is_refused_changes_no_password(
+    rds: Any, account: RdsAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running(account)
+
+    async def refuse(*given: Any, **more: Any) -> Any:
+        raise Invalid("the quota says no")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(InstanceStore, "change", refuse)
+        refusal(rds.modify_db_instance, **ID, MasterUserPassword="another-password")
+    assert password(account) == PASSWORD
+
+
+def test_events_of_any_age_and_without_a_time_are_no_fault(rds: Any, account: RdsAccount) -> None:
+    running(account)
+    about = {"kind": "Database", "name": "orders"}
+    event = EVENT.parse({"metadata": {"name": "timeless"}, "involvedObject": about, "reason": "Reloaded"})
+    event.metadata.namespace = account.owner.namespace
+    account.harness.run(account.harness.resources.create(EVENT, event))
+    for minutes in (2147483647, 20161, 0, -5):
+        assert refusal(rds.describe_events, Duration=minutes)[0] == "InvalidParameterValue"
+    assert rds.describe_events(Duration=20160)["Events"] == []
 
 
 def test_a_reboot_lasts_until_the_server_has_started_anew(rds: Any, account: RdsAccount) -> None:

@@ -121,6 +121,7 @@ def test_pages(rds: Any, account: RdsAccount) -> None:
     ("given", "code", "words"),
     [
         ({"DBInstanceIdentifier": "1st"}, "InvalidParameterValue", "must begin with a letter"),
+        ({"DBInstanceIdentifier": "a" * 62}, "InvalidParameterValue", "at most 61"),
         ({"DBInstanceIdentifier": "a--b"}, "InvalidParameterValue", "two consecutive hyphens"),
         ({"DBInstanceClass": "db.huge"}, "InvalidParameterValue", "Invalid DB Instance class: db.huge"),
         ({"Engine": "oracle-ee"}, "InvalidParameterValue", "engine oracle-ee not supported"),

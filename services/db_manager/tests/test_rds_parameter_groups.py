@@ -95,6 +95,9 @@ def test_all_parameters_of_a_server_are_shown_page_by_page(rds: Any) -> None:
     [
         (parameter("wrok_mem", "1"), "InvalidParameterValue", "Could not find parameter with name: wrok_mem"),
         (parameter("work_mem", "4MB"), "InvalidParameterValue", "allowed values are: 64-2147483647"),
+        (parameter("work_mem", "1_000"), "InvalidParameterValue", "Invalid parameter value"),
+        (parameter("work_mem", "٦٤٦٤"), "InvalidParameterValue", "Invalid parameter value"),
+        (parameter("random_page_cost", "1_0.0"), "InvalidParameterValue", "Invalid parameter value"),
         (parameter("work_mem", "63"), "InvalidParameterValue", "Invalid parameter value: 63 for: work_mem"),
         (parameter("work_mem", "{DBInstanceClassMemory/2}"), "InvalidParameterValue", "Invalid parameter value"),
         (parameter("random_page_cost", "nan"), "InvalidParameterValue", "Invalid parameter value"),

@@ -20,6 +20,8 @@ from services.sdk.resources import Clock
 
 Json = dict[str, Any]
 _ID = "DBInstanceIdentifier"
+# What does not come up can be changed, too: that may be what it needs.
+_RUNNING = ("available", "modifying", "rebooting", "starting", "failed")
 _MODIFY = (
     _ID,
     "AllocatedStorage",
@@ -48,13 +50,14 @@ class ChangeOperations:
     @operation("ModifyDBInstance", permission=("patch", DATABASE), understands=_MODIFY)
     async def modify_db_instance(self, call: RequestContext, request: Json) -> Json:
         found = await self._store.resolve_named(call, request[_ID], request)
-        require_state(found, state_of(found.database), "available", "modifying", "stopped", "creating", "rebooting")
+        require_state(found, state_of(found.database), *_RUNNING, "stopped", "creating")
         instance_request.require_possible(request, call.region)
         wanted = Modification(found, request)
         group = await self._groups.chosen(call, request.get("DBParameterGroupName"), found.version)
         password = request.get("MasterUserPassword")
         if password is not None:
-            await self._passwords.change(found.database, instance_request.master_password(password))
+            instance_request.master_password(password)
+            await self._passwords.secret_of(found.database)
 
         def change(database: Database) -> None:
             assert database.spec.rds is not None
@@ -62,16 +65,18 @@ class ChangeOperations:
             if group is not None:
                 database.spec.rds.parameter_group = "" if is_default(group) else group.metadata.name
                 database.spec.parameters = group.spec.values()
-            if password is not None:
-                self._passwords.noted(database)
 
-        return {"DBInstance": instance_view(await self._store.change(call, found, request, change))}
+        changed = await self._store.change(call, found, request, change)
+        if password is not None:
+            await self._passwords.change(found.database, password)
+            changed = await self._store.change(call, found, request, self._passwords.noted)
+        return {"DBInstance": instance_view(changed)}
 
     @operation("RebootDBInstance", permission=("patch", DATABASE), understands=(_ID,))
     async def reboot_db_instance(self, call: RequestContext, request: Json) -> Json:
         """What waited for it counts afterwards: pending modifications, parameters of the group."""
         found = await self._store.resolve_named(call, request[_ID], request)
-        require_state(found, state_of(found.database), "available", "modifying")
+        require_state(found, state_of(found.database), *_RUNNING)
         moment = rfc3339(self._clock.now())
 
         def change(database: Database) -> None:
@@ -84,7 +89,7 @@ class ChangeOperations:
     @operation("StopDBInstance", permission=("patch", DATABASE), understands=(_ID,))
     async def stop_db_instance(self, call: RequestContext, request: Json) -> Json:
         found = await self._store.resolve_named(call, request[_ID], request)
-        require_state(found, state_of(found.database), "available", "modifying")
+        require_state(found, state_of(found.database), *_RUNNING)
 
         def change(database: Database) -> None:
             database.spec.enabled = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from crds.kinds.event import EVENT, Event
@@ -20,7 +20,7 @@ from services.sdk.aws.operations import RequestContext, operation
 from services.sdk.resources import Clock, Resources
 
 Json = dict[str, Any]
-_DEFAULT_MINUTES = 60
+_DEFAULT_MINUTES, _MOST_MINUTES = 60, 20160
 _INSTANCE, _GROUP = "db-instance", "db-parameter-group"
 
 
@@ -64,20 +64,30 @@ class _Wanted(NamedTuple):
 
     @classmethod
     def of(cls, request: Json, now: datetime) -> _Wanted:
-        """Raises InvalidParameterCombination."""
+        """Raises InvalidParameterCombination, InvalidParameterValue."""
         source, kind = request.get("SourceIdentifier") or "", request.get("SourceType") or ""
         if source and not kind:
             raise errors.invalid_combination("Cannot specify source identifier without source type")
         if request.get("Duration") is not None and request.get("StartTime"):
             raise errors.invalid_combination("Give either Duration or StartTime.")
-        minutes = timedelta(minutes=request.get("Duration") or _DEFAULT_MINUTES)
+        minutes = _DEFAULT_MINUTES if request.get("Duration") is None else request["Duration"]
+        if not 1 <= minutes <= _MOST_MINUTES:
+            raise errors.invalid_value(f"Duration must be between 1 and {_MOST_MINUTES} minutes.")
         end = request.get("EndTime") or now
-        return cls(source.lower(), kind, request.get("StartTime") or end - minutes, end)
+        return cls(source.lower(), kind, request.get("StartTime") or _before(end, minutes), end)
 
     def takes(self, source: _Source, event: Event) -> bool:
         if self.type not in ("", source.type) or self.source not in ("", source.identifier):
             return False
-        return self.start <= _moment(event) <= self.end
+        moment = _moment(event)
+        return moment is not None and self.start <= moment <= self.end
+
+
+def _before(end: datetime, minutes: int) -> datetime:
+    try:
+        return end - timedelta(minutes=minutes)
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def _sources(instances: Iterable[FoundInstance]) -> dict[tuple[str, str], _Source]:
@@ -98,11 +108,10 @@ def _source_of(event: Event, sources: dict[tuple[str, str], _Source]) -> _Source
     return sources.get((about.kind or "", about.name or ""))
 
 
-def _moment(event: Event) -> datetime:
+def _moment(event: Event) -> datetime | None:
+    """None for one that says no time."""
     told = event.series.last_observed_time if event.series else None
-    moment = told or event.last_timestamp or event.event_time or event.first_timestamp
-    assert moment is not None
-    return moment
+    return told or event.last_timestamp or event.event_time or event.first_timestamp
 
 
 def _event_view(call: RequestContext, source: _Source, event: Event) -> Json:
