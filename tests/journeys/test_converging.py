@@ -67,12 +67,13 @@ def test_deleted_it_goes_made_again_it_finds_its_data(cloud: Cloud) -> None:
     keys = len(cloud.kms("list-keys")["Keys"])
     refused = cloud.command("delete", "service", "key-manager")
     assert refused.code != 0 and "needed by secrets-manager, storage-manager" in refused.err
-    cloud.do("delete", "service", "storage-manager")
+    cloud.do("delete", "service", "storage-manager", "secrets-manager")
     cloud.do("delete", "service", "key-manager")
     assert cloud.command("get", "service", "key-manager").code != 0
     assert "key-manager-0" not in cloud.instances()
     for name in ("key-manager", "storage-manager"):
         cloud.do("apply", "-f", "-", text=managed(name))
+    cloud.do("apply", "-f", "-", text=managed("secrets-manager", activation="onDemand"))
     eventually(lambda: cloud.is_ready("key-manager"), "it is Ready again")
     assert len(cloud.kms("list-keys")["Keys"]) == keys
 
@@ -111,8 +112,9 @@ def test_an_unknown_managed_service_names_the_known_ones(cloud: Cloud) -> None:
     cloud.do("delete", "service", "mystery")
 
 
-def managed(name: str, *, enabled: bool = True) -> str:
-    return service(name, f"managed: {name.replace('-', '_')}", f"enabled: {str(enabled).lower()}")
+def managed(name: str, *, enabled: bool = True, activation: str = "always") -> str:
+    spec = {"managed": name.replace("-", "_"), "enabled": str(enabled).lower(), "activation": activation}
+    return service(name, *(f"{field}: {value}" for field, value in spec.items()))
 
 
 def service(name: str, *spec: str) -> str:
