@@ -32,7 +32,7 @@ test('a service is enabled from the catalog, and becomes Ready before ones eyes'
     await page.getByRole('heading', { name: 'Services', level: 1 }).waitFor();
     const row = page.getByRole('row').filter({ hasText: 'storage-manager' });
     await row.waitFor({ state: 'detached' });
-    await page.getByRole('button', { name: 'Enable Storage' }).click();
+    await page.getByRole('button', { name: 'Enable Storage', exact: true }).click();
     await row.getByText('Ready', { exact: true }).waitFor();
     await row.getByText('1/1', { exact: true }).waitFor();
   }),
