@@ -26,7 +26,6 @@ from controller.resources.versions import convert_record
 from controller.store.records import Record
 from crds.errors import BadRequest, Expired, NotFound
 from crds.kind import GROUP, Kind
-from crds.kinds.namespace import NAMESPACE
 from crds.model import rfc3339_micro
 
 MOST_VERSIONS, MOST_BYTES, _AT_ONCE = 1000, 2**24, 2
@@ -71,10 +70,10 @@ def history_routes(
         limit: Annotated[int, Query(ge=1, le=MOST_VERSIONS)] = 100,
     ) -> Response:
         target = _target(f"/{group}/{path}", registry)
-        may = Action("get", target.kind.group, target.kind.plural, _room(target), target.name)
+        may = Action("get", target.kind.group, target.kind.plural, target.room, target.name)
         authorizer.require(asker, may)
         cluster_wide = authorizer.allows(asker, may._replace(namespace=""))
-        began = 0 if cluster_wide else await tenancy.began(_room(target) or None)
+        began = 0 if cluster_wide else await tenancy.began(target.room)
         async with few:
             kept = await store.history(target.key, most_bytes=MOST_BYTES)
             kept = [each for each in kept if each.revision >= began]
@@ -92,11 +91,6 @@ def _target(path: str, registry: Registry) -> ResourcePath:
     if not target.name or target.subresource:
         raise not_served()
     return target
-
-
-def _room(target: ResourcePath) -> str:
-    """As in Kubernetes, a namespace counts as inside itself: a role in it may show it."""
-    return target.namespace or (target.name if target.kind is NAMESPACE else "")
 
 
 def _answer(kind: Kind[Any], kept: Sequence[Record], oldest: int, limit: int, status: bool) -> bytes:

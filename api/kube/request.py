@@ -41,6 +41,13 @@ class ResourcePath(NamedTuple):
     def key(self) -> ObjectKey:
         return self.kind.key(self.name, self.namespace)
 
+    @property
+    def room(self) -> str:
+        """The namespace it is judged in; empty for all. As in Kubernetes, a namespace counts as inside itself: a role
+        in it may show it.
+        """
+        return self.namespace or (self.name if self.kind is NAMESPACE else "")
+
 
 class KindLookup(Protocol):
     """Kinds by their place: the catalog, or views."""
@@ -136,9 +143,7 @@ class ApiRequest:
         """The action that the authorizer is asked about."""
         target = self.target
         resource = f"{target.kind.plural}/{target.subresource}" if target.subresource else target.kind.plural
-        # As in Kubernetes, a namespace counts as inside itself: a role in it may show it.
-        itself = target.name if target.kind is NAMESPACE else ""
-        return Action(self.verb, target.kind.group, resource, target.namespace or itself, target.name)
+        return Action(self.verb, target.kind.group, resource, target.room, target.name)
 
     @property
     def how(self) -> WriteOptions:
