@@ -150,7 +150,7 @@ def test_namespaces_that_hold_data_name_it_and_ours_stay(cloud: Cloud, kubectl: 
 
 
 def test_what_others_need_and_the_last_of_its_kind_stay(cloud: Cloud, kubectl: Kubectl) -> None:
-    refused(kubectl.say("delete", "asvc", "key-manager"), "storage-manager needs it")
+    refused(kubectl.say("delete", "asvc", "key-manager"), "storage-manager", "aerekos delete service")
     refused(kubectl.say("delete", "user", "admin"), "last user with the role admin")
     demoted = ["patch", "user", "admin", "--type=merge", "-p"]
     refused(kubectl.say(*demoted, '{"spec":{"roles":["viewer"]}}'), "last user with the role admin")

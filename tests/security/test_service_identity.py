@@ -23,7 +23,7 @@ from crds.kinds.temporary_credential import TEMPORARY_CREDENTIAL
 from crds.kinds.user import USER
 from crds.managed import Grant, ManagedService
 from services.key_manager.manifest import MANIFEST as KMS
-from services.sdk.discovery import managed_services
+from services.sdk.discovery import managed_service, managed_services
 from services.storage_manager.manifest import MANIFEST as STORAGE
 
 pytestmark = pytest.mark.anyio
@@ -274,7 +274,10 @@ async def test_no_service_is_told_a_token_that_opens_a_door_of_our_own(house: Ho
 
 @pytest.mark.parametrize("manifest", managed_services(), ids=lambda each: each.name)
 def test_a_service_acts_on_what_is_its_own_and_what_its_callers_may_use(manifest: ManagedService) -> None:
-    own = {kind.plural for kind in manifest.kinds if not kind.internal}
+    its_kinds = [*manifest.kinds]
+    if manifest.stands_in_for and (other := managed_service(manifest.stands_in_for)) is not None:
+        its_kinds += other.kinds  # a copy serves what that one does
+    own = {kind.plural for kind in its_kinds if not kind.internal}
     if "iam" in manifest.speaks:  # identities are the conductor's, and this is how callers write them
         own |= {kind.plural for kind in (USER, ACCESS_KEY, TEMPORARY_CREDENTIAL, *IAM_KINDS)}
     for grant in manifest.acts:

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import boto3
@@ -84,10 +86,13 @@ def house(request: pytest.FixtureRequest) -> Iterator[tuple[ManagedService, Serv
 
 
 def declared(manifest: ManagedService, house: ServiceHarness) -> dict[str, Permission | None]:
-    async def read() -> dict[str, Permission | None]:
-        return create_service(manifest, replace(house.context)).permissions()  # which has metrics of its own
+    """Read off a second application, whose folder is its own: some let one process at a time at their data."""
 
-    found: dict[str, Permission | None] = house.run(read())
+    async def read(folder: str) -> dict[str, Permission | None]:
+        return create_service(manifest, replace(house.context, data=Path(folder))).permissions()
+
+    with TemporaryDirectory() as folder:
+        found: dict[str, Permission | None] = house.run(read(folder))
     return found
 
 
