@@ -234,6 +234,9 @@ def _ending(log: Path, code: int, said_before: int) -> UserError:
         return UserError(
             message, hint=hint or f"aerekos doctor; the whole log is {log}", code=code if code > 0 else 1
         )
+    if not shutil.disk_usage(log.parent).free:  # the log itself is cut off then, wherever that was
+        message = f"the conductor ended with {code} while starting: no space left on the disk of {log.parent.parent}"
+        return UserError(message, hint=f"free some space there (df -h {log.parent.parent}), then again")
     shown = "\n".join(f"  {line}" for line in lines)
     message = f"the conductor ended with {code} while starting; its last lines:\n{shown}"
     return UserError(message, hint=f"aerekos doctor; the whole log is {log}")

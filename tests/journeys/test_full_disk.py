@@ -63,7 +63,7 @@ def make(cloud: Cloud, name: str) -> Said:
 
 
 def test_a_cloud_that_finds_no_room_at_its_founding_says_so(tiny: Cloud) -> None:
-    refused = tiny.command("up", "--timeout", "10")
+    refused = tiny.command("up")
     assert refused.code == 1 and "no space left" in refused.err.lower(), refused
     assert "Traceback" not in refused.err and "try:" in refused.err
 
