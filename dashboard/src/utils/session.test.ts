@@ -162,6 +162,19 @@ describe('the session', () => {
     expect(session.get()).toEqual({ state: 'out', because: 'Your session ended. Log in again.' });
   });
 
+  it('says why it ended once: what was asked before and is refused after changes no word', async () => {
+    const { logIn, freshToken, logOut, session } = await modules();
+    answer = (path) => (path === '/auth/login' ? pair('first') : Response.json(who));
+    await logIn('ann', 'password');
+    let refuse: (answer: Response) => void = () => undefined;
+    answer = (path) => (path === '/auth/refresh' ? new Promise<Response>((done) => (refuse = done)) : pair('x'));
+    const renewing = freshToken(true);
+    await logOut('You signed out.');
+    refuse(refused(401, 'this session ended'));
+    await expect(renewing).rejects.toThrow('this session ended');
+    expect(session.get()).toEqual({ state: 'out', because: 'You signed out.' });
+  });
+
   it('does not end because the cloud is away', async () => {
     const { ask, session } = await modules();
     answer = () => Promise.reject(new TypeError('network'));

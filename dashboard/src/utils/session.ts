@@ -148,7 +148,9 @@ async function renew(): Promise<string> {
     if (answer.status === 204) throw new ApiError(401, 'Unauthorized', 'nobody is logged in here any more');
     await taken(answer);
   } catch (error) {
-    if (error instanceof ApiError && error.code === 401) await logOut('Your session ended. Log in again.');
+    // Who signed out in another tab meanwhile has been told so.
+    const ended = error instanceof ApiError && error.code === 401 && session.get().state !== 'out';
+    if (ended) await logOut('Your session ended. Log in again.');
     throw error;
   }
   return token;
