@@ -1,4 +1,5 @@
-"""The container credentials endpoint: where a program with a role (`spec.role`) gets its temporary credentials.
+"""The container credentials endpoint of the conductor: where a program with a role (`spec.role`) gets its temporary
+credentials. A container asks its machine's agent (`agent.swarm.role_credentials`).
 
 `GET /services/<namespace>/<name>` with the Service's own token as `Authorization`, over plain HTTP on the loopback:
 SDKs take no other address without a certificate of a public authority. It answers nothing else.
@@ -29,11 +30,10 @@ def role_credentials_app(workloads: WorkloadRoles) -> App:
         try:
             found = await _found(workloads, scope)
         except ApiError as refused:
-            told = orjson.dumps({"code": type(refused).__name__, "message": refused.message})
-            await send_answer(send, Response(refused.code, told, JSON, (_NO_STORE,)))
+            await send_answer(send, Response(refused.code, orjson.dumps(refusal_body(refused)), JSON, (_NO_STORE,)))
             return
         prove(scope)
-        await send_answer(send, Response(200, orjson.dumps(_told(found)), JSON, (_NO_STORE,)))
+        await send_answer(send, Response(200, orjson.dumps(credential_body(found)), JSON, (_NO_STORE,)))
 
     return app
 
@@ -49,7 +49,13 @@ async def _found(workloads: WorkloadRoles, scope: Scope) -> RoleCredential:
     return await workloads.credential(parts[2], parts[3], token)
 
 
-def _told(found: RoleCredential) -> dict[str, str]:
+def refusal_body(refused: ApiError) -> dict[str, str]:
+    """Why there are none, as AWS's endpoint words it."""
+    return {"code": type(refused).__name__, "message": refused.message}
+
+
+def credential_body(found: RoleCredential) -> dict[str, str]:
+    """A credential as SDKs read it."""
     key = found.issued.key
     return {
         "AccessKeyId": key.id,

@@ -125,6 +125,11 @@ def iptables(table: str, *options: str) -> str:
     return _run(["iptables", "-w", "5", "-t", table, *options])
 
 
+def run_ip(*options: str) -> str:
+    """Run iproute2's `ip`; return what it printed. Raises NetfilterError."""
+    return _run(["ip", *options])
+
+
 def restore(lines: Iterable[str]) -> None:
     """Tables as `iptables-restore` reads them; chains that are not named stay. Raises NetfilterError."""
     _run(["iptables-restore", "--noflush", "--wait", "5"], lines)

@@ -26,6 +26,7 @@ from agent.swarm.encryption import can_encrypt
 from agent.swarm.manager_redirect import ManagerRedirect
 from agent.swarm.membership import Membership
 from agent.swarm.registry_proxy import RegistryProxy, Upstream
+from agent.swarm.role_credentials import RoleCredentials
 from controller.docker.client import DockerClient
 from controller.docker.container_stats import ContainerStats
 from controller.docker.local_engine import LocalEngine
@@ -74,6 +75,7 @@ class SwarmNode:
             "measuring": self._measure,
             "encryption": self._try_encryption,
             "membership": lambda: self._membership.run(conductor),
+            "credentials": RoleCredentials(upstream, self._clock).run,
             "waiting": ConnectionHold(
                 ManagerRedirect(), Threads(1), self._managers_elsewhere, admits=callers.admits
             ).run,

@@ -12,6 +12,7 @@ from api.agents.join import join_routes
 from api.agents.node_claims import NodeClaims
 from api.agents.overlay import overlay_routes
 from api.agents.registration import agent_routes
+from api.agents.role_credentials import role_credential_routes
 from api.app import ConductorApp
 from api.audit import Audit
 from api.audit.routes import audit_routes
@@ -193,6 +194,7 @@ def _app(
                 runtime.swarm, driver if isinstance(driver, SupportsAdopt) else None, authenticator, authorizer
             ),
             overlay_routes(registry, authenticator, clock, loop.events.record),
+            role_credential_routes(authenticator, security.workloads),
             news_routes(
                 authenticator, driver.request_refresh if isinstance(driver, SupportsRefresh) else loop.enqueue
             ),

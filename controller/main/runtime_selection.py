@@ -133,7 +133,7 @@ def _stack(
 
     return Runtime(
         driver,
-        ContainerEnvironment(components, stack, images),
+        ContainerEnvironment(components, stack, images, node.address),
         (driver.run, keep_images),
         lambda _: None,
         driver.leave,

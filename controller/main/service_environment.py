@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -22,15 +23,22 @@ from crds.conditions import Reason
 from crds.kind import key_of
 from crds.kinds.service import SERVICE, Service
 from crds.kinds.service_engines import DATA_VOLUME, EngineRef
-from crds.kinds.service_roles import CA_FILE, TOKEN_FILE, TOKEN_VARIABLE, URI_VARIABLE
+from crds.kinds.service_roles import (
+    CA_FILE,
+    MACHINE_ADDRESS,
+    MACHINE_PORT,
+    TOKEN_FILE,
+    TOKEN_VARIABLE,
+    URI_VARIABLE,
+)
 from crds.managed import ManagedService
 from services.sdk.aws.app import DEFAULT_REGION
 from services.sdk.discovery import VARIABLE, folder_elsewhere
 
 _FOLDER = "/run/aerekos"
 _NO_ROLE = (
-    "role: containers of a Swarm get no credentials, for nothing there is reached at an address that AWS SDKs take "
-    "credentials from; run it as a program (spec.command), or give it a token of a service account (docs/iam.md)"
+    "role: containers get credentials from their machine's agent, which a cloud has that is a stack (make swarm-up); "
+    "here run it as a program (spec.command), or give it a token of a service account (docs/iam.md)"
 )
 _ENGINE_PATH = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -65,24 +73,11 @@ class ProcessEnvironment:
         return RuntimeInputs(env=env, reads=reads, digests={each: _digest(Path(each)) for each in reads})
 
     def _of_role(self, service: Service) -> RuntimeInputs:
-        """Where AWS SDKs look for credentials, and for this cloud; the program's own variables come first for the
-        latter.
-        """
+        if service.spec.image:
+            raise DriverError(_NO_ROLE)
         namespace, name = service.metadata.namespace or "default", service.metadata.name
-        token = self._components.derived.workload_token(namespace, name, service.metadata.uid or "")
-        cloud = {
-            "AWS_ENDPOINT_URL": self._components.settings.url,
-            "AWS_CA_BUNDLE": CA_FILE,
-            "AWS_REGION": DEFAULT_REGION,
-            "AWS_DEFAULT_REGION": DEFAULT_REGION,
-        }
-        said = {each.name for each in service.spec.env}
-        env = {each: text for each, text in cloud.items() if each not in said}
-        env[URI_VARIABLE] = self._components.role_endpoint.url(namespace, name)
-        env[TOKEN_VARIABLE] = TOKEN_FILE
-        ca = File(CA_FILE, self._components.authority.ca_file.read_bytes())
-        digest = hashlib.sha256(token.encode()).hexdigest()
-        return RuntimeInputs(env=env, files=(File(TOKEN_FILE, token.encode(), secret=True, digest=digest), ca))
+        endpoint = self._components.role_endpoint.url(namespace, name)
+        return _role_inputs(self._components, service, endpoint, self._components.settings.url)
 
     async def _of_engine(self, service: Service, ref: EngineRef) -> RuntimeInputs:
         volume = data_folder(self._components.home, key_of(SERVICE, service)) / DATA_VOLUME
@@ -95,8 +90,9 @@ class ProcessEnvironment:
 class ContainerEnvironment:
     """Swarm secrets; the image of all managed services; the network the conductor is in."""
 
-    def __init__(self, components: Components, stack: Stack, images: ImageResolver) -> None:
-        self._components, self._stack, self._images = components, stack, images
+    def __init__(self, components: Components, stack: Stack, images: ImageResolver, address: str) -> None:
+        """`address`: of the conductor's machine, as the Swarm knows it."""
+        self._components, self._stack, self._images, self._address = components, stack, images, address
 
     async def __call__(self, service: Service, manifest: ManagedService | None) -> RuntimeInputs:
         """Raises DriverError while the image is not in the cloud's registry."""
@@ -104,9 +100,8 @@ class ContainerEnvironment:
             return await self._of_engine(service.spec.engine)
         if manifest is None:
             image = service.spec.image
-            if service.spec.role:
-                raise DriverError(_NO_ROLE)
-            return RuntimeInputs(image=await self._images.pinned(image)) if image else RuntimeInputs()
+            given = self._of_role(service) if service.spec.role else RuntimeInputs()
+            return replace(given, image=await self._images.pinned(image)) if image else given
         if elsewhere := folder_elsewhere(manifest.name):
             where = f"{elsewhere} is in no image; copy it to services/ and build the images: make images"
             raise DriverError(where, reason=Reason.IMAGE_NOT_FOUND)
@@ -131,6 +126,14 @@ class ContainerEnvironment:
             control=True,
         )
 
+    def _of_role(self, service: Service) -> RuntimeInputs:
+        """The machine's agent answers (`agent.swarm.role_credentials`). The conductor has its name in `default`."""
+        namespace, name = service.metadata.namespace or "default", service.metadata.name
+        endpoint = f"http://{MACHINE_ADDRESS}:{MACHINE_PORT}/services/{namespace}/{name}"
+        host = f"[{self._address}]" if ":" in self._address else self._address
+        cloud = self._stack.url if namespace == "default" else f"https://{host}:{self._stack.published_port}"
+        return _role_inputs(self._components, service, endpoint, cloud)
+
     async def _of_engine(self, ref: EngineRef) -> RuntimeInputs:
         """An image of Debian packages, which a manager builds when it is first needed. Raises DriverError."""
         wanted = (ref.version or "").partition(".")[0] if ref.engine.by_major else ""
@@ -147,6 +150,25 @@ class ContainerEnvironment:
         return RuntimeInputs(
             env=env, image=pinned, command=ref.engine.command, engine=FoundEngine(pinned, ref.version or "")
         )
+
+
+def _role_inputs(components: Components, service: Service, endpoint: str, cloud: str) -> RuntimeInputs:
+    """Where AWS SDKs look for credentials, and for this cloud; the Service's own variables come first there."""
+    token = components.derived.workload_token(
+        service.metadata.namespace or "default", service.metadata.name, service.metadata.uid or ""
+    )
+    found = {
+        "AWS_ENDPOINT_URL": cloud,
+        "AWS_CA_BUNDLE": CA_FILE,
+        "AWS_REGION": DEFAULT_REGION,
+        "AWS_DEFAULT_REGION": DEFAULT_REGION,
+    }
+    said = {each.name for each in service.spec.env}
+    env = {name: text for name, text in found.items() if name not in said}
+    env |= {URI_VARIABLE: endpoint, TOKEN_VARIABLE: TOKEN_FILE}
+    ca = File(CA_FILE, components.authority.ca_file.read_bytes())
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    return RuntimeInputs(env=env, files=(File(TOKEN_FILE, token.encode(), secret=True, digest=digest), ca))
 
 
 def _credential(components: Components, service: Service) -> bytes:

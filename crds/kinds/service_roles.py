@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 FOLDER = "/run/aerekos"
 TOKEN_FILE, CA_FILE = f"{FOLDER}/role-token", f"{FOLDER}/ca.crt"
 URI_VARIABLE, TOKEN_VARIABLE = "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
+MACHINE_ADDRESS, MACHINE_PORT = "169.254.170.2", 7447
+"""Where a container asks its own machine; SDKs take credentials from this address without TLS."""
 _SET_BY_US = frozenset({URI_VARIABLE, TOKEN_VARIABLE})
 
 

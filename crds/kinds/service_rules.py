@@ -37,7 +37,7 @@ MANAGED_NAMESPACE = "default"
 PLATFORM_NAMES = frozenset({"conductor", "registry", "gateway", "agent", "mesh", "api", "refresh"})
 # Where machines listen for the cloud and for the Swarm: who published one of these would be asked for what is meant
 # for the cloud, passwords for images among it.
-PLATFORM_PORTS = frozenset({2377, 4789, 7443, 7444, 7446, 7946})
+PLATFORM_PORTS = frozenset({2377, 4789, 7443, 7444, 7446, 7447, 7946})
 
 
 def service_name(managed: str) -> str:

@@ -357,6 +357,7 @@ RIGHTS: dict[str, Any] = {
     "POST /agents/overlay": ("worker",),
     "POST /agents/swarm": ("worker",),
     "POST /agents/container-events": ("worker",),
+    "POST /agents/role-credentials": ("worker",),
     "GET /agents/leases": ("list", "workers", ""),
     "GET /traffic": ("list", "services", ""),
     "GET /health/report": "known",  # each hears of what they may read: tests/unit/health

@@ -220,6 +220,70 @@ def test_the_door_for_images_leads_to_the_conductor(
     assert 0 < json.loads(token)["expires_in"] <= 900
 
 
+FETCH = """
+import json, sys, botocore.session
+found = botocore.session.Session().get_credentials().get_frozen_credentials()
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.httpsession import URLLib3Session
+told = AWSRequest("POST", sys.argv[1], data=b"{}", headers={"X-Amz-Target": "TrentService.ListKeys",
+                  "Content-Type": "application/x-amz-json-1.1"})
+SigV4Auth(found, "kms", "us-east-1").add_auth(told)
+answer = URLLib3Session(verify=sys.argv[2]).send(told.prepare())
+print(json.dumps({"key": found.access_key, "status": answer.status_code, "said": answer.text}))
+"""
+
+
+def test_a_container_with_a_role_finds_credentials_where_sdks_look(
+    made: Cluster, conductor: Conductor, agents: dict[str, Running], busybox_here: str, tmp_path: Path
+) -> None:
+    """botocore in the container's own network, with its variables; what it got is good until the role goes."""
+    second = made.nodes[1]
+    trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+             "Principal": {"Service": "ecs-tasks.amazonaws.com"}}]}  # fmt: skip
+    conductor.post("/api/v1/namespaces", {"metadata": {"name": "acme"}})
+    place = "/apis/aerekos.cloud/v1/namespaces/acme"
+    role = {"trust": json.dumps(trust), "roleName": "jobs"}
+    conductor.post(f"{place}/iamroles", {"metadata": {"name": "jobs"}, "spec": role})
+    spec = {"image": busybox_here, "command": ["sleep", "1000"], "role": "jobs", "mode": "daemon"}
+    conductor.post(f"{place}/services", {"metadata": {"name": "job"}, "spec": spec})
+    until(lambda: containers_of(second, "aerekos_acme_job"), "it runs")
+    (container,) = containers_of(second, "aerekos_acme_job")
+    (told,) = json.loads(second.docker("inspect", container))
+    env = dict(each.partition("=")[::2] for each in told["Config"]["Env"])
+    token = second.docker("exec", container, "cat", env["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"])
+    (tmp_path / "token").write_text(token)
+    (tmp_path / "ca.crt").write_text(second.docker("exec", container, "cat", env["AWS_CA_BUNDLE"]))
+
+    def fetched(**more: str) -> Running:
+        given = {name: text for name, text in env.items() if name.startswith("AWS_")}
+        given |= {"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(tmp_path / "token"), "HOME": str(tmp_path), **more}
+        command = [sys.executable, "-c", FETCH, env["AWS_ENDPOINT_URL"], str(tmp_path / "ca.crt")]
+        net = f"/proc/{told['State']['Pid']}/ns/net"
+        done = begin(second, command, tmp_path / f"fetch-{len(list(tmp_path.iterdir()))}.out", net=net, **given)
+        done.process.wait(60)
+        return done
+
+    first = fetched()
+    assert first.process.returncode == 0, first.text()
+    answer = json.loads(first.text().splitlines()[-1])
+    # Signed with what it got, a request is past the gateway: the service itself is not there.
+    assert answer["key"].startswith("ASIA") and answer["status"] == 503, answer
+    (tmp_path / "token").write_text(token + "x")
+    assert fetched().process.returncode != 0, "another token gets nothing"
+    (tmp_path / "token").write_text(token)
+    asked = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-H", f"Authorization: {token}"]
+    url = env["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
+    assert second.inside(*asked, url) == "403", "the machine's other programs are no containers"
+    began = time.monotonic()
+    conductor.delete(f"{place}/iamroles/jobs")
+    inside = ["nsenter", f"--net=/proc/{told['State']['Pid']}/ns/net", *asked, url]
+    until(lambda: run(*inside) == "403", "the role is gone here as well")
+    assert time.monotonic() - began < 2
+    conductor.delete(f"{place}/services/job")
+    until(lambda: not containers_of(second, "aerekos_acme_job"), "it is gone")
+
+
 def test_a_daemon_that_hangs_costs_no_heartbeat(
     conductor: Conductor, agents: dict[str, Running], made: Cluster
 ) -> None:

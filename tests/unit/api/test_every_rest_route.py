@@ -22,6 +22,7 @@ from api.agents.container_events import news_routes
 from api.agents.join import join_routes
 from api.agents.overlay import overlay_routes
 from api.agents.registration import agent_routes
+from api.agents.role_credentials import role_credential_routes
 from api.audit import Audit
 from api.audit.routes import audit_routes
 from api.auth.join_tokens import JoinTokens
@@ -109,6 +110,7 @@ MAY = {
     "POST /agents/overlay": AGENTS,
     "POST /agents/swarm": AGENTS,
     "POST /agents/container-events": AGENTS,
+    "POST /agents/role-credentials": AGENTS,
     # what is to be seen
     "GET /agents/leases": {*READERS, "worker"},
     "GET /traffic": READERS,
@@ -154,6 +156,7 @@ BODIES: dict[str, Any] = {
     "POST /agents/register": {"capacity": {}},
     "POST /agents/overlay": {"peers": {}},
     "POST /agents/container-events": {"services": []},
+    "POST /agents/role-credentials": {"namespace": "default", "name": "x", "token": "x"},
     "POST /templates/{name}": {"name": "x"},
 }
 # These judge what the body proves, not who sends it.
@@ -198,6 +201,7 @@ def routers(house: House, folder: Path) -> list[APIRouter]:
         join_routes(tokens, authenticator, None, "", 443),
         swarm_routes(None, None, authenticator, authorizer),
         overlay_routes(registry, authenticator, clock),
+        role_credential_routes(authenticator, house.security.workloads),
         news_routes(authenticator, lambda _: None),
     ]
 

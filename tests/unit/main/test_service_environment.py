@@ -11,6 +11,7 @@ import pytest
 from api.auth.derived_secrets import DerivedSecrets
 from controller.main.role_endpoint import RoleEndpoint
 from controller.main.service_environment import ContainerEnvironment, ProcessEnvironment
+from controller.main.stack_settings import Stack
 from controller.reconcilers.service_engine import with_engine
 from controller.reconcilers.service_workload import RuntimeInputs, workload
 from controller.runtime.driver import DriverError
@@ -26,7 +27,7 @@ async def test_a_program_gets_no_credential_no_secret_and_no_file_of_the_home() 
     nothing: Any = None
     for given in (
         await ProcessEnvironment(nothing, nothing)(PROGRAM, None),
-        await ContainerEnvironment(nothing, nothing, nothing)(PROGRAM, None),
+        await ContainerEnvironment(nothing, nothing, nothing, "")(PROGRAM, None),
     ):
         assert given == RuntimeInputs()
     wish = workload(PROGRAM, None, RuntimeInputs(), ())
@@ -75,12 +76,38 @@ async def test_the_port_of_credentials_stays_the_same(tmp_path: Path) -> None:
         each.close()
 
 
+def container(namespace: str, **env: str) -> Service:
+    spec = {"image": "x:1", "role": "jobs", "env": [{"name": name, "value": text} for name, text in env.items()]}
+    return Service.model_validate({"metadata": {"name": "web", "namespace": namespace, "uid": "u1"}, "spec": spec})
+
+
 @pytest.mark.anyio
-async def test_a_container_with_a_role_says_why_it_has_none() -> None:
+async def test_beside_a_swarm_without_agents_of_ours_a_container_says_why_it_has_no_role() -> None:
     nothing: Any = None
-    body = {"metadata": {"name": "web", "namespace": "acme"}, "spec": {"image": "x:1", "role": "jobs"}}
-    with pytest.raises(DriverError, match="role: containers of a Swarm get no credentials"):
-        await ContainerEnvironment(nothing, nothing, nothing)(Service.model_validate(body), None)
+    with pytest.raises(DriverError, match="role: containers get credentials from their machine's agent"):
+        await ProcessEnvironment(nothing, nothing)(container("acme"), None)
+
+
+@pytest.mark.anyio
+async def test_a_container_with_a_role_asks_its_own_machine(tmp_path: Path) -> None:
+    authority = tmp_path / "ca.crt"
+    authority.write_bytes(b"the CA")
+    components: Any = SimpleNamespace(
+        authority=SimpleNamespace(ca_file=authority), derived=DerivedSecrets(b"m" * 32), settings=None
+    )
+    stack = Stack("aerekos", 8443, tmp_path, "s:1", "a:1", tmp_path)
+    images: Any = SimpleNamespace(pinned=Images("x:1").offered)
+    environment, nothing = ContainerEnvironment(components, stack, images, "10.0.0.5"), None
+    given = await environment(container("acme", AWS_REGION="eu-central-1"), nothing)
+    assert given.image == "x:1@sha256:1" and "AWS_REGION" not in given.env
+    assert given.env["AWS_CONTAINER_CREDENTIALS_FULL_URI"] == "http://169.254.170.2:7447/services/acme/web"
+    assert given.env["AWS_ENDPOINT_URL"] == "https://10.0.0.5:8443", "the conductor has no name in that network"
+    files = {each.path: each for each in given.files}
+    token = files[given.env["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"]]
+    assert token.secret and token.content.decode() == components.derived.workload_token("acme", "web", "u1")
+    assert not files[given.env["AWS_CA_BUNDLE"]].secret
+    at_home = await environment(container("default"), nothing)
+    assert at_home.env["AWS_ENDPOINT_URL"] == "https://conductor:7443"
 
 
 class Images:
@@ -104,7 +131,7 @@ def database(**engine: str) -> Service:
 async def test_on_a_swarm_an_engine_is_an_image_of_the_cloud_s_own_registry() -> None:
     nothing: Any = None
     images: Any = Images("127.0.0.1:7444/aerekos/engine-postgresql:15")
-    inputs = await ContainerEnvironment(nothing, nothing, images)(database(version="15.2"), None)
+    inputs = await ContainerEnvironment(nothing, nothing, images, "")(database(version="15.2"), None)
     wish = workload(database(version="15.2"), None, inputs, ())
     assert wish.image == "127.0.0.1:7444/aerekos/engine-postgresql:15@sha256:1" and not wish.program
     assert (wish.stop_signal, wish.reload_signal, wish.account) == ("SIGINT", None, "postgres")
@@ -117,7 +144,7 @@ async def test_an_image_that_is_not_built_yet_is_named_with_what_builds_it() -> 
     images: Any = Images()
     for asked, command in ((database(), "images/engine.sh postgresql"), (database(version="15"), "postgresql 15")):
         with pytest.raises(DriverError) as refused:
-            await ContainerEnvironment(nothing, nothing, images)(asked, None)
+            await ContainerEnvironment(nothing, nothing, images, "")(asked, None)
         assert refused.value.reason == "EngineMissing" and str(refused.value).endswith(command)
 
 
