@@ -6,7 +6,8 @@ Everything heavy is imported inside the commands, so that `--help` and completio
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any
 
 import typer
 
@@ -252,7 +253,7 @@ def run(arguments: list[str]) -> int:
     """One command, from its arguments to its exit code."""
     completion.prepare()
     try:
-        result = typer.main.get_command(app).main(arguments, prog_name="aerekos", standalone_mode=False)
+        result = _command().main(arguments, prog_name="aerekos", standalone_mode=False)
     except UserError as error:
         complain(f"error: {error}")
         return error.code
@@ -262,6 +263,12 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         return _shown(error)
     return result if isinstance(result, int) else 0
+
+
+@cache
+def _command() -> Any:
+    """All commands; reading them off their functions costs more than most of them do."""
+    return typer.main.get_command(app)
 
 
 def _shown(error: Exception) -> int:

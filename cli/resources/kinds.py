@@ -17,6 +17,7 @@ SHOWN_FROM = {
     ("", "services"): ("aerekos.cloud", "services"),
     ("apps", "deployments"): ("aerekos.cloud", "services"),
 }
+_AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,29 +121,25 @@ class Kinds:
 
 
 def discover(api: ApiClient) -> Kinds:
-    """Asks for the core kinds and for every version of every group, the preferred one first."""
-    versions = [version for group in api.get("/apis").get("groups", []) for version in _versions(group)]
-    paths = ["/api/v1", *(f"/apis/{each}" for each in versions)]
-    return Kinds(kind for path in paths for kind in _read(api.get(path)))
+    """Asks for all at once: the core kinds, then every version of every group, the preferred one first.
+
+    Source: Kubernetes API discovery, `apidiscovery.k8s.io/v2` APIGroupDiscoveryList.
+    """
+    answers = [api.get(path, headers={"accept": _AGGREGATED}) for path in ("/api", "/apis")]
+    return Kinds(kind for answer in answers for group in answer["items"] for kind in _read(group))
 
 
-def _versions(group: dict[str, Any]) -> list[str]:
-    preferred = group["preferredVersion"]["groupVersion"]
-    return [preferred, *(each["groupVersion"] for each in group["versions"] if each["groupVersion"] != preferred)]
-
-
-def _read(answer: dict[str, Any]) -> Iterator[Served]:
-    group, _, version = answer["groupVersion"].rpartition("/")
-    for each in answer.get("resources") or ():
-        if "/" not in each["name"]:
+def _read(group: dict[str, Any]) -> Iterator[Served]:
+    for version in group["versions"]:
+        for each in version["resources"]:
             yield Served(
-                group,
-                version,
-                each["name"],
-                each.get("singularName") or each["kind"].lower(),
-                each["kind"],
-                bool(each["namespaced"]),
+                group["metadata"]["name"] or "",
+                version["version"],
+                each["resource"],
+                each["singularResource"] or each["responseKind"]["kind"].lower(),
+                each["responseKind"]["kind"],
+                each["scope"] == "Namespaced",
                 tuple(each.get("shortNames") or ()),
                 tuple(each.get("categories") or ()),
-                tuple(each.get("verbs") or ()),
+                tuple(each["verbs"]),
             )

@@ -14,72 +14,50 @@ from cli.api_client import ApiClient
 
 VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]
 Handler = Callable[[httpx.Request], httpx.Response]
+
+
+def described(plural: str, kind: str, *short: str, **more: Any) -> dict[str, Any]:
+    """A kind with a namespace that can do everything, as aggregated discovery tells of it; `more` says otherwise."""
+    told = {
+        "resource": plural,
+        "singularResource": kind.lower(),
+        "responseKind": {"kind": kind},
+        "scope": "Namespaced",
+        "shortNames": [*short],
+        "verbs": VERBS,
+    }
+    return told | more
+
+
+def group(name: str, *resources: dict[str, Any]) -> dict[str, Any]:
+    """A group with its version v1."""
+    return {"metadata": {"name": name or None}, "versions": [{"version": "v1", "resources": [*resources]}]}
+
+
 DISCOVERY = {
-    "/apis": {
-        "groups": [
-            {
-                "name": name,
-                "versions": [{"groupVersion": f"{name}/v1"}],
-                "preferredVersion": {"groupVersion": f"{name}/v1"},
-            }
-            for name in ("aerekos.cloud", "apps")
+    "/api": {
+        "items": [
+            group(
+                "",
+                described("namespaces", "Namespace", scope="Cluster"),
+                described("events", "Event", "ev", verbs=[]),
+            )
         ]
     },
-    "/apis/apps/v1": {
-        "groupVersion": "apps/v1",
-        "resources": [
-            {
-                "name": "deployments",
-                "singularName": "deployment",
-                "namespaced": True,
-                "kind": "Deployment",
-                "shortNames": ["deploy"],
-                "verbs": ["get", "list", "patch", "update", "watch"],
-            },
-            {
-                "name": "selfsubjectreviews",
-                "singularName": "selfsubjectreview",
-                "namespaced": False,
-                "kind": "SelfSubjectReview",
-                "verbs": ["create"],
-            },
-        ],
-    },
-    "/api/v1": {
-        "groupVersion": "v1",
-        "resources": [
-            {
-                "name": "namespaces",
-                "singularName": "namespace",
-                "namespaced": False,
-                "kind": "Namespace",
-                "verbs": VERBS,
-            },
-            {
-                "name": "events",
-                "singularName": "event",
-                "namespaced": True,
-                "kind": "Event",
-                "shortNames": ["ev"],
-            },
-        ],
-    },
-    "/apis/aerekos.cloud/v1": {
-        "groupVersion": "aerekos.cloud/v1",
-        "resources": [
-            {
-                "name": "services",
-                "singularName": "service",
-                "namespaced": True,
-                "kind": "Service",
-                "shortNames": ["asvc"],
-                "verbs": VERBS,
-                "categories": ["all"],
-            },
-            {"name": "services/status", "singularName": "", "namespaced": True, "kind": "Service"},
-            {"name": "keys", "singularName": "key", "namespaced": True, "kind": "Key", "verbs": VERBS},
-            {"name": "buckets", "singularName": "bucket", "namespaced": True, "kind": "Bucket", "verbs": VERBS},
-        ],
+    "/apis": {
+        "items": [
+            group(
+                "aerekos.cloud",
+                described("services", "Service", "asvc", categories=["all"]),
+                described("keys", "Key"),
+                described("buckets", "Bucket"),
+            ),
+            group(
+                "apps",
+                described("deployments", "Deployment", "deploy", verbs=["get", "list", "patch", "update", "watch"]),
+                described("selfsubjectreviews", "SelfSubjectReview", scope="Cluster", verbs=["create"]),
+            ),
+        ]
     },
 }
 

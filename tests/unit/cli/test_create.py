@@ -99,10 +99,8 @@ def served(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Cloud:
 
     runtimes = frozenset({"process"})
     listed = {"templates": [routes._listed(each, runtimes) for each in templates()]}
-    served = {"name": "configmaps", "singularName": "configmap", "namespaced": True, "kind": "ConfigMap"}
-    core = conftest.DISCOVERY["/api/v1"]
-    more = {"/api/v1": {**core, "resources": [*core["resources"], {**served, "verbs": conftest.VERBS}]}}
-    monkeypatch.setattr(conftest, "DISCOVERY", {**conftest.DISCOVERY, **more, "/templates": listed})
+    core = {"items": [conftest.group("", conftest.described("configmaps", "ConfigMap"))]}
+    monkeypatch.setattr(conftest, "DISCOVERY", {**conftest.DISCOVERY, "/api": core, "/templates": listed})
     write = cloud._write
 
     def answer(request: Any, path: str) -> Any:

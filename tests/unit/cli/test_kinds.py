@@ -6,28 +6,22 @@ from typing import Any, cast
 
 from cli.api_client import ApiClient
 from cli.resources.kinds import Kinds, discover
+from tests.unit.cli.conftest import described
 
 
 class Answers:
-    """An API of one group with two versions."""
+    """An API of one group with two versions, the preferred one first."""
 
-    def get(self, path: str) -> dict[str, Any]:
-        return {
-            "/api/v1": resources("v1", "configmaps"),
-            "/apis": {"groups": [group("light.example", "v2", "v1", "v2")]},
-            "/apis/light.example/v1": resources("light.example/v1", "lamps", "cables"),
-            "/apis/light.example/v2": resources("light.example/v2", "lamps"),
-        }[path]
-
-
-def group(name: str, preferred: str, *versions: str) -> dict[str, Any]:
-    named = [{"groupVersion": f"{name}/{each}", "version": each} for each in versions]
-    return {"name": name, "versions": named, "preferredVersion": {"groupVersion": f"{name}/{preferred}"}}
+    def get(self, path: str, headers: dict[str, str]) -> dict[str, Any]:
+        assert "as=APIGroupDiscoveryList" in headers["accept"]
+        core = {"metadata": {"name": None}, "versions": [version("v1", "configmaps")]}
+        light = [version("v2", "lamps"), version("v1", "lamps", "cables")]
+        groups = {"/api": core, "/apis": {"metadata": {"name": "light.example"}, "versions": light}}
+        return {"items": [groups[path]]}
 
 
-def resources(version: str, *plurals: str) -> dict[str, Any]:
-    found = [{"name": each, "kind": each.title(), "namespaced": True, "categories": ["all"]} for each in plurals]
-    return {"groupVersion": version, "resources": found}
+def version(name: str, *plurals: str) -> dict[str, Any]:
+    return {"version": name, "resources": [described(each, each.title(), categories=["all"]) for each in plurals]}
 
 
 def found() -> Kinds:
