@@ -68,6 +68,7 @@ class ManagedService:
     is started by the first request, and by resources of its kinds.
     stands_in_for: the managed service (`notes_manager`) whose readers it answers while that one does not. It speaks
     what the other speaks, which its own `speaks` does not name.
+    backup: the `module:attribute` of the hooks that back up its data folder (`services.sdk.backup.BackupHooks`).
     keeps_data: its data folder holds what nobody else has, so it stays on the worker it first ran on.
     secrets: conductor secrets handed over as files: `root-key` arrives as AEREKOS_SECRET_ROOT_KEY=path.
     root_sealed: what it stores under that key, which must not be lost, and is sealed again after a rotation.
@@ -91,6 +92,7 @@ class ManagedService:
     starts_enabled: bool = False
     activation: Literal["always", "onDemand"] = "always"
     keeps_data: bool = False
+    backup: str = ""
     stands_in_for: str = ""
     probes: Probes = field(default_factory=default_probes)
 

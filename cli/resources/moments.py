@@ -25,14 +25,16 @@ def revision_at(api: ApiClient, text: str) -> str:
     """The revision of the moment that `text` names. Raises Misuse; Refused for one that is no longer kept."""
     if text.isdecimal() and int(text) > 0:
         return text
-    return str(api.get("/history", params={"at": _moment(text).isoformat()})["revision"])
+    return str(api.get("/history", params={"at": read_time(text, "--at").isoformat()})["revision"])
 
 
-def _moment(text: str) -> datetime:
-    """A time without a zone is meant in the zone of this machine."""
+def read_time(text: str, option: str) -> datetime:
+    """A time, or how long ago; one without a zone is meant in the zone of this machine. Raises Misuse, which names
+    `option`.
+    """
     if re.fullmatch(r"(?:\d{1,9}[smhd])+", text):
-        return datetime.now(UTC) - timedelta(seconds=read_duration(text, "--at"))
+        return datetime.now(UTC) - timedelta(seconds=read_duration(text, option))
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise Misuse(f'--at: "{text}" is no moment', hint=_HINT) from error
+        raise Misuse(f'{option}: "{text}" is no moment', hint=_HINT) from error

@@ -24,4 +24,5 @@ MANIFEST = ManagedService(
         Grant("topics", ("get", "list", "create", "patch", "delete", "use")),
     ),
     keeps_data=True,
+    backup="services.queue_manager.backup:HOOKS",
 )

@@ -31,4 +31,5 @@ MANIFEST = ManagedService(
         Grant("iamroles", ("use",)),
     ),
     keeps_data=True,
+    backup="services.schedule_manager.backup:HOOKS",
 )

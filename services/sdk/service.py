@@ -20,7 +20,6 @@ from services.sdk.routes import declared_routes
 
 if TYPE_CHECKING:
     from controller.reconcile.reconciler import Reconciler
-    from services.sdk.backup import BackupHooks
     from services.sdk.context import ServiceContext
     from services.sdk.health import Check
 
@@ -35,7 +34,7 @@ class Service:
     theirs, and says itself what it asks of its callers. reconcilers: one for each kind at most.
     checks: what `/ready` asks. tasks: run from start to stop (sweepers); one that ends or fails is begun again.
     on_stopping: called when it is to stop, while requests are still under way: whoever waits must not wait on.
-    on_stop: called in order at the end, when nothing else runs any more. backup: of what is in its data folder.
+    on_stop: called in order at the end, when nothing else runs any more.
     """
 
     app: GuardedApp | None = None
@@ -45,7 +44,6 @@ class Service:
     tasks: Sequence[Task] = ()
     on_stopping: Sequence[Callable[[], None]] = ()
     on_stop: Sequence[Task] = ()
-    backup: BackupHooks | None = None
 
     def permissions(self) -> dict[str, Permission | None]:
         """What every route and operation asks for, by its name; None for one that anybody known may use."""

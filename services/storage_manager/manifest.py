@@ -22,4 +22,5 @@ MANIFEST = ManagedService(
     acts=(Grant("buckets", ("get", "list", "create", "update", "delete", "replicate")), Grant("keys", ("use",))),
     starts_enabled=True,
     keeps_data=True,
+    backup="services.storage_manager.backup:HOOKS",
 )

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,18 @@ def test_a_backup_is_made_and_is_the_way_back(operator: Operator) -> None:
     operator.type(page["Go back to it"])
     assert operator.stored() == CONTENT
     assert "later" not in operator.cloud.do("get", "services")
+
+
+def test_a_cloud_comes_back_from_nothing(operator: Operator) -> None:
+    page, cloud = sections("disaster-recovery.md"), operator.cloud
+    operator.type(page["The passphrase"] + page["Back up"] + page["Know that it works"])
+    cloud.do("create", "service", "later", "--command", "sleep 600")
+    assert "1 buckets" in operator.type(page["The machine is gone"])
+    assert operator.stored() == CONTENT and "later" not in cloud.do("get", "services")
+    moment = datetime.now(UTC).isoformat()
+    operator.type('aerekos create service wrong --command "sleep 600"\n' + page["Back up"])
+    operator.type(f"moment={moment}\n" + page["A day too late"])
+    assert operator.stored() == CONTENT and "wrong" not in cloud.do("get", "services")
 
 
 def test_every_day_commands_work(operator: Operator) -> None:

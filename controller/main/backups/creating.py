@@ -1,0 +1,139 @@
+"""Backing up a home, beside its conductor or without one: `create_backup`.
+
+The order is what makes it one cloud: data of services first, then the store. Whatever the data name (buckets, keys)
+is then in the store; what came in between lacks data at most. The files of keys are read before the store and after
+it, and the store again when they differ: rows must find the key that opens them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from controller.backup.errors import Damaged, Refused
+from controller.backup.manifest import Entry, Head, Manifest, ServiceData
+from controller.backup.repository import MANIFESTS, Repository, heads, new_id
+from controller.kit.version import version
+from controller.main.backups.files import names_below, put_file
+from controller.store import dump
+from controller.store.tables import from_microseconds
+from crds.managed import ManagedService
+from services.sdk.backup import BackupHooks
+from services.sdk.discovery import load
+
+STORE = Path("store") / "records.db"
+KEPT_FOLDERS = ("secrets", "tls")
+KEPT_FILES = ("settings.toml", "run/founded")
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is backed up. `cloud`: what people call it. `mark`: eight hex digits, the same when it is tried again."""
+
+    home: Path
+    cloud: str
+    services: Sequence[ManagedService]
+    mark: str
+    made_at: datetime
+
+
+def create_backup(job: Job, repository: Repository, now: Callable[[], datetime]) -> Head:
+    """The head of the backup, which is whole when this returns. One that is there already is left as it is.
+
+    Raises BackupError, StoreBroken for a store that cannot be read, OSError for a file that cannot.
+    """
+    id = new_id(job.made_at, job.mark)
+    if repository.place.read(MANIFESTS + id) is not None:
+        return repository.manifest(id).head
+    if not (job.home / STORE).is_file():
+        raise Refused(f"there is no cloud in {job.home}")
+    before = _before(repository)
+    services = {
+        each.service_name: found
+        for each in job.services
+        if (found := _service_data(job.home, each, repository, before)) is not None
+    }
+    core = _store_and_keys(job.home, repository)
+    entries = [*core.files, *core.blocks, *(file for each in services.values() for file in each.files)]
+    head = Head(
+        id=id,
+        cloud=job.cloud,
+        made_at=job.made_at,
+        program=version(),
+        revision=core.dumped.revision,
+        oldest=core.dumped.compacted,
+        oldest_at=from_microseconds(core.oldest_at),
+        resources=core.dumped.living,
+        size=sum(each.size for each in entries),
+    )
+    repository.commit(Manifest(head, core.dumped.wire(), core.blocks, core.files, services), now())
+    return head
+
+
+def _before(repository: Repository) -> Manifest | None:
+    """The newest backup that can be read: what has not changed since is not read again."""
+    for head in reversed(heads(repository.place)):
+        with suppress(Damaged):
+            return repository.manifest(head.id)
+    return None
+
+
+def _service_data(
+    home: Path, service: ManagedService, repository: Repository, before: Manifest | None
+) -> ServiceData | None:
+    """None for a service without a data folder, or one that keeps nothing in it."""
+    folder = home / "data" / service.service_name
+    if not service.backup or not folder.is_dir():
+        return None
+    hooks: BackupHooks = load(service.backup)
+    known = before.services.get(service.service_name) if before else None
+    entries = {each.name: each for each in known.files} if known else {}
+    for left in reversed(range(ATTEMPTS)):
+        try:
+            return _snapshot(home, folder, hooks, repository, entries)
+        except FileNotFoundError:  # erased since the snapshot: the next one does without it
+            if not left:
+                raise
+        except (ValueError, sqlite3.Error) as odd:
+            raise Refused(f"the data of {service.service_name} cannot be read: {odd}") from odd
+    raise AssertionError("unreachable")
+
+
+def _snapshot(
+    home: Path, folder: Path, hooks: BackupHooks, repository: Repository, known: dict[str, Entry]
+) -> ServiceData:
+    with tempfile.TemporaryDirectory(dir=home / "run", prefix="backup-") as scratch:
+        found = hooks.snapshot(folder, Path(scratch))
+        files = tuple(put_file(repository, each.root, each.name, known.get(each.name)) for each in found.files)
+    return ServiceData(hooks.format, found.counts, files)
+
+
+class _Core(NamedTuple):
+    files: tuple[Entry, ...]
+    blocks: tuple[Entry, ...]
+    dumped: dump.Dumped
+    oldest_at: int
+
+
+def _store_and_keys(home: Path, repository: Repository) -> _Core:
+    files = _kept_files(home, repository)
+    for _ in range(ATTEMPTS):
+        with dump.reading(home / STORE) as store:
+            blocks = tuple(repository.put_entry(f"{each.number:012d}", each.pieces) for each in store.blocks())
+        found, files = files, _kept_files(home, repository)
+        if [(each.name, each.chunks) for each in found] == [(each.name, each.chunks) for each in files]:
+            return _Core(files, blocks, store.dumped, store.oldest_at)
+    raise Refused("the keys of this cloud are changed all the time: wait until their rotation is over")
+
+
+def _kept_files(home: Path, repository: Repository) -> tuple[Entry, ...]:
+    names = [name for folder in KEPT_FOLDERS for name in names_below(home, folder)]
+    names += [name for name in KEPT_FILES if (home / name).is_file()]
+    return tuple(put_file(repository, home, name) for name in names)

@@ -1,0 +1,200 @@
+"""Restoring a backup into a home that is not there yet: `restore_backup`.
+
+All of it is put together in a folder beside the home, and looked at there: every chunk is authenticated, the store
+opens with its keys, what is sealed under the root key opens with it, and services count what they counted then. Only
+then the folder gets its name. Whatever fails leaves nothing behind, and a restore that was killed is begun again.
+
+Nothing of `run/` comes back but the mark that this cloud was founded: no instance, no pid and no socket is taken for
+one of then. Workers and services have the identities of then, so agents and managed services of before are known.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+
+from controller.backup.errors import Damaged, Refused
+from controller.backup.manifest import Manifest, ServiceData
+from controller.backup.repository import Repository
+from controller.kit.clock import SystemClock
+from controller.kit.threads import Threads
+from controller.main.backups.choosing import Moment
+from controller.main.backups.creating import STORE
+from controller.main.backups.files import write_entry
+from controller.main.components import sealed_kinds
+from controller.store import dump
+from controller.store.memory_index import EVERY_KIND
+from controller.store.records import Store
+from controller.store.rewinding import rewind
+from controller.store.sealing import Sealing
+from controller.store.sql import open_store
+from crds.managed import ManagedService
+from services.sdk.backup import BackupHooks
+from services.sdk.discovery import catalog_of, load
+
+RESTORED_BY = "system:restore"
+_ROOT_KEY = Path("secrets") / "root-key"
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What is there now. `kinds`: resources by plural. `services`: what each counts. `changed`: how many resources
+    were put back to an earlier moment; `revision`: of the store at the end.
+    """
+
+    backup: str
+    revision: int
+    kinds: dict[str, int] = field(default_factory=dict)
+    services: dict[str, dict[str, int]] = field(default_factory=dict)
+    changed: int = 0
+
+
+def restore_backup(
+    repository: Repository,
+    manifest: Manifest,
+    home: Path,
+    services: Sequence[ManagedService],
+    *,
+    moment: Moment | None = None,
+    dry_run: bool = False,
+) -> Restored:
+    """Put the cloud of that backup into `home`, which must be empty or not there. With `dry_run` all of it is done
+    beside the home, and taken away again.
+
+    Raises BackupError, StoreBroken, OSError; nothing is changed then.
+    """
+    require_blank(home)
+    with _staged(home) as staging:
+        for each in manifest.files:
+            write_entry(staging, each.name, repository.pieces(each))
+        counts = {
+            name: _restore_service(staging, name, data, repository, services)
+            for name, data in manifest.services.items()
+        }
+        (staging / STORE.parent).mkdir(exist_ok=True, mode=0o700)
+        (staging / STORE).touch(mode=0o600)
+        pieces = (piece for block in manifest.blocks for piece in repository.pieces(block))
+        dump.load(staging / STORE, dump.Dumped(**manifest.store), pieces)
+        found = anyio.run(_settle, staging, manifest, services, moment)
+        restored = Restored(manifest.head.id, found.revision, found.kinds, counts, found.changed)
+        if not dry_run:
+            _name(staging, home)
+    return restored
+
+
+def require_blank(home: Path) -> None:
+    """Raises Refused for a folder with something in it."""
+    try:
+        there = sorted(each.name for each in home.iterdir())
+    except FileNotFoundError:
+        return
+    if there:
+        raise Refused(f"{home} is not empty: it holds {', '.join(there[:3])}. Move it away, or give another --home")
+    if home.is_mount():
+        raise Refused(f"{home} is a disk of its own: restore into a folder on it, and set AEREKOS_HOME to that")
+
+
+def _restore_service(
+    staging: Path, name: str, data: ServiceData, repository: Repository, services: Sequence[ManagedService]
+) -> dict[str, int]:
+    service = next((each for each in services if each.service_name == name and each.backup), None)
+    if service is None:
+        raise Refused(f"the backup has data of {name}, which is not installed here (AEREKOS_SERVICES_PATH)")
+    hooks: BackupHooks = load(service.backup)
+    if data.format > hooks.format:
+        raise Refused(f"data of {name} has format {data.format}; this version knows {hooks.format}: take a newer one")
+    folder = staging / "data" / name
+    folder.mkdir(parents=True, mode=0o700)
+    for each in data.files:
+        write_entry(folder, each.name, repository.pieces(each))
+    try:
+        counts = hooks.restored(folder)
+    except ValueError as odd:
+        raise Damaged(f"{name}: {odd}") from odd
+    if counts != data.counts:
+        raise Damaged(f"{name} has {counts} in place of {data.counts}")
+    return counts
+
+
+async def _settle(
+    staging: Path, manifest: Manifest, services: Sequence[ManagedService], moment: Moment | None
+) -> Restored:
+    """Open the store with its keys, which reads all that is living, and put it back to that moment."""
+    catalog = catalog_of(tuple(services))
+    sealing = Sealing(staging / "secrets" / "store-key", sealed_kinds(catalog))
+    upgrades = {(each.group, each.plural): each.upgrades for each in catalog}
+    url = f"sqlite:///{staging / STORE}"
+    store = await open_store(url, threads=Threads(1), clock=SystemClock(), sealing=sealing, upgrades=upgrades)
+    try:
+        changed = 0 if moment is None else await rewind(store, await _revision(store, moment), by=RESTORED_BY)
+        _check_root_key(staging, store, services)
+        living = (await store.list_at(*EVERY_KIND, None, store.revision)).records
+        kinds = Counter(each.key.plural for each in living)
+        if changed == 0 and sum(kinds.values()) != manifest.head.resources:
+            raise Damaged(f"{sum(kinds.values())} resources in place of {manifest.head.resources}")
+        return Restored(manifest.head.id, store.revision, dict(sorted(kinds.items())), {}, changed)
+    finally:
+        await store.close()
+
+
+async def _revision(store: Store, moment: Moment) -> int:
+    if moment.at is None:
+        return moment.revision
+    found = await store.revision_at(moment.at)
+    if not found:
+        raise Refused(f"there was nothing yet at {moment}, or it is no longer kept")
+    return found
+
+
+def _check_root_key(staging: Path, store: Store, services: Sequence[ManagedService]) -> None:
+    """All that is sealed under the root key opens: a backup without its key would restore ciphertext alone."""
+    for sealed in (each for service in services for each in service.root_sealed):
+        records = store.list(sealed.kind.group, sealed.kind.plural).records
+        if not records:
+            continue
+        if not (staging / _ROOT_KEY).exists():
+            raise Damaged("the backup has keys of KMS, and no root key")
+        fault = load(sealed.opener)((staging / _ROOT_KEY).read_bytes())
+        for each in records:
+            if (why := fault(each.object)) is not None:
+                raise Damaged(f"{each.key.plural} {each.key.name} does not open with the root key: {why}")
+
+
+@contextmanager
+def _staged(home: Path) -> Iterator[Path]:
+    """A folder beside `home` that nobody else may read, gone at the end unless it was given its name."""
+    staging = home.parent / f".{home.name}.restoring"
+    home.parent.mkdir(parents=True, exist_ok=True)
+    lock = os.open(home.parent / f"{staging.name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise Refused(f"another restore into {home} is under way") from None
+    try:
+        shutil.rmtree(staging, ignore_errors=True)  # of one that was killed
+        staging.mkdir(mode=0o700)
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+        (home.parent / f"{staging.name}.lock").unlink(missing_ok=True)
+        os.close(lock)
+
+
+def _name(staging: Path, home: Path) -> None:
+    """All of it at once."""
+    os.sync()
+    staging.rename(home)
+    handle = os.open(home.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

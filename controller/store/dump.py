@@ -1,0 +1,158 @@
+"""The store as it was at one moment, as blocks of rows, and a store made of such blocks: for backups.
+
+A block holds the rows of BLOCK_REVISIONS revisions, always the same ones: as history is only appended to, and thinned
+out by compaction, a block of the past is the same in every dump, or smaller. A row is a line of JSON (the columns but
+`body`, then its length), the body, and a newline. Bodies stay sealed as they are on disk.
+
+Reading takes one snapshot of the file, beside a conductor that goes on writing. Blocking; SQLite alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import Connection, create_engine, func, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from controller.store import schema, sqlite
+from controller.store.backend import SqlBackend, read_clock_row
+from controller.store.records import StoreBroken
+from controller.store.tables import clock, heads, records
+from controller.store.upgrading import Upgrading
+
+BLOCK_REVISIONS = 256
+PIECE_BYTES = 1 << 20
+_COLUMNS = [each for each in records.c.keys() if each != "body"]  # noqa: SIM118 - not a mapping
+_KEY = ("api_group", "plural", "namespace", "name")
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Dumped:
+    """The numbers of a dump. `revision`: the newest; `compacted`: the oldest that can be asked for, and when that was
+    (microseconds since 1970). `rows`: records in all; `living`: resources. `schema`: version of the database.
+    """
+
+    revision: int
+    compacted: int
+    compacted_at: int
+    rows: int
+    living: int
+    schema: int
+
+    def wire(self) -> dict[str, int]:
+        return asdict(self)
+
+
+class Block(NamedTuple):
+    """`number`: of its first revision, over BLOCK_REVISIONS. `pieces`: its rows, PIECE_BYTES at a time or one row."""
+
+    number: int
+    pieces: Sequence[bytes]
+
+
+class StoreReader:
+    """One snapshot of a store's file. `oldest_at`: the earliest moment it knows, in microseconds since 1970.
+
+    Raises StoreBroken where it cannot be read.
+    """
+
+    def __init__(self, connection: Connection, file: Path) -> None:
+        found = connection.execute(select(schema.schema_version.c.version)).scalar()
+        if found != schema.OWN.version:
+            raise StoreBroken(f"{file} has schema {found}, this version {schema.OWN.version}: start the cloud once")
+        row = read_clock_row(connection)
+        rows = connection.execute(select(func.count()).select_from(records)).scalar() or 0
+        living = connection.execute(select(func.count()).select_from(heads).where(heads.c.living)).scalar() or 0
+        first = connection.execute(select(records.c.written_at).order_by(records.c.revision).limit(1)).scalar() or 0
+        self.oldest_at = row.compacted_at if row.compacted else first
+        self.dumped = Dumped(row.revision, row.compacted, row.compacted_at, rows, living, schema.OWN.version)
+        self._connection = connection
+
+    def blocks(self) -> Iterator[Block]:
+        """All rows, in the order of their revisions."""
+        number, pieces, piece = -1, list[bytes](), list[bytes]()
+        size = 0
+        for row in self._connection.execute(select(records).order_by(records.c.revision)).yield_per(_AT_ONCE):
+            if (due := row.revision // BLOCK_REVISIONS) != number:
+                if piece:
+                    yield Block(number, [*pieces, b"".join(piece)])
+                number, pieces, piece, size = due, [], [], 0
+            elif size >= PIECE_BYTES:
+                pieces, piece, size = [*pieces, b"".join(piece)], [], 0
+            piece.append(_line(row))
+            size += len(piece[-1])
+        if piece:
+            yield Block(number, [*pieces, b"".join(piece)])
+
+
+@contextmanager
+def reading(file: Path) -> Iterator[StoreReader]:
+    """The store as it is now, whatever is written meanwhile. Raises StoreBroken."""
+    if not file.is_file():
+        raise StoreBroken(f"there is no store {file}")
+    engine = create_engine(f"sqlite:///{file}")
+    sqlite.prepare(engine)
+    try:
+        with engine.connect() as connection:
+            yield StoreReader(connection, file)
+    except SQLAlchemyError as error:
+        raise StoreBroken(f"cannot read {file}: {error}") from error
+    finally:
+        engine.dispose()
+
+
+def load(file: Path, dumped: Dumped, pieces: Iterable[bytes]) -> None:
+    """Make the store of that dump, in a file that is not there yet. Raises StoreBroken for what is not that dump."""
+    if dumped.schema > schema.OWN.version:
+        raise StoreBroken(f"the backup's store has schema {dumped.schema}; this version knows {schema.OWN.version}")
+    engine = create_engine(f"sqlite:///{file}")
+    sqlite.prepare(engine)
+    with closing(SqlBackend(engine, None, Upgrading({}))) as disk:
+        disk.create()
+        try:
+            with engine.begin() as connection:
+                _fill(connection, dumped, pieces)
+        except SQLAlchemyError as error:
+            raise StoreBroken(f"cannot write {file}: {error}") from error
+
+
+def _fill(connection: Connection, dumped: Dumped, pieces: Iterable[bytes]) -> None:
+    count, newest = 0, dict[tuple[str, ...], dict[str, Any]]()
+    for piece in pieces:
+        rows = list(_rows(piece))
+        connection.execute(insert(records), rows)
+        count += len(rows)
+        for row in rows:
+            key = tuple(row[each] for each in _KEY)
+            newest[key] = {"revision": row["revision"], "living": row["verb"] != "deleted"}
+    found = [{**dict(zip(_KEY, key, strict=True)), **head} for key, head in newest.items()]
+    if found:
+        connection.execute(insert(heads), found)
+    living = sum(each["living"] for each in found)
+    if (count, living) != (dumped.rows, dumped.living):
+        raise StoreBroken(f"{count} records of {living} resources in place of {dumped.rows} of {dumped.living}")
+    values = {"revision": dumped.revision, "compacted": dumped.compacted, "compacted_at": dumped.compacted_at}
+    connection.execute(update(clock).values(**values))
+
+
+def _line(row: Any) -> bytes:
+    told = [getattr(row, each) for each in _COLUMNS]
+    return b"\n".join((orjson.dumps([*told, len(row.body)]), row.body, b""))
+
+
+def _rows(piece: bytes) -> Iterator[dict[str, Any]]:
+    """Raises StoreBroken."""
+    place = 0
+    while place < len(piece):
+        end = piece.index(b"\n", place)
+        *values, length = orjson.loads(piece[place:end])
+        place = end + 2 + length
+        if place > len(piece):
+            raise StoreBroken("a row of the backup's store is cut off")
+        yield {**dict(zip(_COLUMNS, values, strict=True)), "body": piece[end + 1 : place - 1]}
