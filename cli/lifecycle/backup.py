@@ -13,8 +13,8 @@ from pathlib import Path
 from cli.output import Progress, as_json, as_yaml, complain
 from cli.tables import grid
 from controller.backup.errors import BackupError
+from controller.backup.locations import open_location
 from controller.backup.manifest import Head
-from controller.backup.places import open_place
 from controller.backup.repository import Repository, heads, ids, open_or_make, open_repository
 from controller.health.machine import human
 from controller.main.backups.creating import Job, create_backup
@@ -31,7 +31,7 @@ def create(settings: Settings, to: str, passphrase_file: Path) -> str:
     """What was backed up, in words. Raises UserError."""
     with refusals(), Progress("reading the backups that are there") as progress:
         use_folders(settings.services_path)
-        repository = open_or_make(open_place(to), read_passphrase(passphrase_file))
+        repository = open_or_make(open_location(to), read_passphrase(passphrase_file))
         follow(repository, progress, "backing up")
         now = datetime.now(UTC)
         job = Job(settings.home, settings.name, managed_services(), secrets.token_hex(4), now)
@@ -45,7 +45,7 @@ def listed(place: str, output: str) -> str:
     if output not in ("table", "json", "yaml"):
         raise Misuse(f'-o: "{output}" is not known', hint="one of table, json, yaml")
     with refusals():
-        found = heads(opened := open_place(place))
+        found = heads(opened := open_location(place))
         if damaged := sorted(set(ids(opened)) - {each.id for each in found}):
             complain(f"cannot be read, and are no backups any more: {', '.join(damaged)}")
     if output != "table":
@@ -64,7 +64,7 @@ def check(settings: Settings, place: str, passphrase_file: Path) -> str:
     """Try the newest backup. Raises UserError for one that could not be restored."""
     with refusals(), Progress("reading the backups") as progress:
         use_folders(settings.services_path)
-        repository = open_repository(open_place(place), read_passphrase(passphrase_file))
+        repository = open_repository(open_location(place), read_passphrase(passphrase_file))
         follow(repository, progress, "restoring into a folder of its own")
         newest = heads(repository.place)
         if not newest:

@@ -8,8 +8,8 @@ from pathlib import Path
 from cli.lifecycle.backup import counted, follow, read_passphrase, refusals
 from cli.output import Progress
 from cli.resources.moments import read_time
+from controller.backup.locations import open_location
 from controller.backup.manifest import Manifest
-from controller.backup.places import open_place
 from controller.backup.repository import Repository, heads, open_repository
 from controller.main.backups.choosing import Moment, chosen
 from controller.main.backups.restoring import require_blank, restore_backup
@@ -25,7 +25,7 @@ def restore(settings: Settings, place: str, passphrase_file: Path, as_of: str, b
     with refusals(), Progress("reading the backups") as progress:
         require_blank(settings.home)
         use_folders(settings.services_path)
-        repository = open_repository(open_place(place), read_passphrase(passphrase_file))
+        repository = open_repository(open_location(place), read_passphrase(passphrase_file))
         manifest = _manifest(repository, moment, backup)
         follow(repository, progress, f"restoring {manifest.head.id}")
         found = restore_backup(

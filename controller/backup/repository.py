@@ -20,8 +20,8 @@ from datetime import datetime, timedelta
 import orjson
 
 from controller.backup.errors import Damaged, Refused
+from controller.backup.locations import Folder, Location
 from controller.backup.manifest import Entry, Head, Manifest, open_manifest, read_head
-from controller.backup.places import Folder, Place
 from controller.backup.sealing import Keys, new_keys, open_keys
 
 KEYS, MANIFESTS, CHUNKS, UNUSED = "keys.json", "manifests/", "chunks/", "unused.json"
@@ -39,7 +39,7 @@ Told = Callable[[int, int], None]
 class Repository:
     """One place, opened with its passphrase. Blocking. Raises BackupError."""
 
-    def __init__(self, place: Place, keys: Keys) -> None:
+    def __init__(self, place: Location, keys: Keys) -> None:
         self.place, self._keys = place, keys
         self.read_bytes = self.new_bytes = 0
         self._known: set[str] | None = None
@@ -153,7 +153,7 @@ class Repository:
                 yield self.manifest(head.id)
 
 
-def open_repository(place: Place, passphrase: str) -> Repository:
+def open_repository(place: Location, passphrase: str) -> Repository:
     """Raises Refused where there is none, WrongPassphrase, Damaged, NewerFormat."""
     file = place.read(KEYS)
     if file is None:
@@ -161,7 +161,7 @@ def open_repository(place: Place, passphrase: str) -> Repository:
     return Repository(place, open_keys(file, passphrase))
 
 
-def open_or_make(place: Place, passphrase: str) -> Repository:
+def open_or_make(place: Location, passphrase: str) -> Repository:
     """As `open_repository`; an empty place becomes one. Raises Refused for a folder that holds something else."""
     if place.read(KEYS) is not None:
         return open_repository(place, passphrase)
@@ -174,13 +174,13 @@ def open_or_make(place: Place, passphrase: str) -> Repository:
     return Repository(place, keys)
 
 
-def ids(place: Place) -> list[str]:
+def ids(place: Location) -> list[str]:
     """The ids of all backups of the place, oldest first."""
     names = (each.removeprefix(MANIFESTS) for each in place.names(MANIFESTS))
     return sorted(each for each in names if _ID.fullmatch(each))
 
 
-def heads(place: Place) -> list[Head]:
+def heads(place: Location) -> list[Head]:
     """Every backup of the place that can be read, oldest first, as it says itself. Raises NewerFormat."""
     found = []
     for id in ids(place):

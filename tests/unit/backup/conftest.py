@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from controller.backup import sealing
-from controller.backup.places import Folder
+from controller.backup.locations import Folder
 from controller.backup.repository import Repository, open_or_make
 
 PASSPHRASE = "correct horse battery"

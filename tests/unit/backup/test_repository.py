@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from unit.backup.conftest import PASSPHRASE
 
 from controller.backup.errors import BackupError, Damaged, Refused, WrongPassphrase
+from controller.backup.locations import Folder, open_location
 from controller.backup.manifest import Entry, Head, Manifest
-from controller.backup.places import Folder, open_place
 from controller.backup.repository import Repository, heads, new_id, open_or_make, open_repository
 from controller.backup.sealing import Keys
 from crds.formats import NewerFormat
@@ -228,4 +228,4 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["s3://", "s3://A", "s3:///x", "ftp://host/x", "https://host"])
 def test_a_place_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(Refused):
-        open_place(text)
+        open_location(text)

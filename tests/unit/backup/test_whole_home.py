@@ -21,7 +21,7 @@ from quick_store import commits_wait_for_no_disk
 from unit.backup.conftest import PASSPHRASE
 
 from controller.backup.errors import BackupError, Damaged, Refused, WrongPassphrase
-from controller.backup.places import Folder
+from controller.backup.locations import Folder
 from controller.backup.repository import Repository, heads, open_or_make, open_repository
 from controller.main.backups import creating
 from controller.main.backups.choosing import Moment, chosen

@@ -15,7 +15,7 @@ _S3 = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?")
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 10, 60, 5
 
 
-class Place(Protocol):
+class Location(Protocol):
     """`name` is what people call it. Blocking; raises Unreachable."""
 
     name: str
@@ -37,7 +37,7 @@ class Place(Protocol):
         ...
 
 
-def open_place(text: str, *, credentials: dict[str, str] | None = None) -> Place:
+def open_location(text: str, *, credentials: dict[str, str] | None = None) -> Location:
     """The place that somebody names: a folder, or `s3://bucket/prefix`. Raises Refused.
 
     credentials: `accessKeyId`, `secretAccessKey`, `endpoint` and `region` for S3; by default those of the environment
