@@ -56,20 +56,35 @@ class KeyRotation(Protocol):
 class RootKey:
     """`secrets/root-key`: services seal under the newest, and seal again what is under older ones."""
 
-    def __init__(self, file: Path, clock: Clock, under: Counting, roll_out: RollOut) -> None:
-        """`under`: how many key materials are sealed under which generation."""
+    def __init__(
+        self,
+        file: Path,
+        clock: Clock,
+        under: Counting,
+        roll_out: RollOut,
+        wrapping: generations.Wrapping | None = None,
+    ) -> None:
+        """`under`: how many key materials are sealed under which generation. `wrapping`: the token that new ones are
+        wrapped by; none leaves them in the file.
+        """
         self._file, self._clock, self._under, self._roll_out = file, clock, under, roll_out
+        self._wrapping = wrapping
 
     async def rotate(self, *, revoke: bool) -> Rotated:
         if revoke:
             raise _would_lose("root")
-        self._refuse_unfinished(generations.read(self._file))
-        made = generations.rotate(self._file, self._clock.now())
+        self._refuse_unfinished(generations.read(self._file, closed=True))
+        try:
+            made = generations.rotate(self._file, self._clock.now(), self._wrapping, closed=True)
+        except OSError as refused:
+            if self._wrapping is None:
+                raise
+            raise Conflict(f"the token wraps no new root key: {refused.strerror}") from refused
         self._roll_out()
         return self._turned(made)
 
     async def drop_old(self) -> Rotated:
-        held = generations.read(self._file)
+        held = generations.read(self._file, closed=True)
         if len(held) == 1:
             return self._turned(held)
         self._refuse_needed(held)
@@ -77,7 +92,7 @@ class RootKey:
         if made is not None and self._clock.now() - made < SETTLING:
             minutes = int(SETTLING.total_seconds() // 60)
             raise Conflict(f"instances from before the rotation may still be at work; try {minutes} minutes after it")
-        held = generations.drop_old(self._file)
+        held = generations.drop_old(self._file, closed=True)
         self._roll_out()
         return self._turned(held)
 
@@ -102,7 +117,8 @@ class RootKey:
     def _turned(self, held: tuple[generations.Generation, ...]) -> Rotated:
         waiting, older = self._waiting(held), len(held) - 1
         then = "everything is sealed again by itself; then: aerekos keys rotate --what root --drop-old"
-        return Rotated(f"generation {held[0].number}", older, waiting, then if older else "")
+        where = " (wrapped by a PKCS#11 token)" if held[0].wrapped else ""
+        return Rotated(f"generation {held[0].number}{where}", older, waiting, then if older else "")
 
 
 class StoreKey:

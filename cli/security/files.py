@@ -112,7 +112,7 @@ def _keys(home: Path) -> Iterator[Finding]:
 
 def _whole(file: Path) -> bool:
     try:
-        held = generations.read(file)
+        held = generations.read(file, closed=file.name == "root-key")
     except OSError:
         return False
     return file.name != "audit-key" or held[0].made is None
@@ -141,7 +141,8 @@ def _ages(home: Path, now: datetime) -> Iterator[Finding]:
 def _made(file: Path) -> datetime | None:
     """Of the newest key in it; where the file does not say, its own time. None: `key-files` tells of it."""
     try:
-        made = newest_made(file) if file.name == "store-key" else generations.read(file)[0].made
+        is_root = file.name == "root-key"
+        made = newest_made(file) if file.name == "store-key" else generations.read(file, closed=is_root)[0].made
         return made or datetime.fromtimestamp(file.stat().st_mtime, UTC)
     except OSError:
         return None

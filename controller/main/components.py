@@ -27,7 +27,7 @@ from controller.kit.peers import Peers
 from controller.kit.threads import Threads
 from controller.main.bootstrap import bootstrap
 from controller.main.role_endpoint import RoleEndpoint
-from controller.main.root_key import keep_root_key
+from controller.main.root_key import RootKeyFile, keep_root_key
 from controller.main.settings import Settings
 from controller.reconcilers.service_activation import Activations
 from controller.resources.registry import Registry
@@ -64,6 +64,7 @@ class Components:
     sealing: Sealing
     reserve: Reserve
     role_endpoint: RoleEndpoint
+    root_key: RootKeyFile
 
     @property
     def home(self) -> Path:
@@ -85,7 +86,7 @@ async def open_components(settings: Settings) -> AsyncIterator[Components]:
     store = await _open_store(home, reserve, threads, clock, sealing, catalog)
     try:
         registry = Registry(store, catalog, clock)
-        keep_root_key(home / "secrets" / "root-key", registry, services, clock.now())
+        root_key = keep_root_key(settings, registry, services, clock.now())
         gateways = home / "secrets" / "gateway-jwt"
         TokenKeys(gateways)  # made before any service asks for the keys that count
         tokens = Tokens(TokenKeys(home / "secrets" / "jwt", beside=gateways), clock)
@@ -113,6 +114,7 @@ async def open_components(settings: Settings) -> AsyncIterator[Components]:
             sealing=sealing,
             reserve=reserve,
             role_endpoint=RoleEndpoint(home),
+            root_key=root_key,
         )
     finally:
         with anyio.CancelScope(shield=True):

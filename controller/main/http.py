@@ -23,6 +23,7 @@ from api.auth.routes.certificates import certificate_routes
 from api.auth.routes.identities import identity_routes
 from api.auth.routes.oidc import oidc_routes
 from api.auth.routes.policies import policy_routes
+from api.auth.routes.root_key import root_key_routes
 from api.auth.routes.sessions import session_routes
 from api.auth.routes.sts import sts_routes
 from api.auth.routes.totp import totp_routes
@@ -53,6 +54,7 @@ from api.templates.routes import template_routes
 from api.traffic import Traffic
 from api.traffic_routes import traffic_routes
 from controller.kit.networks import parse_networks
+from controller.kit.threads import Threads
 from controller.kit.unix_sockets import listen_on
 from controller.main.audit_log import looked_after, open_audit
 from controller.main.certificates import keep_certificates_fresh, server_certificate
@@ -174,6 +176,7 @@ def _app(
                 turning(components, loop),
             ),
             certificate_routes(components.authority, authenticator, clock),
+            root_key_routes(authenticator, _with_root_key(components), components.root_key.content, Threads(1)),
             agent_routes(registry, components.leases, authenticator, authorizer, clock),
             log_routes(registry, driver, authenticator, authorizer, clock),
             history_routes(registry, authenticator, authorizer, clock),
@@ -246,6 +249,10 @@ def _images(components: Components, authenticator: Authenticator) -> RegistryPro
     known = stack is not None and stack.registry_ca_file.exists()
     address, tls = (stack.registry, registry_trust(stack.registry_ca_file)) if stack and known else ("", None)
     return RegistryProxy(address, authenticator, components.accounts, components.authorizer, components.tokens, tls)
+
+
+def _with_root_key(components: Components) -> frozenset[str]:
+    return frozenset(each.service_name for each in components.services if "root-key" in each.secrets)
 
 
 def _claims(components: Components, runtime: Runtime) -> NodeClaims:

@@ -24,7 +24,9 @@ def turning(components: Components, loop: Loop) -> dict[str, KeyRotation]:
             loop.enqueue(each)
 
     return {
-        "root": RootKey(secrets / "root-key", clock, lambda: under(components), roll_out),
+        "root": RootKey(
+            secrets / "root-key", clock, lambda: under(components), roll_out, components.root_key.wrapping
+        ),
         "store": StoreKey(components.sealing, clock),
         "master": MasterKey(
             secrets / "master-key", clock, components.derived.use, components.accounts.factors.seal_again, roll_out

@@ -4,6 +4,8 @@ are sealed under. Another one is made only for who gave up what they encrypt (do
 Consent is an empty file beside it, `root-key.give-up`, used up by the start that finds it. The key made then has a
 generation above all that are given up, so services tell those from damage; its fingerprint is noted in
 `root-key.accepted`, so that no other key passes for it at the next start.
+
+With the setting `root_key = "pkcs11"`, a key that is made lies in that file only as a token wrapped it.
 """
 
 from __future__ import annotations
@@ -18,8 +20,10 @@ import structlog
 
 from controller.kit import generations
 from controller.kit.files import write_private
-from controller.kit.generations import Generation
+from controller.kit.generations import Generation, Wrapping
+from controller.kit.pkcs11_token import TokenKey
 from controller.main.errors import UserError
+from controller.main.settings import Settings, token_key_of
 from controller.resources.registry import Registry
 from controller.store.records import Record
 from crds.managed import ManagedService, RootSealed
@@ -48,16 +52,19 @@ class SealedRecords:
 
 
 class RootKeyFile:
-    """`secrets/root-key`, and what lies beside it."""
+    """`secrets/root-key`, and what lies beside it. `token` opens wrapped keys; with `wrap`, it wraps new ones."""
 
-    def __init__(self, file: Path, sealed: Sequence[SealedRecords]) -> None:
+    def __init__(
+        self, file: Path, sealed: Sequence[SealedRecords], token: Wrapping | None = None, *, wrap: bool = False
+    ) -> None:
         self.file, self._sealed = file, [each for each in sealed if each.records]
+        self._token, self.wrapping = token, token if wrap else None
         self._consent, self._accepted = (file.with_name(f"{file.name}.{each}") for each in ("give-up", "accepted"))
 
     def open(self, now: datetime) -> None:
         """See that it is there, and the right one. Raises UserError, and OSError for what is no key file."""
         if not self._sealed:
-            generations.keep(self.file, now)
+            self._make(now)
         elif self.file.exists():
             self._refuse_another()
         elif self._consent.exists():
@@ -67,15 +74,40 @@ class RootKeyFile:
         self._consent.unlink(missing_ok=True)  # not left for the next time a key is missing
 
     def _refuse_another(self) -> None:
-        held, fault = generations.read(self.file), self._fault()
+        held = self._opened(generations.read(self.file, closed=True))
+        fault = self._fault(generations.text_of(held))
         if fault is not None and not self._is_accepted(held):
             raise self._refusal(
                 f"{self.file} is not the root key of this cloud: it opens nothing that is sealed under it ({fault})"
             )
 
-    def _fault(self) -> str | None:
+    def _make(self, now: datetime) -> None:
+        """At the first start; before there is anything to lose, one that cannot be opened is refused all the same."""
+        if not self.file.exists():
+            generations.keep(self.file, now, self.wrapping)
+        self._opened(generations.read(self.file, closed=True))
+
+    def content(self) -> bytes:
+        """As the file would be without a token: what services open their records with. Raises OSError."""
+        held = generations.read(self.file, closed=True)
+        if not any(each.wrapped for each in held):
+            return self.file.read_bytes()
+        return generations.text_of(generations.opened(held, self._token))
+
+    def _opened(self, held: Sequence[Generation]) -> Sequence[Generation]:
+        """Raises UserError where a token is needed, and is not there or refuses."""
+        try:
+            return generations.opened(held, self._token)
+        except OSError as refused:
+            raise UserError(
+                f"{self.file} is not opened: {refused.strerror}",
+                hint="set pkcs11_module, pkcs11_token, pkcs11_key and pkcs11_pin_file to the token and key it was "
+                "wrapped by (docs/operations/lost-keys.md)",
+            ) from refused
+
+    def _fault(self, content: bytes) -> str | None:
         """Why the first record does not open; None where any does: one that is damaged says nothing of the key."""
-        content, first = self.file.read_bytes(), None
+        first = None
         for fault in (fault for each in self._sealed for fault in each.faults(content)):
             if fault is None:
                 return None
@@ -93,7 +125,7 @@ class RootKeyFile:
 
     def _give_up(self, now: datetime) -> None:
         """Noted first: who is killed in between has no key yet, and comes here again."""
-        made = generations.new(max(self._newest_generation(), 0) + 1, now)
+        made = generations.new(max(self._newest_generation(), 0) + 1, now, self.wrapping)
         noted = self._accepted.read_text(errors="replace") if self._accepted.exists() else ""
         write_private(self._accepted, f"{noted}{_fingerprint(made)}\n".encode())
         generations.write(self.file, [made])
@@ -109,11 +141,27 @@ class RootKeyFile:
         )
 
 
-def keep_root_key(file: Path, registry: Registry, services: Sequence[ManagedService], now: datetime) -> None:
+def keep_root_key(
+    settings: Settings, registry: Registry, services: Sequence[ManagedService], now: datetime
+) -> RootKeyFile:
     """Make the root key at the first start; later see that it is the one. Raises UserError, OSError."""
     kinds = [each for service in services for each in service.root_sealed]
     sealed = [SealedRecords(each, registry.store.list(each.kind.group, each.kind.plural).records) for each in kinds]
-    RootKeyFile(file, sealed).open(now)
+    token = token_key_of(settings)
+    if token is not None:
+        _prepare(token)
+    kept = RootKeyFile(settings.home / "secrets" / "root-key", sealed, token, wrap=settings.root_key == "pkcs11")
+    kept.open(now)
+    return kept
+
+
+def _prepare(token: TokenKey) -> None:
+    """Raises UserError with the token's words."""
+    try:
+        token.prepare()
+    except OSError as refused:
+        hint = "see that token, PIN file and library are those of the settings pkcs11_...: softhsm2-util --show-slots"
+        raise UserError(f"the root key's token is not usable: {refused.strerror}", hint=hint) from refused
 
 
 def _fingerprint(generation: Generation) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from controller.kit.pkcs11_token import TokenKey
 from controller.main.errors import Misuse
 from controller.main.home_folder import refusal
 from controller.main.host_names import read_cloud_name, read_host, read_names
@@ -96,6 +97,11 @@ class Settings:
     otlp_endpoint: str = ""
     gateways: int = 0
     content_port: int = 0
+    root_key: str = "file"
+    pkcs11_module: Path | None = None
+    pkcs11_token: str = ""
+    pkcs11_key: str = "aerekos-root-key"
+    pkcs11_pin_file: Path | None = None
     stack: Stack | None = None
     told: frozenset[str] = frozenset()
 
@@ -178,7 +184,25 @@ def load(
         raise Misuse(
             f"content_port: {settings.port} is the port of everything else", hint="another port makes another origin"
         )
+    token_key_of(settings)
     return replace(settings, stack=from_environment(env))
+
+
+def token_key_of(settings: Settings) -> TokenKey | None:
+    """The key that wraps the root key, where a token is set up. Raises Misuse for half of one."""
+    said = {
+        "pkcs11_module": settings.pkcs11_module,
+        "pkcs11_token": settings.pkcs11_token,
+        "pkcs11_pin_file": settings.pkcs11_pin_file,
+    }
+    missing = [name for name, value in said.items() if not value]
+    if len(missing) == len(said) and settings.root_key == "file":
+        return None
+    if missing:
+        hint = "a token takes pkcs11_module (its library), pkcs11_token (its label) and pkcs11_pin_file"
+        raise Misuse(f"{missing[0]}: is missing", hint=hint)
+    assert settings.pkcs11_module is not None and settings.pkcs11_pin_file is not None
+    return TokenKey(settings.pkcs11_module, settings.pkcs11_token, settings.pkcs11_key, settings.pkcs11_pin_file)
 
 
 def _from_file(settings: Settings) -> Settings:
@@ -405,6 +429,11 @@ _CHECKS: dict[str, Callable[[object, str], Any]] = {
     "otlp_endpoint": _collector,
     "gateways": _gateways,
     "content_port": _content_port,
+    "root_key": _one_of(("file", "pkcs11")),
+    "pkcs11_module": _path,
+    "pkcs11_token": _text,
+    "pkcs11_key": _text,
+    "pkcs11_pin_file": _path,
 }
 
 FILE_KEYS = frozenset(_CHECKS)

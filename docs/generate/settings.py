@@ -16,7 +16,7 @@ What a cloud is told at its start: `AEREKOS_*` variables, or the same names with
 case in `$AEREKOS_HOME/settings.toml`; variables win, and flags of `aerekos up` win over both. What a start is told of
 {codes(REMEMBERED)} is kept in the file ([../networking.md](../networking.md)).
 Options of the agent are in [cli.md](cli.md#aerekos-agent)."""
-_VARIABLE = re.compile(r"(AEREKOS_[A-Z_]+)=(.*)")
+_VARIABLE = re.compile(r"(AEREKOS_[A-Z0-9_]+)=(.*)")
 
 
 class Undescribed(Exception):

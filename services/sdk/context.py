@@ -52,6 +52,8 @@ class ServiceContext:
     sockets: int = 0
     """How many listening sockets it was handed, at which nobody but the gateway can ask."""
     clients: dict[str, ServiceClient] = field(default_factory=dict)
+    opened: dict[str, bytes] = field(default_factory=dict, repr=False)
+    """Secrets that were handed over wrapped, as the conductor opened them (`services.sdk.wrapped_secrets`)."""
 
     @property
     def service_name(self) -> str:
@@ -60,7 +62,8 @@ class ServiceContext:
 
     def secret(self, name: str) -> bytes:
         """The secret its manifest asked for. Raises KeyError when it was not handed over."""
-        return self.secrets[name.lower().replace("_", "-")].read_bytes()
+        name = name.lower().replace("_", "-")
+        return self.opened[name] if name in self.opened else self.secrets[name].read_bytes()
 
     @cached_property
     def resources(self) -> Resources:

@@ -19,6 +19,7 @@ from services.sdk.discovery import VARIABLE, managed_service, use_folders
 from services.sdk.logs import start_logging, start_structlog
 from services.sdk.server import PATIENCE, gateway_server, open_server
 from services.sdk.service import create_service
+from services.sdk.wrapped_secrets import open_wrapped
 
 log = logging.getLogger("services.sdk.run")
 LAST_SPANS_SECONDS = 1.0
@@ -26,6 +27,7 @@ LAST_SPANS_SECONDS = 1.0
 
 async def serve(context: ServiceContext, manifest: ManagedService) -> None:
     """Serves until a signal says stop."""
+    await open_wrapped(context)
     app = ServiceApp(context, create_service(manifest, context))
     tls, running = context.certificate, []
     if tls is not None:

@@ -352,6 +352,7 @@ RIGHTS: dict[str, Any] = {
     "GET /auth/access-key": "known",
     "POST /auth/password": ("admin",),
     "POST /auth/certificates": ("service",),
+    "POST /auth/root-key": ("service",),  # those whose manifest asks for it
     "POST /auth/signing-keys": (),  # only with the identity of a signed request, which nobody holds here
     "POST /agents/register": ("worker",),
     "POST /agents/overlay": ("worker",),

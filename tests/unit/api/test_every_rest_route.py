@@ -32,6 +32,7 @@ from api.auth.routes.certificates import certificate_routes
 from api.auth.routes.identities import identity_routes
 from api.auth.routes.oidc import oidc_routes
 from api.auth.routes.policies import policy_routes
+from api.auth.routes.root_key import root_key_routes
 from api.auth.routes.sessions import session_routes
 from api.auth.routes.sts import sts_routes
 from api.auth.routes.totp import totp_routes
@@ -47,6 +48,7 @@ from api.tls import CertificateAuthority
 from api.traffic_routes import traffic_routes
 from api.watch_metrics import WatchMetrics
 from controller.health.report import Health
+from controller.kit.threads import Inline
 from crds.kinds.worker import WORKER
 from services.sdk.certificate import new_request
 
@@ -105,6 +107,7 @@ MAY = {
     "POST /auth/password": ADMINS,  # somebody else's; the own one asks for the current one
     # between the parts of the house
     "POST /auth/certificates": {"service"},
+    "POST /auth/root-key": {"service"},
     "POST /auth/signing-keys": set(),  # not even for a service, unless it holds a signed request's identity
     "POST /agents/register": AGENTS,
     "POST /agents/overlay": AGENTS,
@@ -189,6 +192,7 @@ def routers(house: House, folder: Path) -> list[APIRouter]:
         totp_routes(house.accounts, authenticator),
         oidc_routes(None, authenticator, COOKIE),
         identity_routes(house.accounts, authenticator, house.tokens.keys, tokens, CA, clock, {}),
+        root_key_routes(authenticator, ["key-manager"], lambda: b"", Inline()),
         certificate_routes(CertificateAuthority(folder / "tls", now=clock.now()), authenticator, clock),
         agent_routes(registry, house.leases, authenticator, authorizer, clock),
         log_routes(registry, nothing, authenticator, authorizer, clock),
