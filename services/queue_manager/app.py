@@ -12,7 +12,6 @@ from services.queue_manager.broker import Broker
 from services.queue_manager.database import MessageDatabase
 from services.queue_manager.directory import QueueDirectory
 from services.queue_manager.errors import as_sqs_error
-from services.queue_manager.group_commit import GroupCommitter
 from services.queue_manager.manifest import MANIFEST
 from services.queue_manager.metrics import QueueMetrics
 from services.queue_manager.move_tasks import MoveTasks
@@ -32,6 +31,7 @@ from services.sdk.aws.model import load_model
 from services.sdk.aws.pagination import PageTokens
 from services.sdk.aws.signing_names import BySigningName
 from services.sdk.context import ServiceContext
+from services.sdk.group_commit import GroupCommitter
 from services.sdk.service import Service
 
 

@@ -15,13 +15,14 @@ from uuid import uuid4
 
 from crds.errors import NotFound
 from services.queue_manager import message_store
-from services.queue_manager.database import MessageDatabase, give_back
+from services.queue_manager.database import MessageDatabase
 from services.queue_manager.deduplication import Remembered
-from services.queue_manager.group_commit import GroupCommitter
 from services.queue_manager.live_queue import LiveQueue, QueueRules
 from services.queue_manager.message import Draft, Message, Received, Sent
 from services.queue_manager.message_store import BackRow, MovedRow, NewRow, QueueRow, TakenRow
 from services.queue_manager.receipt_handles import ReceiptHandle, new_receipt
+from services.sdk.group_commit import GroupCommitter
+from services.sdk.sqlite_file import give_back
 
 T = TypeVar("T")
 MOST_IN_FLIGHT = 120_000

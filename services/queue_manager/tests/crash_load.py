@@ -16,10 +16,10 @@ from pathlib import Path
 
 from services.queue_manager.broker import Broker, ToSend
 from services.queue_manager.database import MessageDatabase
-from services.queue_manager.group_commit import GroupCommitter
 from services.queue_manager.live_queue import LiveQueue, QueueRules
 from services.queue_manager.message import Draft, Received
 from services.queue_manager.receipt_handles import ReceiptHandle
+from services.sdk.group_commit import GroupCommitter
 
 RULES = QueueRules(delay=0, retention=10**9)
 WORKERS, GROUPS, LONG, SHORT = 8, 5, 3_600_000, 40

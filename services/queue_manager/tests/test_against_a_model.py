@@ -15,11 +15,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from services.queue_manager.broker import Broker, HandleExpired, NotInFlight, ToSend
 from services.queue_manager.database import MessageDatabase
-from services.queue_manager.group_commit import GroupCommitter
 from services.queue_manager.live_queue import QueueRules
 from services.queue_manager.message import Draft
 from services.queue_manager.receipt_handles import ReceiptHandle
 from services.queue_manager.tests.in_memory import AtOnce
+from services.sdk.group_commit import GroupCommitter
 
 RETENTION, WINDOW, MOST_RECEIVES = 400_000, 300_000, 3
 

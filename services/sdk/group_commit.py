@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, NamedTuple, TypeVar
 
-from services.queue_manager.database import MessageDatabase
+from services.sdk.sqlite_file import SqliteFile
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class _Waiting(NamedTuple):
 class GroupCommitter:
     """Used by one event loop. `thread`: of one thread alone."""
 
-    def __init__(self, database: MessageDatabase, thread: Executor) -> None:
+    def __init__(self, database: SqliteFile, thread: Executor) -> None:
         self._database, self._thread = database, thread
         self._waiting: list[_Waiting] = []
         self._committing: asyncio.Future[list[Any]] | None = None
