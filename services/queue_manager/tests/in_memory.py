@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from concurrent.futures import Executor, Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,19 +19,7 @@ from services.sdk.service import Service
 from services.sdk.testing import User, in_memory
 from services.sdk.testing.conductor import FakeConductor, fake_context
 from services.sdk.testing.memory_resources import MemoryResources
-from services.sdk.testing.virtual import LoopClock, MemoryService
-
-
-class AtOnce(Executor):
-    """What is to be done in a thread is done on the spot: virtual time does not wait for threads."""
-
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        done: Future[Any] = Future()
-        try:
-            done.set_result(fn(*args, **kwargs))
-        except BaseException as error:
-            done.set_exception(error)
-        return done
+from services.sdk.testing.virtual import AtOnce, LoopClock, MemoryService
 
 
 def create(context: ServiceContext) -> Service:

@@ -15,8 +15,8 @@ from services.queue_manager.broker import Broker, ToSend
 from services.queue_manager.database import MessageDatabase
 from services.queue_manager.live_queue import LiveQueue, QueueRules
 from services.queue_manager.message import Draft
-from services.queue_manager.tests.in_memory import AtOnce
 from services.sdk.group_commit import GroupCommitter
+from services.sdk.testing.virtual import AtOnce
 
 RULES = QueueRules(0, 345_600_000)
 

@@ -18,8 +18,8 @@ from services.queue_manager.database import MessageDatabase
 from services.queue_manager.live_queue import QueueRules
 from services.queue_manager.message import Draft
 from services.queue_manager.receipt_handles import ReceiptHandle
-from services.queue_manager.tests.in_memory import AtOnce
 from services.sdk.group_commit import GroupCommitter
+from services.sdk.testing.virtual import AtOnce
 
 RETENTION, WINDOW, MOST_RECEIVES = 400_000, 300_000, 3
 
