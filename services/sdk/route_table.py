@@ -12,7 +12,17 @@ from pydantic import BaseModel, ValidationError
 from crds.errors import BadRequest, Cause, Forbidden, Invalid, MethodNotAllowed, NotFound, TooLarge, UnsupportedMedia
 from crds.model import Model
 from crds.names import subdomain_fault
-from services.sdk.asgi import Receive, Scope, Send, header_of, note_action, read_body, send_bytes, send_json
+from services.sdk.asgi import (
+    Receive,
+    Scope,
+    Send,
+    header_map,
+    header_of,
+    note_action,
+    read_body,
+    send_bytes,
+    send_json,
+)
 from services.sdk.identity import Caller
 from services.sdk.permissions import GuardedApp
 from services.sdk.routes import Handler, Request, Response, Route, declared_routes
@@ -63,6 +73,7 @@ class RouteTable:
             await _body(declared, scope, receive),
             self._context.acting_for(caller),
             scope["state"]["request_id"],
+            {name.decode("latin-1"): value.decode("latin-1") for name, value in header_map(scope).items()},
         )
         await _send(await handler(request), send)
 
@@ -127,10 +138,12 @@ def _query(declared: Route, scope: Scope) -> dict[str, str]:
     return found
 
 
-async def _body(declared: Route, scope: Scope, receive: Receive) -> BaseModel | None:
+async def _body(declared: Route, scope: Scope, receive: Receive) -> BaseModel | bytes | None:
     content = await read_body(receive, BODY_LIMIT)
     if content is None:
         raise TooLarge(f"the body is over {BODY_LIMIT} bytes")
+    if declared.raw:
+        return content
     if declared.body is None:
         if content:
             raise BadRequest(f"{declared.name} takes no body")

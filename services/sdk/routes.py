@@ -32,13 +32,16 @@ F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """query: members of the query that are understood. body: the model of the JSON that is sent; None takes none."""
+    """query: members of the query that are understood. body: the model of the JSON that is sent; None takes none.
+    raw: whatever is sent is taken, as bytes.
+    """
 
     method: str
     path: str
     permission: Permission | None
     query: frozenset[str]
     body: type[BaseModel] | None
+    raw: bool = False
 
     @property
     def name(self) -> str:
@@ -47,8 +50,8 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request that its caller may make. `body` is an instance of the route's model; `resources` are touched in
-    the caller's name.
+    """One request that its caller may make. `body` is an instance of the route's model, or bytes; `resources` are
+    touched in the caller's name. `headers`: by their names in lower case, of several the first.
     """
 
     caller: Caller
@@ -58,6 +61,7 @@ class Request:
     body: Any
     resources: Resources
     id: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +81,11 @@ def route(
     permission: tuple[str, Kind[Any]] | None,
     query: Iterable[str] = (),
     body: type[BaseModel] | None = None,
+    raw: bool = False,
 ) -> Callable[[F], F]:
     """Declare a method as the handler of that route. `permission=None` opens it to everybody known to the cloud."""
     wanted = None if permission is None else Permission(*permission)
-    declared = Route(method.upper(), path, wanted, frozenset(query), body)
+    declared = Route(method.upper(), path, wanted, frozenset(query), body, raw)
 
     def mark(handler: F) -> F:
         setattr(handler, _MARK, declared)
