@@ -37,6 +37,16 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True)
+class PublicPath:
+    """Requests of that method, below that path of the service (`/inbound/`), which anybody may send: the gateway asks
+    nobody who they are, and takes off what proves it to others. What they prove, the service judges.
+    """
+
+    method: str
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
 class RootSealed:
     """Records that are sealed under the root key. `generation`: the `module:function` that says under which one a
     resource (its JSON) is; -1 for a form nobody knows. `opener`: the `module:function` that makes of the key file's
@@ -59,6 +69,7 @@ class ManagedService:
     token_header: where its own clients send their bearer token; at the gateway it counts as Authorization does.
     assumes_as: the services of AWS it stands for (`scheduler.amazonaws.com`): roles that trust them are its to
     assume, for resources of people who may pass them.
+    public: what anybody may ask of it, known to the cloud or not.
     needs: managed services that must be Ready before it starts; it may call these and no others.
     grants: what its own identity may do. acts: what it does in the name of its callers; whatever they may besides,
     through this service they may no more than that.
@@ -83,6 +94,7 @@ class ManagedService:
     protocol: Literal["json", "s3", "query", "rest-json", "rest-xml", "smithy-rpc-v2-cbor"] = "json"
     token_header: str = ""
     assumes_as: tuple[str, ...] = ()
+    public: tuple[PublicPath, ...] = ()
     needs: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     root_sealed: tuple[RootSealed, ...] = ()

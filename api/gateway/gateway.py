@@ -110,6 +110,28 @@ class Gateway:
         if managed is not None and managed.token_header:
             scope["headers"] = with_bearer(scope["headers"], managed.token_header.encode())
 
+    def is_public(self, scope: Scope) -> bool:
+        """Whether it is for a service that anybody may ask this of (`ManagedService.public`)."""
+        name, target = _split(_target(scope))
+        managed = self._services.get(name)
+        if managed is None or not managed.public:
+            return False
+        path = target.partition(b"?")[0]
+        return any(
+            scope["method"] == each.method and path.startswith(each.prefix.encode()) for each in managed.public
+        )
+
+    async def serve_public(self, scope: Scope, receive: Receive, send: Send, *extra: tuple[bytes, bytes]) -> int:
+        """In nobody's name, whom the limits of addresses bound. What proves the sender to others stays here: tokens
+        and cookies of this cloud as well as those that are meant for somebody else. Raises as `serve`.
+        """
+        scope[WHO] = ANONYMOUS
+        name, target = _split(_target(scope))
+        own = ((b"x-aerekos-identity", self._identities.token(ANONYMOUS, name)), *extra)
+        told = [each for each in scope["headers"] if each[0] != b"cookie"]
+        headers = forwarded(told, *own, without=b"authorization")
+        return await self._forward(scope, receive, send, "", name, target, headers)
+
     def aws_service(self, scope: Scope) -> str | None:
         """The AWS signing name of a signed request, and of one that anybody may send to S3; or None."""
         found = signed_for(scope["headers"], scope["query_string"])

@@ -28,6 +28,9 @@ def gateway_handlers(gateway: Gateway, authenticator: Authenticator) -> tuple[Ha
 
     async def serve_services(scope: Scope, receive: Receive, send: ResponseRecorder, id: Id) -> None:
         check_length(scope["path"], scope["headers"])
+        if gateway.is_public(scope):
+            await gateway.serve_public(scope, receive, send, id, trace_context(scope))
+            return
         gateway.take_token(scope)
         who = authenticator.authenticate(scope)
         await gateway.serve(scope, receive, send, who, id, trace_context(scope))

@@ -27,6 +27,7 @@ from services.secrets_manager.metrics import SecretsMetrics
 from services.storage_manager.damaged_data import DamagedData
 from services.storage_manager.metrics import CopyMetrics, ReplicationMetrics, StorageMetrics
 from services.storage_manager.replication.followers import Followers
+from services.webhook_manager.metrics import WebhookMetrics
 
 LEAD = """\
 What is exported for Prometheus, in the text format: by the conductor at `/metrics`, and by each instance of a managed
@@ -60,6 +61,8 @@ def metrics_page() -> str:
     TopicMetrics(queues)
     schedules = CollectorRegistry()
     ScheduleMetrics(schedules)
+    webhooks = CollectorRegistry()
+    WebhookMetrics(webhooks)
     databases = CollectorRegistry()
     DatabaseMetrics(databases)
     sections = [
@@ -71,6 +74,7 @@ def metrics_page() -> str:
         _section("secrets_manager", secrets),
         _section("queue_manager", queues),
         _section("db_manager", databases),
+        _section("webhook_manager", webhooks),
     ]
     return page("Metrics", LEAD, sections)
 

@@ -1,16 +1,22 @@
-"""Schedules on a real cloud: by boto3 through the gateway, calling other services under roles, killed on the way."""
+"""Schedules and webhooks on a real cloud: through the gateway, under roles of their own, killed on the way."""
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json
 import shutil
+import socket
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 from clouds import Cloud, a_port, eventually, kill
+from standardwebhooks.webhooks import Webhook
 
 OFF = {"Mode": "OFF"}
 CREATE_KEY = "arn:aws:scheduler:::aws-sdk:kms:createKey"
@@ -39,8 +45,8 @@ def scheduler(cloud: Cloud) -> Any:
     return client(cloud, "scheduler")
 
 
-def a_role(cloud: Cloud, name: str, action: str) -> str:
-    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "scheduler.amazonaws.com"}}
+def a_role(cloud: Cloud, name: str, action: str, service: str = "scheduler") -> str:
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": f"{service}.amazonaws.com"}}
     iam = client(cloud, "iam")
     made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy(trust))["Role"]["Arn"]
     allow = policy({"Effect": "Allow", "Action": action, "Resource": "*"})
@@ -151,3 +157,102 @@ def test_the_aws_cli(cloud: Cloud) -> None:
     assert ask("create-schedule-group", "--name", "g")["ScheduleGroupArn"].endswith("schedule-group/g")
     ask("delete-schedule-group", "--name", "g")
     eventually(lambda: len(ask("list-schedule-groups")["ScheduleGroups"]) == 1, "it goes")
+
+
+class Receiver(ThreadingHTTPServer):
+    """Listens at an address of this machine that is not its loopback; refuses until `open` is set."""
+
+    def __init__(self) -> None:
+        self.address = own_address()
+        self.open, self.got = threading.Event(), list[tuple[dict[str, str], bytes]]()
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                if receiver.open.is_set():
+                    receiver.got.append(({name.lower(): value for name, value in self.headers.items()}, body))
+                self.send_response(204 if receiver.open.is_set() else 503)
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None:
+                return None
+
+        super().__init__((self.address, 0), Handler)
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}:{self.server_address[1]}/hooks"
+
+
+def own_address() -> str:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("198.51.100.1", 9))  # nothing is sent
+        except OSError:
+            pytest.skip("this machine has no address but its loopback's, to which no webhook is sent")
+        return str(probe.getsockname()[0])
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def make(cloud: Cloud, path: str, name: str, **body: Any) -> None:
+    with cloud.http() as http:
+        answer = http.post(path, json={"metadata": {"name": name}, **body})
+    assert answer.status_code == 201, answer.text
+
+
+def test_a_webhook_arrives_signed_also_when_its_service_is_killed(cloud: Cloud, receiver: Receiver) -> None:
+    apis, service = "/apis/aerekos.cloud/v1/namespaces/default", "/services/webhook-manager"
+    note = {"metadata": {"annotations": {"aerekos.cloud/webhooks-to-private-network": "true"}}}
+    with cloud.http() as http:
+        patch = {"content-type": "application/merge-patch+json"}
+        assert http.patch("/api/v1/namespaces/default", json=note, headers=patch).status_code == 200
+        spec = {"url": receiver.url, "retryDelaySeconds": [1] * 30}
+        make(cloud, f"{apis}/webhookendpoints", "shop", spec=spec)
+        answer = http.post(f"{service}/endpoints/default/shop/messages", json={"type": "paid", "data": 5})
+        assert answer.status_code == 202, answer.text
+        path = f"{service}/endpoints/default/shop/attempts"
+        eventually(lambda: [each["status"] for each in http.get(path).json()["attempts"]], "it was refused once")
+        (pid,) = [each for name, each in cloud.instances().items() if name.startswith("webhook-manager")]
+        kill(pid)
+        receiver.open.set()
+        headers, body = eventually(lambda: receiver.got and receiver.got[0], "the message arrives")
+        secret = http.get("/api/v1/namespaces/default/secrets/shop-webhook").json()["data"]["secret"]
+    assert headers["webhook-id"] == answer.json()["id"]
+    assert Webhook(base64.b64decode(secret).decode()).verify(body, headers)["data"] == 5
+
+
+def test_what_github_posts_goes_into_a_queue(cloud: Cloud) -> None:
+    apis, path = "/apis/aerekos.cloud/v1/namespaces/default", "/services/webhook-manager/inbound/default/github"
+    sqs, role = client(cloud, "sqs"), a_role(cloud, "takes-in", "sqs:SendMessage", "events")
+    queue = sqs.create_queue(QueueName="pushes")["QueueUrl"]
+    secret = {"type": "aerekos.cloud/webhook", "stringData": {"secret": "word"}}
+    make(cloud, "/api/v1/namespaces/default/secrets", "github", **secret)
+    target = {"arn": "arn:aws:sqs:us-east-1:000000000000:pushes", "roleArn": role}
+    make(
+        cloud,
+        f"{apis}/webhooksources",
+        "github",
+        spec={"provider": "GitHub", "secretName": "github", "queue": target},
+    )
+    body = b'{"ref": "refs/heads/main"}'
+    headers = {"x-github-event": "push", "x-github-delivery": "d-1", "content-type": "application/json"}
+    mark = hmac.digest(b"word", body, "sha256").hex()
+    with cloud.http(admin=False) as nobody:
+
+        def post(mark: str) -> int:
+            signed = {**headers, "x-hub-signature-256": f"sha256={mark}"}
+            return nobody.post(path, content=body, headers=signed).status_code
+
+        eventually(lambda: post(mark) == 202, "it is taken in")
+        assert post("00" * 32) == 401
+        assert nobody.get("/services/webhook-manager/sources/default/github/messages").status_code == 401
+    got = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=20, MessageAttributeNames=["All"])["Messages"][0]
+    assert got["Body"].encode() == body and got["MessageAttributes"]["webhook-type"]["StringValue"] == "push"

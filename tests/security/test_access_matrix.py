@@ -50,6 +50,7 @@ EVERYDAY |= {"keys", "keyaliases", "keygrants", "buckets", "managedsecrets", "qu
 EVERYDAY |= {"databases", "databaseusers", "databaseparametergroups"}
 EVERYDAY |= {"schedules", "schedulegroups"}
 EVERYDAY |= {"topics", "subscriptions"}
+EVERYDAY |= {"webhookendpoints", "webhooksources"}
 VIEWS = {"pods", "nodes", "deployments", "replicasets", "endpoints"}
 VIEWS |= {"persistentvolumeclaims", "persistentvolumes", "replicationcontrollers", "daemonsets", "statefulsets"}
 VIEWS |= {"jobs", "cronjobs", "ingresses"}

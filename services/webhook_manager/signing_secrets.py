@@ -1,0 +1,161 @@
+"""The Secret `<endpoint>-webhook` that an endpoint's messages are signed with: made here, for who may read it.
+
+`secret` signs; `previous` signs along after a rotation, until the time in the annotation. Whoever writes another
+`secret` (`whsec_...`) into it chooses it.
+"""
+
+from __future__ import annotations
+
+import base64
+from datetime import datetime, timedelta
+
+from crds.errors import AlreadyExists, ApiError, Conflict, NotFound
+from crds.kinds.secret import SECRET, Secret
+from crds.meta import OwnerReference
+from crds.model import rfc3339
+from services.sdk.reconcile import Temporary
+from services.sdk.resources import Clock, Resources
+from services.webhook_manager.conditions import EndpointReason
+from services.webhook_manager.kinds import WEBHOOK_ENDPOINT, WebhookEndpoint
+from services.webhook_manager.names import SECRET_TYPE, secret_name
+from services.webhook_manager.signatures import key_of, new_secret
+
+VERSION, UNTIL = "aerekos.cloud/secret-version", "aerekos.cloud/previous-until"
+FRESH_SECONDS = 10.0
+_LOOK_AGAIN_SECONDS = 15.0
+
+
+class SecretUnreadable(Exception):
+    """Nothing can be signed now."""
+
+
+class SigningSecrets:
+    """`own`: the service's own resources. What was read holds for some seconds, and while no conductor answers."""
+
+    def __init__(self, own: Resources, clock: Clock) -> None:
+        self._own, self._clock = own, clock
+        self._known: dict[str, tuple[list[bytes], float]] = {}
+
+    async def keys(self, uid: str, name: str, namespace: str) -> list[bytes]:
+        """What signs messages to the endpoint of that uid and name. Raises SecretUnreadable."""
+        known, now = self._known.get(uid), self._clock.monotonic()
+        if known is not None and now < known[1]:
+            return known[0]
+        try:
+            keys = _keys_of(await self._own.get(SECRET, secret_name(name), namespace), uid, self._clock.now())
+        except (NotFound, ValueError) as error:
+            raise SecretUnreadable(f"the Secret {secret_name(name)} has no secret that signs") from error
+        except ApiError as away:
+            if known is None:
+                raise SecretUnreadable(f"the Secret {secret_name(name)} cannot be read") from away
+            return known[0]
+        self._known[uid] = (keys, now + FRESH_SECONDS)
+        return keys
+
+    def forget(self, uid: str) -> None:
+        self._known.pop(uid, None)
+
+    async def ensure(self, endpoint: WebhookEndpoint) -> datetime | None:
+        """Have the Secret as the spec says. Returns when something of it ends. Raises Temporary."""
+        meta = endpoint.metadata
+        try:
+            there = await self._own.get(SECRET, secret_name(meta.name), meta.namespace)
+        except NotFound:
+            there = await self._create(endpoint)
+        if not _belongs_to(there, meta.uid or ""):
+            text = f"the Secret {there.metadata.name} was not made here: delete it, or rename the endpoint"
+            raise Temporary(text, reason=EndpointReason.SECRET_TAKEN, after=_LOOK_AGAIN_SECONDS)
+        there = await self._brought_up_to_date(endpoint, there)
+        _require_valid(there)
+        return _until(there)
+
+    async def _create(self, endpoint: WebhookEndpoint) -> Secret:
+        meta = endpoint.metadata
+        data = {"secret": new_secret()}
+        made = SECRET.new(secret_name(meta.name), namespace=meta.namespace, type=SECRET_TYPE, string_data=data)
+        kind = WEBHOOK_ENDPOINT
+        owner = OwnerReference(
+            api_version=kind.api_version, kind=kind.name, name=meta.name, uid=meta.uid or "", controller=True
+        )
+        made.metadata.owner_references = [owner]
+        made.metadata.annotations = {VERSION: str(endpoint.spec.secret_version)}
+        try:
+            return await self._own.create(SECRET, made)
+        except AlreadyExists as error:
+            raise Temporary("the Secret was made meanwhile", after=0.2) from error
+
+    async def _brought_up_to_date(self, endpoint: WebhookEndpoint, there: Secret) -> Secret:
+        """Rotated where another version is wanted, without the previous one where its time is over."""
+        notes, now = dict(there.metadata.annotations or {}), self._clock.now()
+        data = dict(there.data or {})
+        if _version(notes) < endpoint.spec.secret_version:
+            until = now + timedelta(hours=endpoint.spec.secret_overlap_hours)
+            data |= {"previous": data.get("secret", ""), "secret": base64.b64encode(new_secret().encode()).decode()}
+            notes |= {VERSION: str(endpoint.spec.secret_version), UNTIL: rfc3339(until)}
+        if (until_ := _moment(notes.get(UNTIL, ""))) is not None and until_ <= now:
+            data.pop("previous", None)
+            notes.pop(UNTIL, None)
+        if data == (there.data or {}) and notes == (there.metadata.annotations or {}):
+            return there
+        there.data, there.metadata.annotations = data, notes or None
+        try:
+            there = await self._own.replace(SECRET, there)
+        except (Conflict, NotFound) as error:
+            raise Temporary("the Secret was changed meanwhile", after=0.2) from error
+        self.forget(endpoint.metadata.uid or "")
+        return there
+
+
+async def secrets_of_source(own: Resources, name: str, namespace: str) -> list[str]:
+    """All that prove messages of a source. Raises NotFound; also for a Secret of another type, which is for something
+    else: whoever names it here does not learn whether it proves anything.
+    """
+    found = await own.get(SECRET, name, namespace)
+    if found.type != SECRET_TYPE:
+        raise NotFound(f"the Secret {name} is not of the type {SECRET_TYPE}")
+    texts = (base64.b64decode(each).decode("utf-8", "replace").strip() for each in (found.data or {}).values())
+    return [each for each in texts if each]
+
+
+def _keys_of(secret: Secret, uid: str, now: datetime) -> list[bytes]:
+    """Raises ValueError."""
+    if not _belongs_to(secret, uid):
+        raise ValueError("it belongs to somebody else")
+    keys = [key_of(_text(secret, "secret"))]
+    until = _until(secret)
+    if until is not None and now < until and _text(secret, "previous"):
+        keys.append(key_of(_text(secret, "previous")))
+    return keys
+
+
+def _require_valid(secret: Secret) -> None:
+    try:
+        key_of(_text(secret, "secret"))
+    except ValueError as fault:
+        text = f"`secret` in the Secret {secret.metadata.name} {fault}"
+        raise Temporary(text, reason=EndpointReason.INVALID_SECRET, after=_LOOK_AGAIN_SECONDS) from None
+
+
+def _belongs_to(secret: Secret, uid: str) -> bool:
+    return any(each.uid == uid for each in secret.metadata.owner_references or ())
+
+
+def _text(secret: Secret, key: str) -> str:
+    return base64.b64decode((secret.data or {}).get(key, "")).decode("utf-8", "replace").strip()
+
+
+def _version(notes: dict[str, str]) -> int:
+    text = notes.get(VERSION, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def _until(secret: Secret) -> datetime | None:
+    return _moment((secret.metadata.annotations or {}).get(UNTIL, ""))
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
