@@ -26,4 +26,5 @@ MANIFEST = ManagedService(
     ),
     acts=(Grant("webhookendpoints", ("get", "list", "patch", "use")), Grant("webhooksources", ("get", "patch"))),
     keeps_data=True,
+    backup="services.webhook_manager.backup:HOOKS",
 )

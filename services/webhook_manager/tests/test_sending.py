@@ -16,6 +16,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from crds.kinds.namespace import NAMESPACE
 from crds.kinds.secret import SECRET
 from services.sdk.testing import virtual_time
+from services.webhook_manager.backup import HOOKS
 from services.webhook_manager.kinds import WEBHOOK_ENDPOINT
 from services.webhook_manager.tests.in_memory import webhooks_of
 
@@ -287,3 +288,20 @@ async def test_while_nothing_can_be_signed_nothing_is_sent_and_nobody_failed(tmp
         await webhooks.advance(20)
         (request,) = webhooks.outside.requests
         Webhook(secret).verify(request.content, dict(request.headers))
+
+
+@virtual_time
+async def test_what_waits_comes_back_from_a_backup(tmp_path: Path) -> None:
+    data, scratch = tmp_path / "data", tmp_path / "scratch"
+    scratch.mkdir()
+    async with webhooks_of(data) as webhooks:
+        await webhooks.endpoint()
+        webhooks.outside.answer = lambda request: httpx.Response(500)
+        id = await webhooks.send()
+        await webhooks.advance(1)
+        counts = HOOKS.snapshot(data, scratch).counts
+        assert counts == HOOKS.restored(scratch) == {"messages": 1, "waiting": 1}
+    async with webhooks_of(scratch, webhooks) as again:
+        again.outside.answer = lambda request: httpx.Response(200)
+        await again.advance(10)
+        assert again.outside.ids[-1] == id
