@@ -71,6 +71,19 @@ async def test_it_ends_so_long_after_the_last_answer() -> None:
     assert wire.written.count(b"200 OK") == 7
 
 
+async def test_what_comes_on_one_connection_is_no_other_ones() -> None:
+    """All read into one place, in turn."""
+    (one, first), (other, second) = connected(), connected()
+    for part, protocol in ((SLOW[:20], one), (REQUEST[:9], other), (SLOW[20:], one), (REQUEST[9:], other)):
+        place = protocol.get_buffer(-1)
+        place[: len(part)] = part
+        protocol.buffer_updated(len(part))
+    await anyio.sleep(1)
+    assert (first.written.count(b"200 OK"), second.written.count(b"200 OK")) == (0, 1)
+    await anyio.sleep(SLOW_SECONDS)
+    assert first.written.count(b"200 OK") == 1
+
+
 async def test_one_at_work_is_not_idle() -> None:
     protocol, wire = connected()
     protocol.data_received(REQUEST)
