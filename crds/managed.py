@@ -70,7 +70,8 @@ class ManagedService:
     assumes_as: the services of AWS it stands for (`scheduler.amazonaws.com`): roles that trust them are its to
     assume, for resources of people who may pass them.
     public: what anybody may ask of it, known to the cloud or not.
-    needs: managed services that must be Ready before it starts; it may call these and no others.
+    needs: managed services that must be Ready before it starts. asks: those that it goes on without. It may call
+    these and no others.
     grants: what its own identity may do. acts: what it does in the name of its callers; whatever they may besides,
     through this service they may no more than that.
     access_rules: the `module:attribute` of what its AWS actions ask of callers (`services.sdk.aws.access_rules`), for
@@ -96,6 +97,7 @@ class ManagedService:
     assumes_as: tuple[str, ...] = ()
     public: tuple[PublicPath, ...] = ()
     needs: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     root_sealed: tuple[RootSealed, ...] = ()
     grants: tuple[Grant, ...] = ()

@@ -353,9 +353,9 @@ class Gateway:
         return await self._forward(scope, receive, send, peer, name, target, headers)
 
     def _require_needed(self, peer: str, service: str) -> None:
-        """A service reaches those its manifest needs. Raises Forbidden."""
-        needs = self._services[peer].needs if peer in self._services else ()
-        if service.replace("-", "_") not in needs:
+        """A service reaches those its manifest names. Raises Forbidden."""
+        named = (*self._services[peer].needs, *self._services[peer].asks) if peer in self._services else ()
+        if service.replace("-", "_") not in named:
             raise Forbidden(f"{peer} does not say in its manifest that it needs {service}")
 
     def _action(self, method: str, service: str) -> Action:
