@@ -1,6 +1,9 @@
 """PostgreSQL. One cluster for each major version, below the volume `data`; initdb runs once, in a folder that takes
 its name only when it is whole.
 
+What was brought in beside it to take its place (`.restored`, which has that name only when it is whole) does so at
+the next start. It recovers as its superuser's password is set.
+
 Dynamic shared memory is System V's: POSIX's lies in /dev/shm, which is small within walls and in containers, and
 every instance has a namespace of its own for it.
 """
@@ -20,6 +23,12 @@ cluster={DATA}/$major
 half={DATA}/.$major.half
 sum=$(sha256sum <{SUPERUSER_FILE})
 rm -rf "$half"
+if [ -d {DATA}/.restored ]; then
+  rm -f {DATA}/.superuser
+  rm -rf "$cluster"
+  mv {DATA}/.restored "$cluster"
+  sync {DATA}
+fi
 if [ ! -d "$cluster" ]; then
   for other in {DATA}/[0-9]*; do
     if [ -d "$other" ]; then
@@ -43,8 +52,12 @@ if [ "$(cat {DATA}/.superuser 2>/dev/null)" != "$sum" ]; then
   {{ sed "s/'/''/g; s/^/ALTER ROLE postgres PASSWORD '/; s/\\$/';/" {SUPERUSER_FILE}; echo; }} |
     "$ENGINE_PROGRAM" --single -D "$cluster" -c exit_on_error=on -c log_statement=none -c log_duration=off \\
       -c log_min_error_statement=panic -c log_min_duration_statement=-1 -c dynamic_shared_memory_type=sysv \\
+      -c hot_standby=off \\
       postgres >/dev/null
   printf %s "$sum" >{DATA}/.superuser
+fi
+if ! grep -q '^host replication all all ' "$cluster/pg_hba.conf"; then
+  echo "host replication all all scram-sha-256" >>"$cluster/pg_hba.conf"
 fi
 if [ -e {CONFIG_FOLDER}/pg_hba.conf ]; then set -- -c hba_file={CONFIG_FOLDER}/pg_hba.conf; else set --; fi
 exec "$ENGINE_PROGRAM" -D "$cluster" -c port="${{PORT:-5432}}" -c listen_addresses="${{HOST:-0.0.0.0}}" \\

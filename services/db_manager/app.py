@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from services.db_manager.backup_reconciler import BackupReconciler
+from services.db_manager.backups.archiving import Archiving
+from services.db_manager.backups.database_archive import DatabaseArchives
+from services.db_manager.backups.database_restore import DatabaseRestores
+from services.db_manager.backups.places import BackupPlaces
 from services.db_manager.credentials import CredentialsSecret
 from services.db_manager.kinds import DATABASE
 from services.db_manager.manifest import MANIFEST
@@ -23,14 +28,21 @@ from services.sdk.service import Service
 def create(context: ServiceContext) -> Service:
     """A Database is asked for by the resource API, or as a DB instance by that of RDS."""
     own, metrics = context.resources, DatabaseMetrics(context.metrics.registry)
+    places, archiving = BackupPlaces(context), Archiving(context.clock)
+    archives, restores = DatabaseArchives(places, archiving, own), DatabaseRestores(places, own)
+    backups = BackupReconciler(archives, places, own)
     rds = AwsApp(
         load_model("rds"), handlers(context), authenticator_for(context, MANIFEST.speaks), translate=as_rds_error
     )
     return Service(
         app=rds,
         reconcilers=[
-            DatabaseReconciler(OwnedResources(own), CredentialsSecret(own, DATABASE), own, metrics),
+            DatabaseReconciler(
+                OwnedResources(own), CredentialsSecret(own, DATABASE), own, metrics, archives, restores
+            ),
             UserReconciler(CredentialsSecret(own, DATABASE_USER), own),
             ParameterGroupReconciler(own),
+            backups,
         ],
+        on_stop=[archiving.close, restores.close, backups.close],
     )

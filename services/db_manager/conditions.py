@@ -10,6 +10,7 @@ class DatabaseCondition(Term):
 
     READY = "Ready", "Its endpoint takes writes, and its credentials open it."
     PARAMETERS_APPLIED = "ParametersApplied", "Every parameter of its spec is in force."
+    BACKED_UP = "BackedUp", "Its moments can be brought back, up to a short while ago."
 
 
 class DatabaseReason(Term):
@@ -29,6 +30,17 @@ class DatabaseReason(Term):
     DATABASE_MISSING = "DatabaseMissing", "DatabaseUser: there is no Database of that name in its namespace."
     DATABASE_NOT_READY = "DatabaseNotReady", "DatabaseUser: its Database is not Ready."
     ROLE_IN_USE = "RoleInUse", "DatabaseUser: something in the server keeps a role of it from being dropped."
+    ARCHIVING = "Archiving", "Its log is stored as it is written, and its base backups are."
+    FIRST_BACKUP = "FirstBackup", "Its first base backup is being taken: no moment can be brought back yet."
+    ARCHIVE_BEHIND = "ArchiveBehind", "Its log or base backups cannot be stored; the message says why."
+    RESTORING = "Restoring", "What it is to begin with is being brought in."
+    RESTORE_FAILED = (
+        "RestoreFailed",
+        "What it is to begin with cannot be brought back: the message says why.",
+    )
+    FINAL_BACKUP = "FinalBackup", "It is deleted once its last backup is taken."
+    BACKUP_FAILED = "BackupFailed", "DatabaseBackup: it could not be taken."
+    KEY_INVALID = "KeyInvalid", "The Secret database-backups has no key of backups."
     IN_FORCE = "InForce", "The server uses every parameter."
     APPLYING = "Applying", "The server has not read the parameters of the spec yet."
     PENDING_RESTART = "PendingRestart", "Some parameters count after a restart; `status.pendingRestart` names them."
@@ -36,3 +48,21 @@ class DatabaseReason(Term):
         "InvalidParameters",
         "The server does not take some parameters, and goes on with those before.",
     )
+
+
+class BackupPhase(Term):
+    """Where a DatabaseBackup stands (`status.phase`)."""
+
+    PENDING = "Pending", "It waits for its Database."
+    RUNNING = "Running", "It is being taken."
+    COMPLETED = "Completed", "It is whole: a Database can begin with it."
+    FAILED = "Failed", "It cannot be taken any more; the message says why."
+
+
+class RestorePhase(Term):
+    """How far what a Database begins with has come (`status.restore.phase`)."""
+
+    VERIFYING = "Verifying", "All that is needed is read and compared."
+    COPYING = "Copying", "It is brought into the new server."
+    STARTING = "Starting", "The server starts from it, and recovers to the moment that was asked for."
+    DONE = "Done", "The server has started from it."

@@ -7,7 +7,7 @@ from crds.names import label_fault
 from services.db_manager.names import LONGEST_NAME, LONGEST_SQL_NAME, sql_name
 from services.db_manager.rds.settings_table import families, family_of, settings_of
 
-_LASTING = ("engine", "database", "username")
+_LASTING = ("engine", "database", "username", "restore")
 
 
 @on("update")
@@ -18,6 +18,14 @@ def keeps_its_names(transition: Transition) -> None:
     for field in _LASTING:
         if changed(transition, field):
             raise transition.invalid(f"spec.{field}", "cannot be changed; make another Database and copy the data")
+
+
+@on("update")
+def keeps_its_archive(transition: Transition) -> None:
+    """What is stored in one place does not go on in another."""
+    before, after = (spec_of(each).get("backup") for each in (transition.before, transition.after))
+    if before is not None and after is not None and before.get("bucket") != after.get("bucket"):
+        raise transition.invalid("spec.backup.bucket", "cannot be changed; remove spec.backup, then set it anew")
 
 
 @on("create")

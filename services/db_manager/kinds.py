@@ -9,10 +9,16 @@ from pydantic import Field, field_validator, model_validator
 from crds.kind import Column, Kind, Resource
 from crds.kinds.service import ResourceLimits
 from crds.meta import Spec, Status
-from crds.model import Model
+from crds.model import MicroTimestamp, Model
+from crds.names import DnsLabel
 from crds.quantity import Quantity
-from services.db_manager.conditions import DatabaseCondition
-from services.db_manager.invariants import has_a_name_for_its_parts, has_parameters_of_its_version, keeps_its_names
+from services.db_manager.conditions import DatabaseCondition, RestorePhase
+from services.db_manager.invariants import (
+    has_a_name_for_its_parts,
+    has_parameters_of_its_version,
+    keeps_its_archive,
+    keeps_its_names,
+)
 from services.db_manager.names import SqlName, sql_name, sql_name_fault
 from services.db_manager.parameters import parameter_fault
 from services.db_manager.rds.attributes import RdsAttributes
@@ -20,6 +26,8 @@ from services.db_manager.rds.invariants import is_protected
 from services.db_manager.rds.parameter_group import PARAMETER_GROUPS
 
 Engine = Literal["postgresql"]
+MOST_LOG_KEPT = "16GB"
+"""What a server keeps of its log while it cannot be stored, so that its disk does not fill: a parameter."""
 
 
 class Exposure(Model):
@@ -30,11 +38,45 @@ class Exposure(Model):
     port: Annotated[int, Field(ge=1024, le=65535)]
 
 
+class BackupPolicy(Model):
+    """`bucket`: a Bucket of the namespace; without one, a folder of db-manager on its machine. `retentionDays`: how
+    far back its moments can be brought back. `everyHours`: base backups. `shipSeconds`: its log, and so what is lost
+    at most with its machine. `final`: whether a backup is taken when it is deleted.
+    """
+
+    bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] | None = None
+    retention_days: Annotated[int, Field(ge=1, le=365)] = 7
+    every_hours: Annotated[int, Field(ge=1, le=168)] = 24
+    ship_seconds: Annotated[int, Field(ge=1, le=3600)] = 10
+    final: bool = True
+
+
+class RestoreSource(Model):
+    """What a Database begins with: a DatabaseBackup of the namespace (`backup`), or what another Database of it
+    (`database`) held at a `time`; without one, at the latest there is.
+    """
+
+    backup: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")] | None = None
+    database: DnsLabel | None = None
+    time: MicroTimestamp | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.backup is None) == (self.database is None):
+            raise ValueError("give either backup or database")
+        if self.time is not None and self.time.tzinfo is None:
+            raise ValueError("time: needs its zone, as 2026-01-31T12:00:00Z")
+        if self.time is not None and self.database is None:
+            raise ValueError("time: a backup is of one moment; give database and time")
+        return self
+
+
 class DatabaseSpec(Spec):
     """`engine`: `postgresql`. `version`: a version or its beginning (`15`); without, that of the data, or else the
     newest there is. `database` and `username`: the first database and the role that owns it; without, both are called
     as the resource, with `_` for `-`. `parameters`: settings of the server, by their names. `storage`: what its data
-    is meant to take; reported beside what it takes. `enabled`: false stops it and keeps its data. `rds`: what
+    is meant to take; reported beside what it takes. `enabled`: false stops it and keeps its data. `backup`: its log
+    and base backups are kept, so that its moments can be brought back. `restore`: what it begins with. `rds`: what
     RDS keeps of it as a DB instance, of one that was made there.
     """
 
@@ -49,6 +91,8 @@ class DatabaseSpec(Spec):
     storage: Quantity | None = None
     exposure: Exposure | None = None
     enabled: bool = True
+    backup: BackupPolicy | None = None
+    restore: RestoreSource | None = None
     rds: RdsAttributes | None = None
 
     @field_validator("database", "username")
@@ -83,6 +127,35 @@ class MemberStatus(Model):
     message: str = ""
 
 
+class BackupStatus(Model):
+    """`earliestRestorableTime` to `latestRestorableTime`: every moment between can be brought back."""
+
+    bucket: str = ""
+    earliest_restorable_time: MicroTimestamp | None = None
+    latest_restorable_time: MicroTimestamp | None = None
+    last_base_backup_time: MicroTimestamp | None = None
+    base_backups: int = 0
+    size: int = 0
+
+
+class RestoreStatus(Model):
+    """`database`, `username`: what the source called its first database and the owner of it. `version`: its server's.
+    `base`: the base backup it begins with; `time`: the moment that is brought back. `bucket`, `archive`, `folder`:
+    where that lies. `bytes`: what has been brought in.
+    """
+
+    phase: RestorePhase = RestorePhase.VERIFYING
+    bucket: str = ""
+    archive: str = ""
+    folder: str = ""
+    base: str = ""
+    time: MicroTimestamp | None = None
+    version: str = ""
+    database: str = ""
+    username: str = ""
+    bytes: int = 0
+
+
 class DatabaseStatus(Status):
     """`credentials`: the Secret with `host port username password database uri`. `pendingRestart`: parameters that
     count only after a restart of the server. `acceptedParameters`: those it took last. `refusedParameters`: values of
@@ -100,6 +173,8 @@ class DatabaseStatus(Status):
     accepted_parameters: dict[str, str] = Field(default_factory=dict)
     refused_parameters: dict[str, str] = Field(default_factory=dict)
     restarted_at: str = ""
+    backup: BackupStatus | None = None
+    restore: RestoreStatus | None = None
 
 
 class Database(Resource[DatabaseSpec, DatabaseStatus]):
@@ -109,12 +184,20 @@ class Database(Resource[DatabaseSpec, DatabaseStatus]):
     @property
     def sql_database(self) -> str:
         """What its first database is called."""
-        return self.spec.database or sql_name(self.metadata.name)
+        restored = self.status.restore.database if self.status.restore else ""
+        return self.spec.database or restored or sql_name(self.metadata.name)
 
     @property
     def owner(self) -> str:
         """The role of `<name>-credentials`."""
-        return self.spec.username or sql_name(self.metadata.name)
+        restored = self.status.restore.username if self.status.restore else ""
+        return self.spec.username or restored or sql_name(self.metadata.name)
+
+    @property
+    def is_being_restored(self) -> bool:
+        """Whether what it is to begin with is not in it yet."""
+        status = self.status.restore
+        return self.spec.restore is not None and (status is None or status.phase != RestorePhase.DONE)
 
     @property
     def parameters_in_file(self) -> dict[str, str]:
@@ -124,7 +207,8 @@ class Database(Resource[DatabaseSpec, DatabaseStatus]):
             name: accepted.get(name) if refused.get(name) == value else value
             for name, value in self.spec.parameters.items()
         }
-        return {name: value for name, value in chosen.items() if value is not None}
+        kept = {"max_slot_wal_keep_size": MOST_LOG_KEPT} if self.spec.backup else {}
+        return {**kept, **{name: value for name, value in chosen.items() if value is not None}}
 
 
 def _standing(database: dict[str, Any]) -> str:
@@ -142,7 +226,13 @@ DATABASE = Kind(
     categories=("all",),
     model=Database,
     description="A database: its servers, its credentials, its parameters.",
-    invariants=(has_a_name_for_its_parts, keeps_its_names, has_parameters_of_its_version, is_protected),
+    invariants=(
+        has_a_name_for_its_parts,
+        keeps_its_names,
+        keeps_its_archive,
+        has_parameters_of_its_version,
+        is_protected,
+    ),
     references=(PARAMETER_GROUPS,),
     selectable=("spec.engine",),
     columns=(
@@ -153,6 +243,7 @@ DATABASE = Kind(
         Column("Primary", "status.primary", priority=1),
         Column("Host", "status.endpoint.host"),
         Column("Port", "status.endpoint.port"),
+        Column("Restorable", "status.backup.latestRestorableTime", "date"),
         Column("Credentials", "status.credentials", priority=1),
         Column("Age", "metadata.creationTimestamp", "date"),
     ),

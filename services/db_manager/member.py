@@ -24,7 +24,7 @@ def wanted_server(database: Database) -> ServiceSpec:
     published = spec.exposure.port if spec.exposure else None
     source = KeyOf(name=parameters_config(database.metadata.name), key=CONFIGURATION)
     return ServiceSpec(
-        engine=EngineRef(name=spec.engine, version=spec.version),
+        engine=EngineRef(name=spec.engine, version=spec.version or _restored_major(database)),
         enabled=spec.enabled,
         resources=spec.resources,
         probes=_PROBES,
@@ -32,6 +32,12 @@ def wanted_server(database: Database) -> ServiceSpec:
         volumes=[Volume(name=DATA_VOLUME, path=engine.volume, size=spec.storage)],
         files=[File(path=CONFIGURATION_FILE, config_map=source)],
     )
+
+
+def _restored_major(database: Database) -> str | None:
+    """The data of one major version is nothing to another."""
+    restore = database.status.restore
+    return restore.version.partition(".")[0] or None if restore else None
 
 
 def endpoint_of(server: Service) -> Endpoint | None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from crds.kinds.service import SERVICE, Service
 from crds.kinds.service_engines import superuser_secret
-from crds.meta import Condition, set_condition
+from crds.meta import Condition, ObjectKey, set_condition
 from services.db_manager import server
+from services.db_manager.backup_kinds import DATABASE_BACKUP, DatabaseBackup
+from services.db_manager.backups.database_archive import DatabaseArchives
+from services.db_manager.backups.database_restore import DatabaseRestores
 from services.db_manager.conditions import DatabaseCondition, DatabaseReason
 from services.db_manager.credentials import CredentialsSecret, connection_facts, password_of, superuser_password
 from services.db_manager.kinds import DATABASE, Database, Endpoint, MemberStatus
@@ -18,7 +21,7 @@ from services.db_manager.names import credentials_secret, member_name, parameter
 from services.db_manager.owned import OwnedResources, databases_of, restarted_at
 from services.db_manager.parameters import configuration, configuration_digest
 from services.sdk.postgres import PostgresError
-from services.sdk.reconcile import AlsoWatch, Outcome, Permanent, Temporary, World, again, done
+from services.sdk.reconcile import AlsoWatch, Lister, Outcome, Permanent, Temporary, World, again, done
 from services.sdk.resources import Resources
 
 LOOK_AGAIN_SECONDS = 30.0
@@ -26,17 +29,33 @@ LOOK_AGAIN_SECONDS = 30.0
 _SOON_SECONDS = 1.0
 
 
+def _source_of(backup: DatabaseBackup, seen: Lister) -> Iterable[ObjectKey]:
+    """A last backup that is taken lets its Database go; others let those begin that wait for them."""
+    namespace = backup.metadata.namespace
+    yield DATABASE.key(backup.spec.database, namespace)
+    for each in seen.list(DATABASE, namespace):
+        if each.spec.restore is not None and each.spec.restore.backup == backup.metadata.name:
+            yield DATABASE.key(each.metadata.name, namespace)
+
+
 class DatabaseReconciler:
     """Its server is a Service with an engine, which heals by itself; what is inside the server is seen to here."""
 
     kind = DATABASE
-    finalizer: str | None = None
-    also_watch: Sequence[AlsoWatch[Any]] = (AlsoWatch(SERVICE, databases_of),)
+    finalizer: str | None = "aerekos.cloud/db-manager"
+    also_watch: Sequence[AlsoWatch[Any]] = (AlsoWatch(SERVICE, databases_of), AlsoWatch(DATABASE_BACKUP, _source_of))
 
     def __init__(
-        self, owned: OwnedResources, credentials: CredentialsSecret, own: Resources, metrics: DatabaseMetrics
+        self,
+        owned: OwnedResources,
+        credentials: CredentialsSecret,
+        own: Resources,
+        metrics: DatabaseMetrics,
+        archives: DatabaseArchives,
+        restores: DatabaseRestores,
     ) -> None:
         self._owned, self._credentials, self._own, self._metrics = owned, credentials, own, metrics
+        self._archives, self._restores = archives, restores
 
     async def reconcile(self, resource: Database, world: World) -> Outcome:
         """What is raised is told by the condition Ready, too: it is the one that people wait for."""
@@ -47,6 +66,13 @@ class DatabaseReconciler:
             raise
 
     async def finalize(self, resource: Database, world: World) -> Outcome:
+        """Its last backup, where one is wanted; its server and its Secrets go with it."""
+        self._restores.forget(resource)
+        try:
+            await self._archives.finish(resource)
+        except Temporary as error:
+            _say(resource, world, DatabaseCondition.BACKED_UP, False, error.reason, str(error))
+            raise
         return done()
 
     async def _reconciled(self, database: Database, world: World) -> Outcome:
@@ -54,17 +80,20 @@ class DatabaseReconciler:
         self._metrics.keep(
             [(each.metadata.namespace or "default", each.metadata.name) for each in world.seen.list(DATABASE)]
         )
+        await self._restores.choose(database)
         text = configuration(database.parameters_in_file)
         await self._owned.config(database, parameters_config(name), {CONFIGURATION: text})
         service = await self._owned.service(database, member_name(name, 0), wanted_server(database))
         endpoint = endpoint_of(service) if database.spec.enabled else None
         database.status.members = [_member(service, endpoint)]
         database.status.primary = service.metadata.name if endpoint else ""
+        if not database.spec.enabled:
+            self._archives.forget(database)
         if endpoint is None:
             self._metrics.record(namespace, name, None)
             return _unavailable(database, service, world)
         try:
-            facts = await self._provisioned(database, service, endpoint)
+            facts = await self._provisioned(database, service, endpoint, world)
         except (PostgresError, OSError, TimeoutError) as error:
             self._metrics.record(namespace, name, None)
             text = f"the server {service.metadata.name} does not answer as it should: {error or 'no answer in time'}"
@@ -73,14 +102,35 @@ class DatabaseReconciler:
         database.status.version, database.status.endpoint = facts.version, endpoint
         database.status.restarted_at = restarted_at(database, service)
         _say(database, world, DatabaseCondition.READY, True, DatabaseReason.AVAILABLE, "")
-        return _with_parameters(database, facts, world)
+        outcome = _with_parameters(database, facts, world)
+        return outcome if await self._archived(database, world) else done(requeue_after=_SOON_SECONDS)
 
-    async def _provisioned(self, database: Database, service: Service, endpoint: Endpoint) -> server.ServerFacts:
+    async def _archived(self, database: Database, world: World) -> bool:
+        """Have its archive kept as its spec says. False where there is soon more to say."""
+        kind = DatabaseCondition.BACKED_UP
+        try:
+            said = await self._archives.keep(database, world.clock.now())
+        except (PostgresError, OSError, TimeoutError) as error:
+            text = f"the server does not answer: {error or 'no answer in time'}"
+            said = (False, DatabaseReason.ARCHIVE_BEHIND, text)
+        except Temporary as error:
+            said = (False, error.reason, str(error))
+        if said is None:
+            kept = [each for each in database.status.conditions if each.type != kind]
+            database.status.conditions = kept
+            return True
+        _say(database, world, kind, *said)
+        return said[1] != DatabaseReason.FIRST_BACKUP
+
+    async def _provisioned(
+        self, database: Database, service: Service, endpoint: Endpoint, world: World
+    ) -> server.ServerFacts:
         """The owner, their database and the Secret that says so. Raises PostgresError, OSError, TimeoutError."""
-        secret = await self._credentials.ensured(database)
-        password = password_of(secret)
         namespace = database.metadata.namespace or "default"
         root = await superuser_password(self._own, superuser_secret(service.metadata.name), namespace)
+        await self._restores.bring(database, service.metadata.name, endpoint, root, world)
+        secret = await self._credentials.ensured(database)
+        password = password_of(secret)
         owner, name = database.owner, database.sql_database
         async with server.opened(endpoint, server.SUPERUSER, root, "postgres") as connection:
             facts = await server.facts(connection)

@@ -13,6 +13,7 @@ import hmac
 import os
 import struct
 from types import TracebackType
+from typing import ClassVar, Self
 
 ROUNDS = 4096
 _MOST_ROUNDS = 1_000_000
@@ -43,7 +44,12 @@ class PostgresError(Exception):
 
 
 class PostgresConnection:
-    """`async with await PostgresConnection.open(...)`. Names without a schema are those of pg_catalog alone."""
+    """`async with await PostgresConnection.open(...)`. Names without a schema are those of pg_catalog alone.
+
+    more: what a subclass tells the server at the start besides, names and values in turn.
+    """
+
+    more: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
@@ -51,7 +57,7 @@ class PostgresConnection:
     @classmethod
     async def open(
         cls, host: str, port: int, user: str, password: str, database: str, *, application: str = ""
-    ) -> PostgresConnection:
+    ) -> Self:
         """`application`: what the server calls it (pg_stat_activity). Raises PostgresError, OSError, TimeoutError."""
         async with asyncio.timeout(SECONDS):
             made = cls(*await asyncio.open_connection(host, port))
@@ -74,7 +80,7 @@ class PostgresConnection:
             self._send(b"Q", query.encode() + b"\x00")
             return await self._until_ready()
 
-    async def __aenter__(self) -> PostgresConnection:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
@@ -83,7 +89,7 @@ class PostgresConnection:
         self._writer.close()
 
     async def _start(self, user: str, password: str, database: str, application: str) -> None:
-        told = ("user", user, "database", database, "application_name", application, "options", _SETTINGS)
+        told = ("user", user, "database", database, "application_name", application, "options", _SETTINGS, *self.more)
         named = b"".join(each.encode() + b"\x00" for each in told)
         body = struct.pack("!i", _PROTOCOL) + named + b"\x00"
         self._writer.write(struct.pack("!i", len(body) + 4) + body)
@@ -143,7 +149,7 @@ class PostgresConnection:
                 size += len(content)
                 if len(rows) == _MOST_ROWS or size > _MOST_BYTES:
                     raise PostgresError("the server answers with more than is asked for")
-                rows.append(_row(content))
+                rows.append(read_row(content))
             if kind == b"Z":
                 if refused is not None:
                     raise refused
@@ -167,7 +173,7 @@ class PostgresConnection:
         self._writer.write(kind + struct.pack("!i", len(content) + 4) + content)
 
 
-def _row(content: bytes) -> Row:
+def read_row(content: bytes) -> Row:
     """The values of a DataRow message. Raises PostgresError."""
     values: list[str | None] = []
     at = 2

@@ -175,6 +175,45 @@ def test_what_is_somebody_elses_is_left_alone(shop: Cloud) -> None:
     shop.do("delete", "service", "taken-0")
 
 
+def test_a_moment_comes_back_in_a_new_database(shop: Cloud) -> None:
+    """Its rows, its owner's name, another password; a log with something missing is not begun with."""
+    uri = credentials(shop, "shop")["uri"]
+    assert patch(shop, "shop", {"spec": {"backup": {"shipSeconds": 1}}}) == 200
+    eventually(lambda: condition(shop, "shop", "BackedUp").get("status") == "True", "it can be brought back")
+    run(uri, "create table orders as select generate_series(1, 5000) as n")
+    before = asked(uri, "select to_char(now() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")
+    run(uri, "drop table orders")
+    eventually(lambda: restorable(shop) > before, "the moment is stored")
+    make(shop, "shop-then", restore={"database": "shop", "time": before})
+    ready(shop, "shop-then")
+    then = credentials(shop, "shop-then")
+    assert (then["username"], then["database"]) == ("shop", "shop") and then["uri"] != uri
+    assert asked(then["uri"], "select count(*) from orders") == "5000"
+    assert asked(then["uri"], "select it from kept") == "42"
+    logs = sorted((shop.home / "data").glob("db-manager*/**/wal/*/*/*"))
+    assert logs, "they lie in the folder of db-manager"
+    logs[len(logs) // 2].unlink()
+    make(shop, "shop-never", restore={"database": "shop", "time": restorable(shop)})
+    told = eventually(lambda: failed(shop, "shop-never"), "what is missing is told")
+    assert "is missing" in told and shop.command("get", "service", "shop-never-0").code != 0
+    for each in ("shop-then", "shop-never"):
+        shop.do("delete", "database", each)
+
+
+def run(uri: str, statement: str) -> None:
+    with psycopg.connect(uri) as connection:
+        connection.execute(statement)  # type: ignore[arg-type]
+
+
+def restorable(cloud: Cloud) -> str:
+    return str((database(cloud, "shop")["status"].get("backup") or {}).get("latestRestorableTime", ""))
+
+
+def failed(cloud: Cloud, name: str) -> str:
+    said = condition(cloud, name, "Ready")
+    return str(said["message"]) if said.get("reason") == "RestoreFailed" else ""
+
+
 def test_it_is_stopped_started_and_its_data_outlives_it_for_a_week(shop: Cloud) -> None:
     uri = credentials(shop, "shop")["uri"]
     assert patch(shop, "shop", {"spec": {"enabled": False}}) == 200
@@ -186,4 +225,9 @@ def test_it_is_stopped_started_and_its_data_outlives_it_for_a_week(shop: Cloud) 
     shop.do("delete", "database", "shop")
     eventually(lambda: shop.command("get", "service", "shop-0").code != 0, "its Service goes with it")
     eventually(lambda: "shop-0" in shop.do("engine", "trash"), "its data is in the trash")
-    assert shop.command("get", "secret", "shop-credentials").code != 0
+    eventually(lambda: shop.command("get", "secret", "shop-credentials").code != 0, "so do its credentials")
+    (last,) = shop.get("databasebackups")["items"]
+    assert last["metadata"]["name"].startswith("shop-final-") and last["status"]["phase"] == "Completed"
+    make(shop, "shop", restore={"backup": last["metadata"]["name"]})
+    ready(shop, "shop")
+    assert asked(credentials(shop, "shop")["uri"], "select it from kept") == "42"

@@ -27,7 +27,8 @@ class PendingModifications(Model):
 class RdsAttributes(Model):
     """`region`: where AWS clients find it, empty: everywhere. `instanceClass`: its name in RDS; what it may use of
     the machine is `spec.resources`. `allocatedGib`: as RDS shows `spec.storage`. `parameterGroup`: the
-    DatabaseParameterGroup that writes `spec.parameters`, empty for none.
+    DatabaseParameterGroup that writes `spec.parameters`, empty for none. `lastSnapshot`: what the backup is called
+    that it leaves behind; empty for none, None where `spec.backup` decides.
     """
 
     region: Annotated[str, Field(max_length=32, pattern=r"^[a-z0-9-]*$")] = ""
@@ -37,6 +38,7 @@ class RdsAttributes(Model):
     parameter_group: str = ""
     copy_tags_to_snapshot: bool = False
     deletion_protection: bool = False
+    last_snapshot: str | None = None
     tags: dict[str, str] = Field(default_factory=dict)
     pending: PendingModifications = Field(default_factory=PendingModifications)
 

@@ -1,0 +1,1 @@
+"""Backups of Databases: base backups, write-ahead log, and the way back."""

@@ -1,0 +1,176 @@
+"""Keeps the archives of all Databases that ask for one: their log as it is written, base backups when one is due, and
+nothing older than is wanted. The reconciler says what is wanted, and reads how it stands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from services.db_manager.backups import base_backups
+from services.db_manager.backups.base_backups import Archive, Source
+from services.db_manager.backups.catalog import (
+    BaseManifest,
+    WalChunk,
+    read_chunk_name,
+    superfluous_bases,
+    superfluous_chunks,
+    usable_bases,
+    wal_folder,
+)
+from services.db_manager.backups.sealing import Damaged
+from services.db_manager.backups.stores import StoreError
+from services.db_manager.backups.wal_archiver import ArchiveState, WalArchiver, forget_slot
+from services.db_manager.kinds import BackupPolicy
+from services.sdk.postgres import PostgresError
+from services.sdk.resources import Clock
+
+BASES = "base"
+_FAILURES = (PostgresError, OSError, TimeoutError, StoreError, Damaged)
+_RETRY_SECONDS = (1.0, 2.0, 5.0, 15.0)
+_LOOK_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """`folder`: where in the store, which tells one store from another, with `bucket`."""
+
+    source: Source
+    policy: BackupPolicy
+    bucket: str
+    folder: str
+    key_id: str
+
+
+@dataclass
+class Report:
+    """How it stands. `fault`: why the log or base backups are not stored now; empty where they are."""
+
+    state: ArchiveState = field(default_factory=ArchiveState)
+    bases: Sequence[BaseManifest] = ()
+    log_fault: str = ""
+    base_fault: str = ""
+
+    @property
+    def fault(self) -> str:
+        return self.log_fault or self.base_fault
+
+
+class Archiving:
+    """One per process; every archive has tasks of its own."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._runs: dict[str, _Run] = {}
+
+    def keep(self, uid: str, wanted: Wanted, archive: Archive) -> Report:
+        """Begin, or go on, as wanted now."""
+        run = self._runs.get(uid)
+        if run is not None and run.wanted != wanted:
+            run.stop()
+            run = None
+        if run is None:
+            run = self._runs[uid] = _Run(wanted, archive, self._clock)
+        return run.report
+
+    def stop(self, uid: str) -> None:
+        if (run := self._runs.pop(uid, None)) is not None:
+            run.stop()
+
+    def keep_only(self, uids: Collection[str]) -> None:
+        for each in [uid for uid in self._runs if uid not in uids]:
+            self.stop(each)
+
+    async def close(self) -> None:
+        runs = list(self._runs.values())
+        self.keep_only(())
+        await asyncio.gather(*(each for run in runs for each in run.tasks), return_exceptions=True)
+
+
+class _Run:
+    def __init__(self, wanted: Wanted, archive: Archive, clock: Clock) -> None:
+        self.wanted, self._archive, self._clock = wanted, archive, clock
+        self.report = Report()
+        self._due, self._looked = asyncio.Event(), -1
+        self.tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._take_bases())]
+
+    def stop(self) -> None:
+        for each in self.tasks:
+            each.cancel()
+
+    async def _follow(self) -> None:
+        failures = 0
+
+        def told() -> None:
+            nonlocal failures
+            failures, self.report.log_fault = 0, ""
+            if self.report.state.whole_since != self._looked:  # what was taken before leads nowhere
+                self._due.set()
+
+        wanted = self.wanted
+        while True:
+            archiver = WalArchiver(self._archive, wanted.source, wanted.policy.ship_seconds, self.report.state, told)
+            try:
+                await archiver.run()
+            except _FAILURES as error:
+                self.report.log_fault = f"its log is not stored: {error or 'no answer in time'}"
+            await asyncio.sleep(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)])
+            failures += 1
+
+    async def _take_bases(self) -> None:
+        await self._due.wait()
+        failures = 0
+        while True:
+            self._due.clear()
+            self._looked = self.report.state.whole_since
+            try:
+                await self._look()
+                failures, self.report.base_fault, pause = 0, "", _LOOK_SECONDS
+            except _FAILURES as error:
+                self.report.base_fault = f"no base backup: {error or 'no answer in time'}"
+                pause = _RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)]
+                failures += 1
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._due.wait()
+
+    async def _look(self) -> None:
+        """Take a base backup if one is due, and remove what nobody needs."""
+        bases = await base_backups.manifests(self._archive, BASES)
+        chunks = await stored_log(self._archive, self.report.state)
+        self.report.bases = usable = usable_bases(bases, chunks, self.report.state.system, self.report.state.timeline)
+        now, policy = self._clock.now(), self.wanted.policy
+        if not usable or now - usable[-1].completed_at >= timedelta(hours=policy.every_hours):
+            await base_backups.remove_unfinished(self._archive, BASES)
+            bases.append(await base_backups.take(self._archive, self.wanted.source, BASES))
+            self.report.bases = [*usable, bases[-1]]
+        await self._remove_old(bases, chunks, now - timedelta(days=policy.retention_days))
+
+    async def _remove_old(self, bases: list[BaseManifest], chunks: list[WalChunk], oldest: datetime) -> None:
+        old = superfluous_bases(bases, oldest)
+        for base in old:
+            await base_backups.remove(self._archive, BASES, base.id)
+        kept = [each for each in bases if each not in old]
+        self.report.bases = [each for each in self.report.bases if each in kept]
+        for chunk in superfluous_chunks(chunks, kept):
+            await self._archive.delete(chunk.name)
+
+
+async def stored_log(archive: Archive, state: ArchiveState) -> list[WalChunk]:
+    """Of that system and timeline, in order. Raises StoreError."""
+    return [read_chunk_name(each) for each in await archive.names(wal_folder(state.system, state.timeline))]
+
+
+async def remove_archive(archive: Archive) -> None:
+    """All of it: base backups first. Raises StoreError."""
+    for each in [*await archive.names(f"{BASES}/"), *await archive.names("wal/")]:
+        await archive.delete(each)
+
+
+async def end_archiving(source: Source) -> None:
+    """The server keeps no log for it any more. Raises PostgresError, OSError, TimeoutError."""
+    async with await source.sql() as sql:
+        await forget_slot(sql)

@@ -1,0 +1,191 @@
+"""Takes a base backup of a running server into a store, part by part, and reads what is there.
+
+What is broken off leaves parts without a manifest, which are no backup; `remove_unfinished` takes them away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+import secrets
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from services.db_manager import server
+from services.db_manager.backups.catalog import BaseManifest, Part
+from services.db_manager.backups.replication import ReplicationConnection
+from services.db_manager.backups.sealing import Damaged, Sealer
+from services.db_manager.backups.stores import BackupStore, Missing
+from services.db_manager.kinds import Endpoint
+from services.sdk.postgres import PostgresConnection
+
+PART_BYTES = 2 << 20
+_LEVEL = 1  # more would cost more time than it saves room
+_MANIFEST = "manifest"
+_SLOT = "aerekos_base"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A server to back up: where, its superuser's password, what its first database and their owner are called."""
+
+    endpoint: Endpoint
+    password: str
+    database: str
+    username: str
+
+    async def sql(self) -> PostgresConnection:
+        """Raises PostgresError, OSError, TimeoutError."""
+        at = self.endpoint
+        return await PostgresConnection.open(
+            at.host, at.port, server.SUPERUSER, self.password, "postgres", application=server.APPLICATION
+        )
+
+    async def replication(self) -> ReplicationConnection:
+        """Raises PostgresError, OSError, TimeoutError."""
+        at = self.endpoint
+        return await ReplicationConnection.open(
+            at.host, at.port, server.SUPERUSER, self.password, "", application=server.APPLICATION
+        )
+
+
+class Archive:
+    """The objects of one store below `prefix`, opened and sealed."""
+
+    def __init__(self, store: BackupStore, prefix: str, sealer: Sealer) -> None:
+        self.store, self._prefix, self.sealer = store, prefix, sealer
+
+    async def put(self, name: str, content: bytes) -> None:
+        """Raises StoreError."""
+        full = f"{self._prefix}/{name}"
+        await self.store.put(full, await asyncio.to_thread(self.sealer.seal, full, content))
+
+    async def get(self, name: str) -> bytes:
+        """Raises StoreError, Damaged."""
+        full = f"{self._prefix}/{name}"
+        return await asyncio.to_thread(self.sealer.open, full, await self.store.get(full))
+
+    async def names(self, prefix: str, after: str = "") -> list[str]:
+        """Raises StoreError."""
+        cut = len(self._prefix) + 1
+        behind = f"{self._prefix}/{after}" if after else ""
+        return [each[cut:] for each in await self.store.names(f"{self._prefix}/{prefix}", behind)]
+
+    async def delete(self, name: str) -> None:
+        """Raises StoreError."""
+        await self.store.delete(f"{self._prefix}/{name}")
+
+
+async def take(
+    archive: Archive, source: Source, folder: str, progress: Callable[[int], None] = lambda size: None
+) -> BaseManifest:
+    """A base backup below `folder` (`base`). `progress` hears how many bytes have been stored.
+
+    Raises PostgresError, OSError, TimeoutError, StoreError.
+    """
+    async with await source.sql() as sql, await source.replication() as copying:
+        ((system, timeline, *_),) = await copying.command("IDENTIFY_SYSTEM")
+        ((version, started),) = await sql.fetch(_ABOUT)
+        await copying.command(
+            f"CREATE_REPLICATION_SLOT {_SLOT}_{secrets.token_hex(4)} TEMPORARY PHYSICAL RESERVE_WAL"
+        )
+        begun = datetime.fromisoformat(started or "")
+        name = f"{begun:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+        bounds: list[int] = []
+        parts: list[Part] = []
+        async for part in _parts(copying.base_backup(name, bounds)):
+            held = await asyncio.to_thread(gzip.compress, part, _LEVEL)
+            await archive.put(_part_name(folder, name, len(parts) + 1), held)
+            parts.append(Part(size=len(part), sha256=hashlib.sha256(held).hexdigest()))
+            progress(sum(each.size for each in parts))
+        ((_, ended),) = await sql.fetch(_ABOUT)
+    made = BaseManifest(
+        id=name,
+        system=system or "",
+        timeline=int(timeline or 0),
+        version=version or "",
+        start_lsn=bounds[0],
+        end_lsn=bounds[-1],
+        started_at=begun,
+        completed_at=datetime.fromisoformat(ended or ""),
+        database=source.database,
+        username=source.username,
+        size=sum(each.size for each in parts),
+        parts=parts,
+    )
+    await archive.put(f"{folder}/{name}/{_MANIFEST}", made.model_dump_json(by_alias=True).encode())
+    return made
+
+
+_ABOUT = """
+SELECT split_part(current_setting('server_version'), ' ', 1),
+  to_char(statement_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"')
+"""
+
+
+async def manifests(archive: Archive, folder: str) -> list[BaseManifest]:
+    """Of every whole base backup below that folder, the oldest first. Raises StoreError, Damaged."""
+    names = [each for each in await archive.names(f"{folder}/") if each.endswith(f"/{_MANIFEST}")]
+    return [await manifest(archive, folder, each.split("/")[-2]) for each in names]
+
+
+async def manifest(archive: Archive, folder: str, name: str) -> BaseManifest:
+    """Raises StoreError, Damaged."""
+    found = f"{folder}/{name}/{_MANIFEST}"
+    try:
+        return BaseManifest.model_validate_json(await archive.get(found))
+    except ValidationError:
+        raise Damaged(f"{found} is of a version that this one does not know") from None
+
+
+async def parts_of(archive: Archive, folder: str, base: BaseManifest) -> AsyncIterator[bytes]:
+    """Its parts, each of them gzip, compared with its manifest. Raises StoreError, Damaged."""
+    for number, told in enumerate(base.parts, 1):
+        held = await archive.get(_part_name(folder, base.id, number))
+        if hashlib.sha256(held).hexdigest() != told.sha256:
+            raise Damaged(f"part {number} of the base backup {base.id} is not the one that its manifest names")
+        yield held
+
+
+async def remove(archive: Archive, folder: str, name: str) -> None:
+    """Its manifest first: what is half removed is no backup. Raises StoreError."""
+    await archive.delete(f"{folder}/{name}/{_MANIFEST}")
+    for each in await archive.names(f"{folder}/{name}/"):
+        await archive.delete(each)
+
+
+async def remove_unfinished(archive: Archive, folder: str) -> None:
+    """What has no manifest, while none is being taken. Raises StoreError."""
+    names = await archive.names(f"{folder}/")
+    whole = {each.split("/")[-2] for each in names if each.endswith(f"/{_MANIFEST}")}
+    for each in names:
+        if each.split("/")[-2] not in whole:
+            await archive.delete(each)
+
+
+async def read_whole(archive: Archive, folder: str, base: BaseManifest) -> None:
+    """Every part once, to know that all is there. Raises StoreError, Damaged."""
+    try:
+        async for _ in parts_of(archive, folder, base):
+            pass
+    except Missing as error:
+        raise Damaged(f"the base backup {base.id} is not whole: {error}") from error
+
+
+def _part_name(folder: str, base: str, number: int) -> str:
+    return f"{folder}/{base}/part-{number:06d}"
+
+
+async def _parts(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    held = bytearray()
+    async for each in pieces:
+        held += each
+        while len(held) >= PART_BYTES:
+            yield bytes(held[:PART_BYTES])
+            del held[:PART_BYTES]
+    if held:
+        yield bytes(held)
