@@ -25,8 +25,10 @@ COVERAGE = Coverage(
     differences=(
         "A DB instance is a Database of the same name: names of instances are unique in an account, not in a region.",
         "Databases that `kubectl` made are seen in every region; their ARN says `us-east-1`.",
-        "Snapshots, restores and replicas are not here yet: DeleteDBInstance needs `SkipFinalSnapshot`, and "
-        "`BackupRetentionPeriod` has to be 0. What is deleted stays in the trash of its machine for 7 days.",
+        "Replicas are not here yet. What is deleted stays in the trash of its machine for 7 days.",
+        "Without `BackupRetentionPeriod` there are no automated backups. They are no snapshots of their own, and go "
+        "with their instance.",
+        "A restored instance has the password of the one it begins with, where that is still there; else a new one.",
         "`StorageType` is a word, and `AllocatedStorage` what an instance is meant to take: neither limits it.",
         "An instance class limits processors and memory; nothing is reserved for it.",
         "There are no maintenance windows: what is not applied immediately is applied by the next RebootDBInstance "

@@ -35,6 +35,18 @@ def snapshot_not_found(name: str) -> AwsError:
     return AwsError("DBSnapshotNotFound", f"DBSnapshot {name} not found.", 404)
 
 
+def snapshot_exists(name: str) -> AwsError:
+    return AwsError("DBSnapshotAlreadyExists", f"Cannot create the snapshot because one named {name} already exists.")
+
+
+def invalid_snapshot_state(message: str) -> AwsError:
+    return AwsError("InvalidDBSnapshotState", message)
+
+
+def no_backups(identifier: str) -> AwsError:
+    return AwsError("PointInTimeRestoreNotEnabled", f"The instance {identifier} has no automated backups.")
+
+
 def invalid_value(message: str) -> AwsError:
     return AwsError("InvalidParameterValue", message)
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, get_args
 
 from crds.kinds.service import ResourceLimits
 from crds.kinds.worker import Amounts
-from services.db_manager.kinds import Exposure
+from services.db_manager.kinds import BackupPolicy, Exposure
 from services.db_manager.names import sql_name_fault
 from services.db_manager.rds import errors
 from services.db_manager.rds.attributes import LARGEST_GIB, SMALLEST_GIB, StorageType
@@ -25,6 +25,7 @@ STORAGE_TYPES: tuple[StorageType, ...] = get_args(StorageType)
 LEAST_PORT, MOST_PORT = 1150, 65_535
 _SHORTEST_PASSWORD, _LONGEST_PASSWORD = 8, 128
 _NOT_IN_PASSWORDS = frozenset('/"@ ')
+_MOST_DAYS = 35
 _DIGITS = frozenset("0123456789")
 
 
@@ -35,12 +36,10 @@ class OnlyValue(NamedTuple):
     because: str
 
 
-NO_BACKUPS = "a DB instance has no backups of its own here yet"
 ONLY: Mapping[str, OnlyValue] = {
     "AutoMinorVersionUpgrade": OnlyValue(
         True, "a minor version that is installed on the machine is taken at the next start"
     ),
-    "BackupRetentionPeriod": OnlyValue(0, NO_BACKUPS),
     "LicenseModel": OnlyValue(LICENSE, "PostgreSQL has no other"),
     "MultiAZ": OnlyValue(False, "a DB instance is one server here yet"),
     "NetworkType": OnlyValue("IPV4", "nothing else is listened on"),
@@ -174,6 +173,17 @@ def exposure(public: bool, port: int | None) -> Exposure | None:
     if not LEAST_PORT <= port <= MOST_PORT:
         raise errors.invalid_value(f"Invalid port {port}: it must be between {LEAST_PORT} and {MOST_PORT}")
     return Exposure(port=port)
+
+
+def backup_policy(days: int | None, present: BackupPolicy | None) -> BackupPolicy | None:
+    """What it is with that BackupRetentionPeriod; none given: as it is. Raises InvalidParameterValue."""
+    if days is None:
+        return present
+    if not 0 <= days <= _MOST_DAYS:
+        raise errors.invalid_value(f"Invalid backup retention period: {days}. Must be between 0 and {_MOST_DAYS}")
+    if not days:
+        return None
+    return (present or BackupPolicy()).model_copy(update={"retention_days": days})
 
 
 def given_tags(request: Json) -> dict[str, str]:

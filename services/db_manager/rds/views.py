@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.db_manager.kinds import BackupStatus, Database
 from services.db_manager.rds.attributes import PendingModifications
 from services.db_manager.rds.instance import ENGINE, FoundInstance, parameter_state, state_of
 from services.db_manager.rds.names import DEFAULT_REGION
@@ -27,7 +28,8 @@ def instance_view(found: FoundInstance) -> Json:
         **_endpoint(found),
         "AllocatedStorage": attributes.allocated_gib,
         "InstanceCreateTime": database.metadata.creation_timestamp,
-        "BackupRetentionPeriod": 0,
+        "BackupRetentionPeriod": database.spec.backup.retention_days if database.spec.backup else 0,
+        **_restorable(database),
         "DBSecurityGroups": [],
         "VpcSecurityGroups": [],
         "DBParameterGroups": _groups(found),
@@ -67,6 +69,15 @@ def zone_of(region: str) -> str:
 def _endpoint(found: FoundInstance) -> Json:
     endpoint = found.database.status.endpoint
     return {"Endpoint": {"Address": endpoint.host, "Port": endpoint.port}} if endpoint else {}
+
+
+def _restorable(database: Database) -> Json:
+    backup = database.status.backup
+    return {"LatestRestorableTime": backup.latest_restorable_time} if backup and _is_restorable(backup) else {}
+
+
+def _is_restorable(backup: BackupStatus) -> bool:
+    return backup.latest_restorable_time is not None and backup.earliest_restorable_time is not None
 
 
 def _groups(found: FoundInstance) -> list[Json]:

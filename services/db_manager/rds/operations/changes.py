@@ -27,6 +27,7 @@ _MODIFY = (
     "AllocatedStorage",
     "AllowMajorVersionUpgrade",
     "ApplyImmediately",
+    "BackupRetentionPeriod",
     "CopyTagsToSnapshot",
     "DBInstanceClass",
     "DBParameterGroupName",
@@ -125,6 +126,9 @@ class Modification:
             if self._gib < attributes.allocated_gib:
                 raise errors.invalid_combination("Requested allocated storage cannot be less than the current one.")
         self._version = _other_version(found, request)
+        self._backup = instance_request.backup_policy(
+            request.get("BackupRetentionPeriod"), found.database.spec.backup
+        )
         public, port = request.get("PubliclyAccessible"), request.get("DBPortNumber")
         is_public = found.database.spec.exposure is not None if public is None else bool(public)
         self._exposure = instance_request.exposure(is_public, port)
@@ -139,6 +143,8 @@ class Modification:
         ):
             if request.get(name) is not None:
                 setattr(attributes, field, bool(request[name]))
+        if request.get("BackupRetentionPeriod") is not None:
+            database.spec.backup = self._backup
         if self._is_exposure_asked:
             kept = database.spec.exposure
             database.spec.exposure = (

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
-from weakref import WeakValueDictionary
 
-from crds.errors import ApiError
 from services.db_manager.kinds import DATABASE, DatabaseSpec
 from services.db_manager.rds import errors, instance_request
 from services.db_manager.rds.attributes import RdsAttributes
 from services.db_manager.rds.group_store import GroupStore, is_default
 from services.db_manager.rds.instance import ENGINE, FoundInstance, state_of
 from services.db_manager.rds.instance_request import ONLY_NAMES
-from services.db_manager.rds.instance_store import InstanceStore
-from services.db_manager.rds.master_secret import MasterSecrets
+from services.db_manager.rds.instance_store import InstanceStore, require_state
+from services.db_manager.rds.making import InstanceMaker
 from services.db_manager.rds.pages import PAGED, filtered, page
 from services.db_manager.rds.settings_table import major_of
+from services.db_manager.rds.snapshot_store import SnapshotStore
 from services.db_manager.rds.views import instance_view
-from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext, operation
-from services.sdk.resources import Resources
 
 Json = dict[str, Any]
 _ID = "DBInstanceIdentifier"
@@ -28,6 +24,7 @@ _CREATE = (
     _ID,
     "AllocatedStorage",
     "AvailabilityZone",
+    "BackupRetentionPeriod",
     "CopyTagsToSnapshot",
     "DBInstanceClass",
     "DBName",
@@ -57,9 +54,10 @@ _FILTERS = {
 class InstanceOperations:
     """One declared method per operation."""
 
-    def __init__(self, store: InstanceStore, groups: GroupStore, passwords: MasterSecrets) -> None:
-        self._store, self._groups, self._passwords = store, groups, passwords
-        self._creating: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+    def __init__(
+        self, store: InstanceStore, groups: GroupStore, snapshots: SnapshotStore, maker: InstanceMaker
+    ) -> None:
+        self._store, self._groups, self._snapshots, self._maker = store, groups, snapshots, maker
 
     @operation("CreateDBInstance", permission=("create", DATABASE), understands=_CREATE)
     async def create_db_instance(self, call: RequestContext, request: Json) -> Json:
@@ -67,24 +65,8 @@ class InstanceOperations:
         instance_request.require_possible(request, call.region)
         password = instance_request.master_password(request.get("MasterUserPassword"))
         spec = await self._spec(call, request)
-        identifier = request[_ID].lower()
-        async with self._creating.setdefault((call.namespace, identifier), asyncio.Lock()):
-            made = await self._made(call, acting, identifier, spec, password)
+        made = await self._maker.made(call, acting, request[_ID].lower(), spec, password)
         return {"DBInstance": instance_view(made)}
-
-    async def _made(
-        self, call: RequestContext, acting: Resources, identifier: str, spec: DatabaseSpec, password: str
-    ) -> FoundInstance:
-        """One at a time of a name: the password of another would take the place of the first one's."""
-        if await self._store.is_taken(call, identifier):
-            raise errors.instance_exists()
-        secret = await self._passwords.prepare(call.namespace, identifier, password)
-        try:
-            return await self._store.create(call, acting, identifier, spec)
-        except (AwsError, ApiError) as error:
-            if _is_refusal(error):
-                await self._passwords.forget(secret, identifier)
-            raise
 
     async def _spec(self, call: RequestContext, request: Json) -> DatabaseSpec:
         name = instance_request.instance_class(request["DBInstanceClass"])
@@ -111,6 +93,7 @@ class InstanceOperations:
             resources=instance_request.limits_of(name),
             storage=f"{size}Gi",
             exposure=instance_request.exposure(bool(request.get("PubliclyAccessible")), request.get("Port")),
+            backup=instance_request.backup_policy(request.get("BackupRetentionPeriod"), None),
             rds=attributes,
         )
 
@@ -139,22 +122,20 @@ class InstanceOperations:
             raise errors.invalid_combination(
                 "Cannot delete protected DB Instance, please disable deletion protection and try again."
             )
-        _require_no_final_snapshot(request)
-        if state_of(found.database) == "deleting":
+        final = _final_snapshot(request)
+        if (state := state_of(found.database)) == "deleting":
             raise errors.invalid_state(f"Instance {found.identifier} is already being deleted.")
+        if final:
+            require_state(found, state, "available", "modifying", "rebooting", "starting")
+            await self._snapshots.allow_final(call, final)
+        found = await self._store.note_last_snapshot(call, found, final.lower())
         await self._store.delete(call, found, request)
         return {"DBInstance": {**instance_view(found), "DBInstanceStatus": "deleting"}}
 
 
-def _is_refusal(error: AwsError | ApiError) -> bool:
-    """Whether nothing was made for sure; an answer that did not come may have been a yes."""
-    status = error.status if isinstance(error, AwsError) else error.code
-    return status < 500
-
-
-def _require_no_final_snapshot(request: Json) -> None:
-    """Raises InvalidParameterCombination. Without backups a final one would be a promise that is not kept."""
-    skipped, name = bool(request.get("SkipFinalSnapshot")), request.get("FinalDBSnapshotIdentifier")
+def _final_snapshot(request: Json) -> str:
+    """What the snapshot is called that it leaves behind; empty for none. Raises InvalidParameterCombination."""
+    skipped, name = bool(request.get("SkipFinalSnapshot")), request.get("FinalDBSnapshotIdentifier") or ""
     if skipped and name:
         raise errors.invalid_combination(
             "FinalDBSnapshotIdentifier can not be specified when skipping final snapshot."
@@ -163,7 +144,8 @@ def _require_no_final_snapshot(request: Json) -> None:
         raise errors.invalid_combination(
             "FinalDBSnapshotIdentifier is required unless SkipFinalSnapshot is specified."
         )
-    if name:
+    if request.get("DeleteAutomatedBackups") is False:
         raise errors.invalid_combination(
-            f"{instance_request.NO_BACKUPS}: give SkipFinalSnapshot. The data is kept in the trash for 7 days."
+            "Automated backups go with their instance here: DeleteAutomatedBackups can only be true."
         )
+    return str(name)
