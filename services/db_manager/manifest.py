@@ -42,4 +42,5 @@ MANIFEST = ManagedService(
         Grant("databasebackups", ("get", "list", "create", "update", "patch", "delete")),
     ),
     keeps_data=True,
+    backup="services.db_manager.backup:HOOKS",
 )

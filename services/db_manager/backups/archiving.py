@@ -155,7 +155,8 @@ class _Run:
             await base_backups.remove(self._archive, BASES, base.id)
         kept = [each for each in bases if each not in old]
         self.report.bases = [each for each in self.report.bases if each in kept]
-        for chunk in superfluous_chunks(chunks, kept):
+        system = self.report.state.system
+        for chunk in superfluous_chunks(chunks, [each for each in kept if each.system == system]):
             await self._archive.delete(chunk.name)
 
 

@@ -19,6 +19,8 @@ from services.sdk.context import ServiceContext
 from services.sdk.reconcile import Temporary
 
 KEY_SECRET = "database-backups"  # noqa: S105 - its name
+FOLDER = "backups"
+"""Of our data folder, where a Database has no bucket."""
 _KEY = "key"
 _STORAGE = "storage-manager"
 
@@ -33,7 +35,7 @@ class BackupPlaces:
 
     def __init__(self, context: ServiceContext) -> None:
         self._context, self._own = context, context.resources
-        self._folder = FolderStore(context.data / "backups")
+        self._folder = FolderStore(context.data / FOLDER)
 
     async def archive(self, namespace: str, bucket: str, folder: str) -> Archive:
         """`bucket`: empty for our own folder. Raises Temporary while its key cannot be had."""
