@@ -21,7 +21,7 @@ from services.sdk.edge.heads import HANDSHAKE_SECONDS
 
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 RETRY_SECONDS = 0.1
-MakeProtocol = Callable[[Connection], asyncio.Protocol]
+MakeProtocol = Callable[[Connection], asyncio.BufferedProtocol]
 log = logging.getLogger(__name__)
 
 
