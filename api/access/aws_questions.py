@@ -121,7 +121,7 @@ def _require_policy(wanted: AwsAttributes, rules: AccessRules, *, everywhere: bo
         raise Forbidden("what a policy of a resource would do is told to whoever may create subjectaccessreviews")
     fault = "" if rules.has_policies else f"what {wanted.action} is about has no policy of its own"
     try:
-        check_resource(wanted.resource_policy, sids_have_spaces=True)
+        check_resource(wanted.resource_policy, more_in_sids=" _-")
     except PolicyError as error:
         fault = fault or str(error)
     if fault:

@@ -31,7 +31,6 @@ SNS_COVERAGE = Coverage(
         ("nothing here pushes to mobile devices", ("Platform", "Endpoint")),
         ("what is published is looked at by filters alone", ("DataProtection",)),
         ("queues need no confirmation, and nothing else can subscribe", ("ConfirmSubscription",)),
-        ("write the topic's `Policy` (SetTopicAttributes)", ("AddPermission", "RemovePermission")),
     ),
     answer="InvalidAction",
     differences=(

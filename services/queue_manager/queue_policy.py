@@ -20,7 +20,7 @@ def policy_fault(text: str) -> str | None:
     if fault := text_fault(text):
         return fault
     try:
-        check_resource(text)
+        check_resource(text, more_in_sids=" _-")  # as labels have, and the policies that AWS itself makes
     except PolicyError as error:
         return str(error)
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import orjson
 
-from crds.errors import AlreadyExists
+from crds.errors import AlreadyExists, Conflict
 from crds.meta import OwnerReference
 from services.queue_manager.authorization import decide_by_queue_policy
 from services.queue_manager.broker import Broker, ToSend
@@ -34,6 +34,7 @@ from services.sdk.aws.resource_names import resource_name
 from services.sdk.context import ServiceContext
 from services.sdk.resources import Resources
 
+_ATTEMPTS = 10
 _PUBLISHER = Requester("service", "sns.amazonaws.com")
 
 
@@ -155,6 +156,26 @@ class Topics:
 
     async def patch(self, acting: Resources, found: FoundTopic, spec: dict[str, Any]) -> FoundTopic:
         return self.note(await acting.patch(TOPIC, found.name, {"spec": spec}, found.namespace))
+
+    async def change_spec(
+        self, acting: Resources, found: FoundTopic, patch_of: Callable[[FoundTopic], dict[str, Any]]
+    ) -> FoundTopic:
+        """Patch it by what follows from its spec as it is now, and again when somebody else changed it meanwhile.
+        Raises ApiError, and what patch_of raises.
+        """
+        now = found
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                now = self.note(await self.own.get(TOPIC, found.name, found.namespace))
+            if now.uid != found.uid:
+                break
+            read = {"resourceVersion": now.resource.metadata.resource_version}
+            try:
+                patch = {"metadata": read, "spec": patch_of(now)}
+                return self.note(await acting.patch(TOPIC, found.name, patch, found.namespace))
+            except Conflict:
+                continue
+        raise Conflict("the topic was changed again and again meanwhile; try once more")
 
     async def delete(self, acting: Resources, found: FoundTopic) -> None:
         """With its subscriptions."""

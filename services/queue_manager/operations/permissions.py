@@ -11,6 +11,16 @@ import orjson
 
 from services.queue_manager import errors
 from services.queue_manager.kinds import QUEUE
+from services.queue_manager.labelled_statements import (
+    LabelTaken,
+    NoSuchLabel,
+    allowing,
+    is_account,
+    is_label,
+    read_policy,
+    with_statement,
+    without_statement,
+)
 from services.queue_manager.operations.queue_access import QueueAccess
 from services.queue_manager.queue import FoundQueue
 from services.queue_manager.queue_policy import policy_fault
@@ -30,8 +40,6 @@ SHARED = (
     "SendMessage",
 )
 MOST_ACTIONS = 7
-_ACCOUNT_DIGITS = 12
-_LABEL_SIGNS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 
 
 class PermissionOperations:
@@ -64,16 +72,17 @@ class PermissionOperations:
 
 
 def _with(policy: Json, statement: Json) -> Json:
-    if any(each.get("Sid") == statement["Sid"] for each in policy["Statement"]):
-        raise errors.invalid_parameter(statement["Sid"], "Label", "Already exists")
-    return {**policy, "Statement": [*policy["Statement"], statement]}
+    try:
+        return with_statement(policy, statement)
+    except LabelTaken:
+        raise errors.invalid_parameter(statement["Sid"], "Label", "Already exists") from None
 
 
 def _without(policy: Json, label: str) -> Json:
-    kept = [each for each in policy["Statement"] if each.get("Sid") != label]
-    if len(kept) == len(policy["Statement"]):
-        raise errors.invalid_parameter(label, "Label", "can't find label on existing policy")
-    return {**policy, "Statement": kept}
+    try:
+        return without_statement(policy, label)
+    except NoSuchLabel:
+        raise errors.invalid_parameter(label, "Label", "can't find label on existing policy") from None
 
 
 def _text_of(policy: Json) -> str:
@@ -84,33 +93,22 @@ def _text_of(policy: Json) -> str:
 
 
 def _policy_of(found: FoundQueue) -> Json:
-    """As it is; statements as a list."""
     if not found.spec.policy:
         return {"Version": "2012-10-17", "Id": f"{found.arn}/SQSDefaultPolicy", "Statement": []}
-    policy: Json = orjson.loads(found.spec.policy)
-    statements = policy.get("Statement") or []
-    return {**policy, "Statement": statements if isinstance(statements, list) else [statements]}
+    return read_policy(found.spec.policy)
 
 
 def _statement(found: FoundQueue, request: Json) -> Json:
     label, accounts, actions = request["Label"], request["AWSAccountIds"], request["Actions"]
-    if not 1 <= len(label) <= 80 or not _LABEL_SIGNS.issuperset(label):
+    if not is_label(label):
         raise errors.invalid_parameter(label, "Label", "1 to 80 letters, digits, hyphens or underscores")
     if not accounts or not actions:
         raise errors.missing("AWSAccountId" if not accounts else "ActionName")
-    if wrong := [each for each in accounts if len(each) != _ACCOUNT_DIGITS or not each.isdecimal()]:
+    if wrong := [each for each in accounts if not is_account(each)]:
         raise errors.invalid_parameter(wrong[0], "PrincipalId", "Unable to verify")
     if len(actions) > MOST_ACTIONS:
         raise AwsError("OverLimit", f"{len(actions)} Actions were found, maximum allowed is {MOST_ACTIONS}.")
     if wrong := [each for each in actions if each != "*" and each not in SHARED]:
         reason = f"Only the queue owner is allowed to invoke this action; there are {', '.join(SHARED)}"
         raise errors.invalid_parameter(f"SQS:{wrong[0]}", "ActionName", reason)
-    principals = [f"arn:aws:iam::{each}:root" for each in accounts]
-    named = [f"SQS:{each}" for each in actions]
-    return {
-        "Sid": label,
-        "Effect": "Allow",
-        "Principal": {"AWS": principals[0] if len(principals) == 1 else principals},
-        "Action": named[0] if len(named) == 1 else named,
-        "Resource": found.arn,
-    }
+    return allowing(label, accounts, [f"SQS:{each}" for each in actions], found.arn)

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from services.queue_manager.tests.conftest import Account, refusal
+from services.sdk.aws.accounts import account_of
+from services.sdk.testing import User
 
 
 @pytest.fixture
@@ -226,3 +228,40 @@ def test_answers_have_no_characters_that_xml_has_not(sns: Any, topic: str) -> No
     assert refusal(sns.subscribe, TopicArn=topic, Protocol="sqs", Endpoint=endpoint)[0] == "InvalidParameter"
     told = refusal(sns.subscribe, TopicArn=topic, Protocol="a\x01", Endpoint="")
     assert "a\ufffd is not delivered" in told[1]
+
+
+def test_permissions_are_statements_of_the_policy(account: Account, sns: Any, topic: str) -> None:
+    def statements() -> list[dict[str, Any]]:
+        policy = json.loads(sns.get_topic_attributes(TopicArn=topic)["Attributes"]["Policy"])
+        return list(policy["Statement"])
+
+    before = statements()
+    given = {"TopicArn": topic, "AWSAccountId": ["111122223333"], "ActionName": ["Publish", "Subscribe"]}
+    sns.add_permission(Label="partners", **given)
+    (added,) = statements()[len(before) :]
+    assert (added["Sid"], added["Principal"]) == ("partners", {"AWS": "arn:aws:iam::111122223333:root"})
+    assert (added["Action"], added["Resource"]) == (["SNS:Publish", "SNS:Subscribe"], topic)
+    assert refusal(sns.add_permission, Label="partners", **given)[0] == "InvalidParameter"
+    others: list[dict[str, Any]] = [{"ActionName": ["TagResource"]}, {"AWSAccountId": ["12"]}, {"ActionName": []}]
+    for wrong in others:
+        assert refusal(sns.add_permission, Label="other", **{**given, **wrong})[0] == "InvalidParameter"
+    assert refusal(sns.add_permission, Label="no label", **given)[0] == "InvalidParameter"
+    sns.remove_permission(TopicArn=topic, Label="partners")
+    assert statements() == before
+    assert refusal(sns.remove_permission, TopicArn=topic, Label="partners")[0] == "NotFound"
+
+
+def test_who_is_named_by_a_permission_may_and_nobody_else(account: Account, sns: Any, topic: str) -> None:
+    conductor = account.harness.conductor
+    friend = conductor.add(User("friend", (), f"friends-{account.number}", "AKIAFRIENDFRIEND0001"))
+    stranger = account.user("stranger")
+    conductor.judge = lambda user, wanted: user == account.owner.name or wanted["namespace"] == friend.namespace
+    try:
+        sns.add_permission(
+            TopicArn=topic, Label="f", AWSAccountId=[account_of(friend.namespace)], ActionName=["Publish"]
+        )
+        publish = {who.name: account.harness.boto3_client("sns", who).publish for who in (friend, stranger)}
+        assert publish["friend"](TopicArn=topic, Message="hello")["MessageId"]
+        assert refusal(publish[stranger.name], TopicArn=topic, Message="hello")[0] == "AuthorizationError"
+    finally:
+        conductor.judge = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.queue_manager.topic_operations.permissions import TopicPermissionOperations
 from services.queue_manager.topic_operations.publishing import PublishOperations
 from services.queue_manager.topic_operations.subscriptions import SubscriptionOperations
 from services.queue_manager.topic_operations.topic_access import TopicAccess
@@ -9,9 +10,16 @@ from services.queue_manager.topic_operations.topics import TopicOperations
 from services.sdk.aws.operations import declared_operations
 
 # An operation that is missing here answers InvalidAction.
-TOPIC_OPERATIONS = declared_operations(TopicOperations, SubscriptionOperations, PublishOperations)
+TOPIC_OPERATIONS = declared_operations(
+    TopicOperations, TopicPermissionOperations, SubscriptionOperations, PublishOperations
+)
 
 
 def topic_handlers(access: TopicAccess) -> list[object]:
     """What answers them."""
-    return [TopicOperations(access), SubscriptionOperations(access), PublishOperations(access)]
+    return [
+        TopicOperations(access),
+        TopicPermissionOperations(access),
+        SubscriptionOperations(access),
+        PublishOperations(access),
+    ]

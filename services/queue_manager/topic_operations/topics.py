@@ -128,7 +128,7 @@ def shown(found: FoundTopic) -> dict[str, str]:
         "TopicArn": found.arn,
         "Owner": found.account,
         "DisplayName": found.spec.display_name,
-        "Policy": found.spec.policy or _default_policy(found),
+        "Policy": found.spec.policy or default_policy(found),
     }
     if found.spec.fifo is not None:
         content_based = str(found.spec.fifo.content_based_deduplication).lower()
@@ -136,8 +136,8 @@ def shown(found: FoundTopic) -> dict[str, str]:
     return attributes
 
 
-def _default_policy(found: FoundTopic) -> str:
-    """The account itself may, by its own policies."""
+def default_policy(found: FoundTopic) -> str:
+    """What GetTopicAttributes shows where there is none: the account itself may, by its own policies."""
     actions = ("GetTopicAttributes", "SetTopicAttributes", "AddPermission", "RemovePermission", "DeleteTopic")
     named = [f"SNS:{each}" for each in (*actions, "Subscribe", "ListSubscriptionsByTopic", "Publish")]
     statement = {

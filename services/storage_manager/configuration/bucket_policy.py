@@ -26,7 +26,7 @@ def check_bucket_policy(text: str, bucket: str) -> str:
     if len(text.encode()) > LONGEST:
         raise _malformed(f"Normalized policy document exceeds the maximum allowed size of {LONGEST} bytes.")
     try:
-        check_resource(text, sids_have_spaces=True)
+        check_resource(text, more_in_sids=" ")
         statements = statements_of(read_document(text))
     except PolicyError as wrong:
         raise _malformed(str(wrong)) from wrong
@@ -38,7 +38,7 @@ def check_bucket_policy(text: str, bucket: str) -> str:
 @lru_cache(maxsize=1024)
 def compiled(text: str) -> NamedPolicy:
     """Raises PolicyError."""
-    return NamedPolicy("bucket policy", check_resource(text, sids_have_spaces=True))
+    return NamedPolicy("bucket policy", check_resource(text, more_in_sids=" "))
 
 
 def _check_statement(statement: Json, bucket: str) -> None:

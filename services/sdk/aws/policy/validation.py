@@ -73,16 +73,16 @@ def check_trust(text: str) -> Policy:
     return policy
 
 
-def check_resource(text: str, *, sids_have_spaces: bool = False) -> Policy:
+def check_resource(text: str, *, more_in_sids: str = "") -> Policy:
     """The compiled policy of a resource. Raises PolicyError. Whose resource it names, its service judges.
 
-    sids_have_spaces: as with S3, which is older than the rule.
+    more_in_sids: signs that their ids may have besides letters and digits, with services older than that rule.
     """
     document = read_document(text)
     statements = statements_of(document)
     policy = policy_of(document, text)
     _check_legacy(statements)
-    _check_sids(statements, _SID_SIGNS | {" "} if sids_have_spaces else _SID_SIGNS)
+    _check_sids(statements, _SID_SIGNS | set(more_in_sids))
     _require(statements, "Action", "Policy statement must contain actions.")
     _require(statements, "Resource", "Policy statement must contain resources.")
     _require(statements, "Principal", "Missing required field Principal")
