@@ -10,6 +10,8 @@ from services.sdk.context import ServiceContext
 from services.sdk.health import Check
 from services.sdk.outbound import open_outbound
 from services.sdk.service import Service
+from services.secrets_manager.access_key_api import AccessKeyApi, SignedAccessKeyApi
+from services.secrets_manager.access_key_rotator import AccessKeyRotator
 from services.secrets_manager.attribution import secret_of
 from services.secrets_manager.authorization import SecretAuthorizer
 from services.secrets_manager.delivery import SecretDelivery
@@ -23,7 +25,7 @@ from services.secrets_manager.operations.secret_access import SecretAccess
 from services.secrets_manager.postgres_rotator import AlternatingPostgresRotator, EngineFinder, PostgresRotator
 from services.secrets_manager.reconciler import SecretReconciler
 from services.secrets_manager.rotation import Rotations, Rotator
-from services.secrets_manager.rotation_targets import POSTGRES_MULTI_USER, POSTGRES_SINGLE_USER
+from services.secrets_manager.rotation_targets import ACCESS_KEY, POSTGRES_MULTI_USER, POSTGRES_SINGLE_USER
 from services.secrets_manager.secret_store import SecretStore
 from services.secrets_manager.sweeper import Sweeper
 from services.secrets_manager.vault import VaultKv
@@ -32,18 +34,19 @@ from services.secrets_manager.webhooks import WebhookRotator
 
 def create(context: ServiceContext) -> Service:
     """With webhooks over the network, where certificates are the system's."""
-    return assembled(context, WebhookRotator(open_outbound()))
+    return assembled(context, WebhookRotator(open_outbound()), SignedAccessKeyApi(context))
 
 
-def assembled(context: ServiceContext, webhooks: Rotator) -> Service:
+def assembled(context: ServiceContext, webhooks: Rotator, access_keys: AccessKeyApi) -> Service:
     """One store, for the operations and the reconciler."""
     keys = KeyClient(context.service_client("key-manager"))
     metrics = SecretsMetrics(context.metrics.registry)
     store = SecretStore(context, Envelope(keys, context.clock, metrics))
     engines = EngineFinder(context.resources)
-    built_in = {
+    built_in: dict[str, Rotator] = {
         POSTGRES_SINGLE_USER: PostgresRotator(store, engines),
         POSTGRES_MULTI_USER: AlternatingPostgresRotator(store, engines),
+        ACCESS_KEY: AccessKeyRotator(store, access_keys),
     }
     rotations = Rotations(store, webhooks, built_in, metrics)
     secrets = SecretAccess(store, SecretAuthorizer(CallerAccess(context), context), context.clock)

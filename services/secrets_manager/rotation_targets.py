@@ -12,7 +12,9 @@ from services.sdk.aws.arns import parse_arn
 
 POSTGRES_SINGLE_USER = "SecretsManagerRDSPostgreSQLRotationSingleUser"
 POSTGRES_MULTI_USER = "SecretsManagerRDSPostgreSQLRotationMultiUser"
-BUILT_IN = frozenset({POSTGRES_SINGLE_USER, POSTGRES_MULTI_USER})
+ACCESS_KEY = "SecretsManagerIAMAccessKeyRotation"
+"""Ours: AWS has no function for access keys."""
+BUILT_IN = frozenset({POSTGRES_SINGLE_USER, POSTGRES_MULTI_USER, ACCESS_KEY})
 
 
 def target_fault(target: str) -> str | None:

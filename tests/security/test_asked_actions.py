@@ -109,6 +109,7 @@ OTHER_ACTIONS: dict[str, tuple[str, ...]] = {
 FOR_ALL = {
     "iam:CreateAccessKey": "the conductor lets everybody see to their own keys, and admins to everybody's",
     "iam:DeleteAccessKey": "as CreateAccessKey",
+    "iam:GetAccessKeyLastUsed": "as CreateAccessKey",
     "iam:ListAccessKeys": "as CreateAccessKey",
     "iam:UpdateAccessKey": "as CreateAccessKey",
     "kms:GenerateRandom": "random bytes, which are nobody's",

@@ -324,7 +324,11 @@ def test_access_keys(iam: Any, account: Account) -> None:
     with pytest.raises(ClientError, match="must delete access keys first") as error:
         iam.delete_user(UserName=name)
     assert refused(error) == ("DeleteConflict", 409)
+    used = iam.get_access_key_last_used(AccessKeyId=made["AccessKeyId"])
+    assert used["UserName"] == name and used["AccessKeyLastUsed"] == {"ServiceName": "N/A", "Region": "N/A"}
     iam.delete_access_key(UserName=name, AccessKeyId=made["AccessKeyId"])
+    with pytest.raises(iam.exceptions.NoSuchEntityException):
+        iam.get_access_key_last_used(AccessKeyId=made["AccessKeyId"])
     with pytest.raises(ClientError) as error:
         iam.delete_access_key(UserName=name, AccessKeyId=made["AccessKeyId"])
     assert refused(error) == ("NoSuchEntity", 404)

@@ -49,6 +49,16 @@ class CallFault(Exception):
         self.code, self.message, self.lasting = code, message[:_MOST_SHOWN], lasting
 
 
+class KeyPair(NamedTuple):
+    """An access key that lasts, of a user."""
+
+    id: str
+    secret: str
+
+    def __repr__(self) -> str:  # the secret never reaches a log
+        return f"KeyPair({self.id})"
+
+
 class _Credentials(NamedTuple):
     access_key: str
     secret_key: str
@@ -83,11 +93,10 @@ class RoleCalls:
 
     async def _fault_of(self, wire: _Wire, region: str, credentials: _Credentials) -> CallFault | None:
         """Why the call failed, or None."""
-        request = _signed(wire, self._context.api, region, credentials)
-        try:
-            response = await self._context.client.send(request, auth=None)
-        except httpx.HTTPError as error:
-            return CallFault("ServiceUnavailable", f"{wire.signing_name} cannot be reached: {error!r}", lasting=False)
+        keys = credentials.access_key, credentials.secret_key, credentials.token
+        response = await _sent(self._context, wire, region, keys)
+        if isinstance(response, CallFault):
+            return response
         return _fault_of(response) if response.status_code >= 300 else None
 
     def _is_fresh(self, credentials: _Credentials) -> bool:
@@ -133,6 +142,43 @@ class RoleCalls:
             raise CallFault(type(error).__name__, error.message, lasting=False) from error
         lives: timedelta = datetime.fromisoformat(made["expiration"]) - now
         return _Credentials(made["accessKeyId"], made["secretAccessKey"], made["sessionToken"], now, now + lives / 2)
+
+
+class SignedCalls:
+    """Calls in the name of a user whose access key we were given."""
+
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
+
+    async def answer(
+        self, pair: KeyPair, service: str, region: str, operation: str, request: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The answer as the SDK has it. Raises CallFault."""
+        from botocore.parsers import create_parser
+
+        wire = _serialized(service, operation, dict(request))
+        for wait in (*_WAITS_FOR_GATEWAY, None):
+            response = await _sent(self._context, wire, region, (pair.id, pair.secret, None))
+            if not isinstance(response, CallFault) and response.status_code < 300:
+                model = _service_model(service)
+                shape = model.operation_model(operation).output_shape
+                told = {"status_code": response.status_code, "headers": response.headers, "body": response.content}
+                return dict(create_parser(model.protocol).parse(told, shape))
+            fault = response if isinstance(response, CallFault) else _fault_of(response)
+            if wait is None or fault.code not in _UNKNOWN_KEY:
+                raise fault
+            await anyio.sleep(wait)
+        raise AssertionError("the last wait is None")
+
+
+async def _sent(
+    context: ServiceContext, wire: _Wire, region: str, keys: tuple[str, str, str | None]
+) -> httpx.Response | CallFault:
+    request = _signed(wire, context.api, region, keys)
+    try:
+        return await context.client.send(request, auth=None)
+    except httpx.HTTPError as error:
+        return CallFault("ServiceUnavailable", f"{wire.signing_name} cannot be reached: {error!r}", lasting=False)
 
 
 class _Wire(NamedTuple):
@@ -209,15 +255,15 @@ def _body(body: Any) -> bytes:
     return body.encode() if isinstance(body, str) else bytes(body)
 
 
-def _signed(wire: _Wire, api: str, region: str, credentials: _Credentials) -> httpx.Request:
+def _signed(wire: _Wire, api: str, region: str, keys: tuple[str, str, str | None]) -> httpx.Request:
     """Raises CallFault for what no request can have, such as a header that is not ASCII."""
     try:
-        return _signed_request(wire, api, region, credentials)
+        return _signed_request(wire, api, region, keys)
     except Exception as error:
         raise _no_request(wire.signing_name, type(error).__name__) from None
 
 
-def _signed_request(wire: _Wire, api: str, region: str, credentials: _Credentials) -> httpx.Request:
+def _signed_request(wire: _Wire, api: str, region: str, keys: tuple[str, str, str | None]) -> httpx.Request:
     from botocore.auth import S3SigV4Auth, SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials
@@ -225,8 +271,7 @@ def _signed_request(wire: _Wire, api: str, region: str, credentials: _Credential
     url = f"{api.rstrip('/')}{wire.path}"
     request = AWSRequest(wire.method, url, headers=dict(wire.headers), data=wire.body)
     signer = S3SigV4Auth if wire.signing_name == "s3" else SigV4Auth
-    keys = Credentials(credentials.access_key, credentials.secret_key, credentials.token)
-    signer(keys, wire.signing_name, region).add_auth(request)
+    signer(Credentials(*keys), wire.signing_name, region).add_auth(request)
     return httpx.Request(wire.method, url, headers=dict(request.headers.items()), content=wire.body)
 
 

@@ -16,6 +16,7 @@ from services.sdk.discovery import managed_service
 from services.sdk.service import Service
 from services.sdk.testing import MemoryService, User, in_memory
 from services.sdk.testing.conductor import GatewayIdentity
+from services.secrets_manager.access_key_api import SignedAccessKeyApi
 from services.secrets_manager.app import assembled
 from services.secrets_manager.manifest import MANIFEST
 from services.secrets_manager.webhooks import WebhookRotator
@@ -97,7 +98,7 @@ def create(context: ServiceContext) -> Service:
     """The service whose webhooks end in the function of this test."""
     function = _FUNCTIONS[id(context.clock)] = RotationFunction()
     http = httpx.AsyncClient(transport=httpx.MockTransport(function))
-    return assembled(context, WebhookRotator(http, function.resolve))
+    return assembled(context, WebhookRotator(http, function.resolve), SignedAccessKeyApi(context))
 
 
 @dataclass
