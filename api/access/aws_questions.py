@@ -41,10 +41,9 @@ class AskedAction:
     everywhere: bool
     policy: str = ""
 
-    @property
-    def not_considered(self) -> str:
-        """What decides besides, in words; empty where nothing does."""
-        return self.rules.beyond_policy if self.policy else self.rules.not_considered
+    def not_considered(self, *, judged: bool) -> str:
+        """What decides besides, in words; empty where nothing does. judged: whether the resource had its say."""
+        return self.rules.beyond_policy if judged else self.rules.not_considered
 
     def refuse_unused_policy(self) -> None:
         """Raises Invalid where a policy is given of a resource that is not there."""

@@ -194,7 +194,8 @@ class Explainer:
             own = {**(own or {}), "grant": verdict.granted_by}
         reason = subject.lockout or _reason(decided, roles, policies, own, allowed, asked.action)
         allowed = allowed and not subject.lockout
-        return Explanation(subject, allowed, decided, reason, roles, asked.shown, policies, own, asked.not_considered)
+        besides = asked.not_considered(judged=verdict is not None)
+        return Explanation(subject, allowed, decided, reason, roles, asked.shown, policies, own, besides)
 
 
 def _denies(verdict: ResourceVerdict) -> bool:

@@ -8,15 +8,18 @@ from typing import Any
 
 from anyio import to_thread
 
+from services.sdk.aws.accounts import account_of
 from services.sdk.reconcile import AlsoWatch, Outcome, World, again, done
 from services.storage_manager.bucket_directory import bucket_ref
 from services.storage_manager.conditions import BucketPhase, BucketReason
+from services.storage_manager.configuration.access import BucketRules
+from services.storage_manager.configuration.rules import rules_of
 from services.storage_manager.damaged_data import DamagedData
 from services.storage_manager.expiration import Expiration
 from services.storage_manager.group_commit import GroupCommitter
 from services.storage_manager.invariants import OBJECTS
 from services.storage_manager.key_rewrapping import KeyRewrapper
-from services.storage_manager.kinds import BUCKET, Bucket
+from services.storage_manager.kinds import BUCKET, Bucket, BucketAccess
 from services.storage_manager.lost_keys import LostKeys
 from services.storage_manager.metadata import MetadataIndex
 from services.storage_manager.replication.condition import Replication
@@ -54,6 +57,7 @@ class BucketReconciler:
         status.objects, status.bytes = await to_thread.run_sync(self._metadata.usage, ref.id)
         status.keys = sorted(await to_thread.run_sync(self._metadata.sealed_by, ref.id))
         status.phase, status.arn = BucketPhase.READY, ref.arn
+        status.access = _access_of(rules_of(account_of(ref.namespace), self._metadata.recent(ref.id).documents))
         await self._lost.update_condition(resource, world.clock.now())
         self._damaged.update_condition(resource, world.clock.now())
         self._replication.update_condition(resource, world.clock.now())
@@ -70,3 +74,11 @@ class BucketReconciler:
             return again(REQUEUE_SECONDS, f"waiting for {why}", reason=BucketReason.BUCKET_NOT_EMPTY)
         await self._committer.run_alone(partial(self._metadata.drop_bucket, ref.id))
         return done()
+
+
+def _access_of(rules: BucketRules) -> BucketAccess:
+    return BucketAccess(
+        policy=rules.policy,
+        object_ownership=rules.ownership.value,
+        restrict_public_buckets=rules.block.restrict_buckets,
+    )

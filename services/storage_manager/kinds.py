@@ -34,14 +34,27 @@ class BucketSpec(Spec):
     quota: Quota = Field(default_factory=Quota)
 
 
+class BucketAccess(Model):
+    """Who may use it besides roles and IAM, as S3 keeps it: `policy`, its text; `objectOwnership`, whether lists
+    count; `restrictPublicBuckets`, whether a public policy gives others anything.
+    """
+
+    policy: str = ""
+    object_ownership: str = "BucketOwnerEnforced"
+    restrict_public_buckets: bool = True
+
+
 class BucketStatus(Status):
-    """What was seen. `bytes` counts plaintext. `keys`: the KMS keys that something in it was sealed with."""
+    """What was seen. `bytes` counts plaintext. `keys`: the KMS keys that something in it was sealed with. `access`:
+    what whoever explains decisions judges by.
+    """
 
     phase: BucketPhase | None = None
     objects: int | None = None
     bytes: int | None = None
     arn: str | None = None
     keys: list[str] = Field(default_factory=list)
+    access: BucketAccess | None = None
 
 
 class Bucket(Resource[BucketSpec, BucketStatus]):

@@ -72,7 +72,7 @@ def by_last_part(arn: Arn, _: StoredObjects, __: str) -> Located:
 @dataclass(frozen=True)
 class AccessRules:
     """not_considered: what decides besides and only the service itself knows, in words; beyond_policy: the same where
-    a resource's policy is given. has_policies: whether `judge` takes one.
+    `judge` had a say. has_policies: whether `judge` takes one.
 
     permissions: by action; None for what the service decides without any. locate: the resource an ARN means, of
     these objects in that namespace. judge: None for a resource without any policy of its own, or that is not there.

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from botocore.exceptions import ClientError
 
 from services.sdk.testing import ServiceHarness, User, serving
-from services.storage_manager.kinds import BUCKET, BucketSpec, Encryption
+from services.storage_manager.kinds import BUCKET, BucketAccess, BucketSpec, Encryption
 
 V4: dict[str, Any] = {"signature_version": "s3v4"}
 
@@ -140,6 +142,29 @@ def test_so_it_does_when_its_reconciler_must_let_it_go_first(keys: ServiceHarnes
             s3.delete_object(Bucket="box", Key="k")
             s3.delete_bucket(Bucket="box")
             assert not [name for kind, _, name in house.resources.items if kind == BUCKET.plural]
+
+
+def test_its_reconciler_tells_the_bucket_s_own_rules(keys: ServiceHarness) -> None:
+    with serving("storage_manager", peer=lambda _: keys.peer_client("storage-manager"), reconciles=True) as house:
+        s3 = house.boto3_client("s3", **V4)
+        s3.create_bucket(Bucket="box")
+        deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:DeleteObject", "Resource": "arn:aws:s3:::box/*"}
+        text = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+        s3.put_bucket_policy(Bucket="box", Policy=text)
+        s3.delete_public_access_block(Bucket="box")
+
+        async def told() -> BucketAccess | None:
+            """After another look, which a change of the resource makes."""
+            await house.resources.patch(BUCKET, "box", {"metadata": {"labels": {"looks": "again"}}}, "default")
+            with anyio.move_on_after(60):
+                while True:
+                    access = (await house.resources.get(BUCKET, "box", "default")).status.access
+                    if access is not None and access.policy:
+                        return access
+                    await anyio.sleep(0.02)
+            return None
+
+        assert house.run(told()) == BucketAccess(policy=text, restrict_public_buckets=False)
 
 
 def test_without_keys_it_says_so() -> None:

@@ -18,6 +18,7 @@ from api.auth.principal import AUTHENTICATED, MASTERS, SERVICES, Principal
 from controller.kit.threads import Inline
 from controller.main.explanations import access_questions
 from controller.resources.registry import Registry
+from controller.resources.strategy import WriteOptions
 from controller.store.sql import open_store
 from crds.errors import BadRequest, Forbidden, Invalid, NotFound
 from crds.kinds.iam import IAM_GROUP, IAM_ROLE, IAM_USER
@@ -30,6 +31,7 @@ from services.queue_manager.kinds import QUEUE
 from services.sdk.aws.accounts import account_of
 from services.sdk.discovery import catalog_of, load, managed_services
 from services.secrets_manager.kinds import MANAGED_SECRET
+from services.storage_manager.kinds import BUCKET
 from tests.unit.api.components import HOW, Hands
 
 pytestmark = pytest.mark.anyio
@@ -57,6 +59,11 @@ class Rig:
         await self.registry.create(
             kind, namespace if kind.namespaced else "", {"metadata": {"name": name}, **body}, HOW
         )
+
+    async def looked_at(self, bucket: str, **access: Any) -> None:
+        """As storage-manager saw it."""
+        how, status = WriteOptions(by="system:service:storage-manager"), {"status": {"access": access}}
+        await self.registry.merge(BUCKET, BUCKET.key(bucket, "default"), status, how, subresource="status")
 
     async def iam_user(self, name: str, **spec: Any) -> None:
         await self.add(IAM_USER, name, spec={"userName": name, **spec})
@@ -303,6 +310,28 @@ async def test_what_a_given_policy_says_is_considered(rig: Rig) -> None:
     found = await rig.ask("accessexplanations", {"user": "ann", "awsAttributes": asked})
     assert found["allowed"] and found["notConsidered"].startswith("access control lists")
     assert json.loads(found["resourcePolicy"]["document"])["Statement"][0]["Action"] == "*"
+
+
+async def test_the_policy_a_bucket_has_is_considered(rig: Rig) -> None:
+    """As storage-manager wrote it into the Bucket's status; of a bucket it has not looked at, that is said."""
+    robot = {"Principal": {"AWS": f"arn:aws:iam::{account_of('default')}:user/ann"}}
+    reads = {**statement("Allow", "s3:GetObject", "arn:aws:s3:::b/*"), **robot}
+    no_deletes = {**statement("Deny", "s3:DeleteObject", "arn:aws:s3:::b/*"), "Principal": "*"}
+    await rig.add(BUCKET, "b")
+    unseen = await rig.aws("ann", "s3:GetObject", "arn:aws:s3:::b/k")
+    assert not unseen["allowed"] and unseen["notConsidered"].startswith("policies, ")
+    await rig.looked_at("b", policy=policy(reads, no_deletes))
+    found = await rig.aws("ann", "s3:GetObject", "arn:aws:s3:::b/k")
+    assert (found["allowed"], found["decidedBy"]) == (True, "resource-policy")
+    assert found["notConsidered"].startswith("access control lists")
+    assert found["resourcePolicy"]["statement"]["index"] == 0
+    denied = await rig.aws("ed", "s3:DeleteObject", "arn:aws:s3:::b/k")
+    assert (denied["allowed"], denied["decidedBy"]) == (False, "resource-policy") and denied["roles"]["allowed"]
+    assert (await rig.aws("ed", "s3:PutObject", "arn:aws:s3:::b/k"))["decidedBy"] == "roles"
+    assert not (await rig.aws("ann", "s3:GetObject", "arn:aws:s3:::other/k"))["allowed"]
+    await rig.looked_at("b", policy="")
+    nobody = await rig.aws("ann", "s3:GetObject", "arn:aws:s3:::b/k")
+    assert not nobody["allowed"] and nobody["notConsidered"].startswith("access control lists")
 
 
 async def test_a_policy_of_nothing_is_refused_also_where_iam_has_refused_already(rig: Rig) -> None:
