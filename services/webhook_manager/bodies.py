@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
+import orjson
 from pydantic import Field, field_validator, model_validator
 
 from crds.model import Model
@@ -33,6 +35,11 @@ class NewMessage(Model):
     source: Annotated[str, Field(max_length=512)] = ""
     subject: Annotated[str, Field(max_length=512)] = ""
     time: datetime | None = None
+
+    def digest(self) -> str:
+        """By which the same is known when it is asked for again, whatever time it is then."""
+        asked = self.model_dump(exclude={"id"}, mode="json")
+        return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     @model_validator(mode="after")
     def _can_be_sent(self) -> Self:

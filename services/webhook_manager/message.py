@@ -16,7 +16,8 @@ class State(IntEnum):
 
 class Draft(NamedTuple):
     """A message to be sent. `to`: the uid of the endpoint or source it is for; `id`: stays the same on every attempt.
-    `headers`: what is sent beside the body, but for signatures.
+    `headers`: what is sent beside the body, but for signatures. `asked`: a digest of what was asked for, by which the
+    same is known when it is asked for again; empty where that is what is sent.
     """
 
     to: str
@@ -24,6 +25,7 @@ class Draft(NamedTuple):
     type: str
     headers: dict[str, str]
     content: bytes
+    asked: str = ""
 
 
 class Message(NamedTuple):

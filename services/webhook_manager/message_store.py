@@ -2,12 +2,13 @@
 transaction.
 
 `messages`: what waits, and for a while what ended; one of an id for each receiver, so that what is sent twice is kept
-once. `attempts`: the last of each receiver. `health`: of endpoints that fail or are disabled. `cursors`: up to where
+once; `asked` tells whether it is the same. `attempts`: the last of each receiver. `health`: of endpoints that fail or are disabled. `cursors`: up to where
 something was read. Times are seconds since 1970; statements name their columns: a newer version may have added some.
 """
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from enum import Enum
@@ -17,10 +18,10 @@ import orjson
 
 from crds.formats import FormatVersion
 from services.sdk.sqlite_file import SqliteFile
-from services.sdk.sqlite_schema import Migrations
+from services.sdk.sqlite_schema import Migrations, add_column
 from services.webhook_manager.message import HEALTHY, Attempt, Draft, Health, Listed, Message, State
 
-OWN = FormatVersion(version=1, oldest_reader=1)
+OWN = FormatVersion(version=2, oldest_reader=1)
 FILE, LOCK = "webhooks.db", "webhooks.lock"
 ATTEMPTS_KEPT, ENDED_KEPT = 1_000, 50_000
 _STEP = 500
@@ -45,7 +46,11 @@ def _create(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
-MIGRATIONS: Migrations = {1: _create}
+def _keep_what_was_asked(db: sqlite3.Connection) -> None:
+    add_column(db, "messages", "asked", "TEXT NOT NULL DEFAULT ''")
+
+
+MIGRATIONS: Migrations = {1: _create, 2: _keep_what_was_asked}
 
 
 def open_messages(folder: Path) -> SqliteFile:
@@ -250,19 +255,23 @@ def set_cursor(db: sqlite3.Connection, name: str, revision: int | None) -> None:
 
 
 def _known(db: sqlite3.Connection, draft: Draft) -> Taken:
-    known = "SELECT type, headers, content FROM messages WHERE receiver = ? AND id = ?"
+    known = "SELECT asked FROM messages WHERE receiver = ? AND id = ?"
     row = db.execute(known, (draft.to, draft.id)).fetchone()
     if row is None:
         return Taken.ADDED
-    return Taken.KNOWN if tuple(row) == (draft.type, _json(draft.headers), draft.content) else Taken.OTHER
+    return Taken.KNOWN if row[0] == _asked(draft) else Taken.OTHER
+
+
+def _asked(draft: Draft) -> str:
+    return draft.asked or hashlib.sha256(draft.content).hexdigest()
 
 
 def _insert(db: sqlite3.Connection, draft: Draft, now: float) -> None:
     """Of two that are alike in one call the first counts."""
     db.execute(
-        "INSERT OR IGNORE INTO messages (receiver, id, type, headers, content, made, state, due, attempts, fault)"
-        " VALUES (?,?,?,?,?,?,0,?,0,'')",
-        (draft.to, draft.id, draft.type, _json(draft.headers), draft.content, now, now),
+        "INSERT OR IGNORE INTO messages (receiver, id, type, headers, content, made, state, due, attempts, fault, asked)"
+        " VALUES (?,?,?,?,?,?,0,?,0,'',?)",
+        (draft.to, draft.id, draft.type, _json(draft.headers), draft.content, now, now, _asked(draft)),
     )
 
 

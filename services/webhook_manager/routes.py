@@ -121,7 +121,7 @@ class WebhookRoutes:
         draft = draft_of(what, meta.uid or "", endpoint.spec.format)
         if len(draft.content) > MOST_BYTES:
             raise TooLarge(f"a message has at most {MOST_BYTES} bytes, not {len(draft.content)}")
-        return draft
+        return draft._replace(asked=body.digest())
 
     async def _messages(self, uid: str, request: Request) -> Json:
         states = _states(request.query.get("state", ""))

@@ -211,13 +211,14 @@ async def test_what_ended_is_sent_again_by_id_and_by_time(tmp_path: Path) -> Non
 async def test_an_id_is_sent_once_and_means_one_message(tmp_path: Path) -> None:
     async with webhooks_of(tmp_path) as webhooks:
         await webhooks.endpoint()
-        time = webhooks.now().isoformat()
-        for _ in range(2):
-            await webhooks.send(id="order-1", data=1, time=time)
-        await webhooks.advance(1)
+        for path in ("endpoints/default/e", "namespaces/default", "endpoints/default/e"):
+            body: dict[str, Any] = {"type": "paid", "id": "order-1", "data": {"b": 1, "a": 2}}
+            assert (await webhooks.ask("POST", f"/{path}/messages", body)).status_code == 202
+            await webhooks.advance(1)
         assert webhooks.outside.ids == ["order-1"]
-        body = {"type": "paid", "id": "order-1", "data": 2, "time": time}
-        assert (await webhooks.ask("POST", "/endpoints/default/e/messages", body)).status_code == 409
+        for other in ({"data": 2}, {"type": "sent"}, {"subject": "s"}, {"time": webhooks.now().isoformat()}):
+            answer = await webhooks.ask("POST", "/endpoints/default/e/messages", {**body, **other})
+            assert answer.status_code == 409, other
 
 
 @virtual_time
