@@ -22,7 +22,7 @@ from services.sdk.group_commit import GroupCommitter
 from services.sdk.resources import Clock
 from services.webhook_manager import message_store as store
 from services.webhook_manager.delivery import AttemptResult, NotAttempted, Receiver, Verdict, verdict
-from services.webhook_manager.message import HEALTHY, Attempt, Health, Message, State
+from services.webhook_manager.message import HEALTHY, Attempt, Due, Health, Message, State
 from services.webhook_manager.metrics import WebhookMetrics
 
 AT_ONCE, MOST_OF_ONE = 256, 64
@@ -148,34 +148,45 @@ class Engine:
             if now < lane.starts_at:
                 return lane.starts_at - now
             room = 1
-        messages = await self._committer.submit(lambda db: store.waiting(db, uid, now, room, tuple(lane.busy)))
-        for each in messages:
+        found = await self._committer.submit(lambda db: store.waiting(db, uid, now, room, tuple(lane.busy)))
+        for each in found:
             self._begin(receiver, each, lane, now)
-        if messages:
+        if found:
             return 0.0
         due = await self._committer.submit(lambda db: store.next_due(db, uid, tuple(lane.busy)))
         return None if due is None else due - now
 
-    def _begin(self, receiver: Receiver, message: Message, lane: _Lane, now: float) -> None:
+    def _begin(self, receiver: Receiver, due: Due, lane: _Lane, now: float) -> None:
         assert self._group is not None
-        lane.busy.add(message.number)
+        lane.busy.add(due.number)
         if receiver.rate is not None:
             lane.starts_at = max(lane.starts_at, now) + 1 / receiver.rate
-        self._group.start_soon(self._attempt, receiver, message, lane)
+        self._group.start_soon(self._attempt, receiver, due, lane)
 
     def _may_be_sent_to(self, receiver: Receiver) -> bool:
         return not receiver.paused and self.health(receiver.uid).disabled_at is None
 
-    async def _attempt(self, receiver: Receiver, message: Message, lane: _Lane) -> None:
+    async def _attempt(self, receiver: Receiver, due: Due, lane: _Lane) -> None:
+        """What is in it is read once it has its place: so many are in memory, however many wait for one."""
         try:
             async with self._places.of(receiver.namespace):
-                current = self._receivers.receiver(receiver.uid)
+                message = await self._read(due)
                 # It waited for its place: by then it may be another one, or no more.
-                if current is not None and self._may_be_sent_to(current):
+                current = self._receivers.receiver(receiver.uid)
+                if message is not None and current is not None and self._may_be_sent_to(current):
                     await self._attempt_now(current, message)
         finally:
-            lane.busy.discard(message.number)
+            lane.busy.discard(due.number)
             lane.news.set()
+
+    async def _read(self, due: Due) -> Message | None:
+        """None for one that does not wait any more."""
+        while True:
+            try:
+                return await self._committer.submit(lambda db: store.message(db, due))
+            except sqlite3.Error:
+                log.exception("a message cannot be read", extra={"fields": {"message": due.id}})
+                await anyio.sleep(_FAILED_SECONDS)
 
     async def _attempt_now(self, receiver: Receiver, message: Message) -> None:
         at, began = self._clock.now().timestamp(), self._clock.monotonic()

@@ -82,8 +82,9 @@ class EventFeed:
         await self._note(listing.revision)
 
     async def _take(self, event: Event) -> None:
-        drafts = [_draft(event, each, self._clock.now()) for each in self._wanting() if _is_wanted(event, each)]
-        for draft in drafts:  # each by itself: one that is full keeps nothing from the others
+        wanting = [each for each in self._wanting() if _is_wanted(event, each)]
+        for endpoint in wanting:  # each by itself: one that is full keeps nothing from the others
+            draft = _draft(event, endpoint, self._clock.now())
             try:
                 await self._outbox.put([draft], is_news=False)
             except ApiError as full:

@@ -41,6 +41,13 @@ class Message(NamedTuple):
     attempts: int
 
 
+class Due(NamedTuple):
+    """A message that is to be sent, without what is in it."""
+
+    number: int
+    id: str
+
+
 class Listed(NamedTuple):
     """A message without what is in it. `due`: of its next attempt; `ended`: None while it waits; `fault`: of its last
     attempt.

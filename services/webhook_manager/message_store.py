@@ -2,8 +2,9 @@
 transaction.
 
 `messages`: what waits, and for a while what ended; one of an id for each receiver, so that what is sent twice is kept
-once; `asked` tells whether it is the same. `attempts`: the last of each receiver. `health`: of endpoints that fail or are disabled. `cursors`: up to where
-something was read. Times are seconds since 1970; statements name their columns: a newer version may have added some.
+once: `asked` tells whether it is the same. `attempts`: the last of each receiver. `health`: of endpoints that fail or
+are disabled. `cursors`: up to where something was read. Times are seconds since 1970; statements name their columns:
+a newer version may have added some.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import orjson
 from crds.formats import FormatVersion
 from services.sdk.sqlite_file import SqliteFile
 from services.sdk.sqlite_schema import Migrations, add_column
-from services.webhook_manager.message import HEALTHY, Attempt, Draft, Health, Listed, Message, State
+from services.webhook_manager.message import HEALTHY, Attempt, Draft, Due, Health, Listed, Message, State
 
 OWN = FormatVersion(version=2, oldest_reader=1)
 FILE, LOCK = "webhooks.db", "webhooks.lock"
@@ -79,17 +80,25 @@ def add(db: sqlite3.Connection, drafts: Sequence[Draft], now: float, *, whole: b
     return found
 
 
-def waiting(
-    db: sqlite3.Connection, receiver: str, now: float, limit: int, busy: Collection[int] = ()
-) -> list[Message]:
+def waiting(db: sqlite3.Connection, receiver: str, now: float, limit: int, busy: Collection[int] = ()) -> list[Due]:
     """What is to be sent now, in the order of those times, but for what is `busy`."""
     rows = db.execute(
-        "SELECT number, receiver, id, type, headers, content, made, attempts FROM messages"
+        "SELECT number, id FROM messages"
         " WHERE receiver = ? AND state = 0 AND due <= ? AND number NOT IN (SELECT value FROM json_each(?))"
         " ORDER BY due, number LIMIT ?",
         (receiver, now, _list(busy), limit),
     )
-    return [Message(*row)._replace(headers=orjson.loads(row[4])) for row in rows]
+    return [Due(*row) for row in rows]
+
+
+def message(db: sqlite3.Connection, due: Due) -> Message | None:
+    """None for one that does not wait any more."""
+    row = db.execute(
+        "SELECT number, receiver, id, type, headers, content, made, attempts FROM messages"
+        " WHERE number = ? AND id = ? AND state = 0",
+        due,
+    ).fetchone()
+    return None if row is None else Message(*row)._replace(headers=orjson.loads(row[4]))
 
 
 def next_due(db: sqlite3.Connection, receiver: str, busy: Collection[int] = ()) -> float | None:
@@ -269,9 +278,9 @@ def _asked(draft: Draft) -> str:
 def _insert(db: sqlite3.Connection, draft: Draft, now: float) -> None:
     """Of two that are alike in one call the first counts."""
     db.execute(
-        "INSERT OR IGNORE INTO messages (receiver, id, type, headers, content, made, state, due, attempts, fault, asked)"
-        " VALUES (?,?,?,?,?,?,0,?,0,'',?)",
-        (draft.to, draft.id, draft.type, _json(draft.headers), draft.content, now, now, _asked(draft)),
+        "INSERT OR IGNORE INTO messages"
+        " (receiver, id, asked, type, headers, content, made, state, due, attempts, fault) VALUES (?,?,?,?,?,?,?,0,?,0,'')",
+        (draft.to, draft.id, _asked(draft), draft.type, _json(draft.headers), draft.content, now, now),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -25,6 +25,8 @@ from services.webhook_manager.views import attempt_view, message_view
 
 Json = dict[str, Any]
 MOST, MOST_BYTES = 500, 262_144
+MOST_BYTES_TO_ALL = 16 << 20
+"""Each endpoint has a copy of its own: so much is written by one request."""
 _NEWEST = 2**62
 _ONE = "/endpoints/{namespace}/{name}"
 _SOURCE = "/sources/{namespace}/{name}"
@@ -55,7 +57,7 @@ class WebhookRoutes:
         known = self._directory.endpoints.all(request.namespace)
         wanting = sorted((each for each in known if _wants(each, type)), key=lambda each: each.metadata.name)
         if wanting:
-            await self._outbox.put([self._draft(each, request.body, id) for each in wanting])
+            await self._outbox.put(self._drafts(wanting, request.body, id))
         return _accepted({"id": id, "endpoints": [each.metadata.name for each in wanting]})
 
     @route("GET", "/namespaces/{namespace}/endpoints", permission=("list", WEBHOOK_ENDPOINT))
@@ -112,6 +114,19 @@ class WebhookRoutes:
         """Its uid. Raises NotFound."""
         found = await self._directory.source(request.parameters["name"], request.parameters["namespace"])
         return found.metadata.uid or ""
+
+    def _drafts(self, endpoints: Iterable[WebhookEndpoint], body: NewMessage, id: str) -> list[Draft]:
+        """Raises TooLarge."""
+        drafts: list[Draft] = []
+        size = 0
+        for each in endpoints:
+            drafts.append(self._draft(each, body, id))
+            size += len(drafts[-1].content)
+            if size > MOST_BYTES_TO_ALL:
+                raise TooLarge(
+                    f"a message to all has at most {MOST_BYTES_TO_ALL} bytes for all its endpoints together"
+                )
+        return drafts
 
     def _draft(self, endpoint: WebhookEndpoint, body: NewMessage, id: str) -> Draft:
         """Raises TooLarge."""

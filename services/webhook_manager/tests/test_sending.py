@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -16,8 +17,11 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from crds.kinds.namespace import NAMESPACE
 from crds.kinds.secret import SECRET
 from services.sdk.testing import virtual_time
+from services.webhook_manager import routes
 from services.webhook_manager.backup import HOOKS
+from services.webhook_manager.engine import MOST_OF_ONE
 from services.webhook_manager.kinds import WEBHOOK_ENDPOINT
+from services.webhook_manager.message import Message
 from services.webhook_manager.tests.in_memory import webhooks_of
 
 
@@ -234,6 +238,37 @@ async def test_one_message_goes_to_all_who_want_its_type(tmp_path: Path) -> None
         assert hosts == ["all.example.com", "invoices.example.com"]
         told = (await webhooks.ask("GET", "/namespaces/default/endpoints")).json()["endpoints"]
         assert {each["name"]: each["counts"]["Delivered"] for each in told} == {"all": 1, "invoices": 1, "other": 0}
+
+
+@virtual_time
+async def test_what_waits_for_its_place_is_not_in_memory(tmp_path: Path) -> None:
+    async with webhooks_of(tmp_path) as webhooks:
+        webhooks.outside.seconds = 5
+        for name in ("a", "b"):
+            await webhooks.endpoint(name, concurrency=64, timeoutSeconds=30)
+        for _ in range(40):
+            await webhooks.ask("POST", "/namespaces/default/messages", {"type": "paid"})
+        await webhooks.advance(1)
+        assert sum(isinstance(each, Message) for each in gc.get_objects()) == MOST_OF_ONE
+        await webhooks.advance(10)
+        assert len(webhooks.outside.requests) == 80
+
+
+@virtual_time
+async def test_what_is_sent_to_all_is_no_more_than_one_request_may_write(tmp_path: Path) -> None:
+    async with webhooks_of(tmp_path) as webhooks:
+        for number in range(3):
+            await webhooks.endpoint(f"e{number}")
+        webhooks.outside.answer = lambda request: httpx.Response(500)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(routes, "MOST_BYTES_TO_ALL", 2_500)
+            body = {"type": "paid", "data": "x" * 1_000}
+            answer = await webhooks.ask("POST", "/namespaces/default/messages", body)
+            assert answer.status_code == 413, answer.text
+            body["data"] = "x" * 500
+            assert (await webhooks.ask("POST", "/namespaces/default/messages", body)).status_code == 202
+        told = (await webhooks.ask("GET", "/namespaces/default/endpoints")).json()["endpoints"]
+        assert [each["counts"]["Waiting"] for each in told] == [1, 1, 1]
 
 
 @pytest.mark.parametrize(
