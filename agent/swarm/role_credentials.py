@@ -116,7 +116,7 @@ class RoleCredentials:
             answer = await self._remembered(asked)
             if answer.status in (401, 404):
                 await self._pause(WRONG_SECONDS)
-        if turn.statistics().tasks_waiting == 0:
+        if not turn.locked():  # nobody was waiting
             self._turns.pop(address, None)
         return answer
 
@@ -184,9 +184,11 @@ def assign_address() -> None:
 
 
 def is_behind_bridge(address: str) -> bool:
-    """Whether it is of Docker's bridge. Who pretends to be gets no answer: that goes to the bridge."""
+    """Whether it is a container's on Docker's bridge. Who pretends to be one gets no answer: that goes to the bridge.
+    The bridge's own address is the machine's, as any program of it may call itself.
+    """
     return any(
-        ip_address(address) in ip_interface(f"{each.address}/{each.netmask}").network
+        address != each.address and ip_address(address) in ip_interface(f"{each.address}/{each.netmask}").network
         for each in psutil.net_if_addrs().get(BRIDGE, ())
         if each.family == socket.AF_INET and each.netmask
     )

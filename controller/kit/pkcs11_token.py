@@ -7,6 +7,7 @@ each call, which are few: at a start, at a rotation, and when a service starts. 
 from __future__ import annotations
 
 import errno
+import hashlib
 import secrets
 import threading
 from collections.abc import Iterator
@@ -22,6 +23,8 @@ KEY_BITS = 256
 _NONCE = 12
 # A login counts for the whole process: two at once are refused by the token.
 _one_at_a_time = threading.Lock()
+_refused_pins: dict[tuple[Path, str], bytes] = {}
+"""Of each token the digest of the PIN that it called wrong: asked again and again, it would lock itself for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +100,17 @@ class TokenKey:
         except ImportError:
             raise OSError(errno.ENOENT, "the Python package python-pkcs11 is not installed: pip install it") from None
         pin = self._pin()
+        digest, place = hashlib.sha256(pin.encode()).digest(), (self.module, self.token)
         with _one_at_a_time:
+            if _refused_pins.get(place) == digest:
+                raise self._refusal(f"wrong PIN; it is not tried again until {self.pin_file} has another")
             try:
                 token = pkcs11.lib(str(self.module)).get_token(token_label=self.token)
                 with token.open(rw=True, user_pin=pin) as session:
                     yield session
+            except (pkcs11.PinIncorrect, pkcs11.PinLenRange) as refused:
+                _refused_pins[place] = digest
+                raise self._refusal(_words(refused)) from refused
             except (pkcs11.PKCS11Error, RuntimeError) as refused:
                 raise self._refusal(_words(refused)) from refused
 

@@ -176,7 +176,7 @@ def _app(
                 turning(components, loop),
             ),
             certificate_routes(components.authority, authenticator, clock),
-            root_key_routes(authenticator, _with_root_key(components), components.root_key.content, Threads(1)),
+            root_key_routes(authenticator, _with_root_key(components), components.root_key.unwrapped, Threads(1)),
             agent_routes(registry, components.leases, authenticator, authorizer, clock),
             log_routes(registry, driver, authenticator, authorizer, clock),
             history_routes(registry, authenticator, authorizer, clock),

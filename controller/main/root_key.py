@@ -89,9 +89,13 @@ class RootKeyFile:
 
     def content(self) -> bytes:
         """As the file would be without a token: what services open their records with. Raises OSError."""
+        return self.unwrapped() or self.file.read_bytes()
+
+    def unwrapped(self) -> bytes | None:
+        """What the token opened, as the file would be without it; None where none wraps it. Raises OSError."""
         held = generations.read(self.file, closed=True)
         if not any(each.wrapped for each in held):
-            return self.file.read_bytes()
+            return None
         return generations.text_of(generations.opened(held, self._token))
 
     def _opened(self, held: Sequence[Generation]) -> Sequence[Generation]:

@@ -8,17 +8,23 @@ import base64
 import os
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
 from api.auth.key_rotation import SETTLING, RootKey
+from api.auth.principal import AUTHENTICATED, MASTERS, SERVICES, Principal
+from api.auth.routes.root_key import root_key_routes
+from api.rest import rest_app
 from controller.kit import generations
 from controller.kit.clock import SystemClock
 from controller.kit.pkcs11_token import TokenKey
+from controller.kit.threads import Inline
 from controller.main.components import Components, open_components
 from controller.main.errors import Misuse, UserError
 from controller.main.key_rotation import under
@@ -97,6 +103,45 @@ async def test_a_token_that_is_not_the_one_refuses_to_start_and_says_so(tmp_path
         await start(tmp_path, {})
     with pytest.raises(Misuse, match="pkcs11_token: is missing"):
         load(said(tokens, AEREKOS_PKCS11_TOKEN=""), home=tmp_path)
+
+
+async def test_a_wrong_pin_is_not_tried_again_and_again(tokens: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token locks itself for good after a few."""
+    pin = tokens / "changing"
+    pin.write_text("4321")
+    key = TokenKey(MODULE, "ours", "a", pin)
+    with pytest.raises(OSError, match=r"wrong PIN$"):
+        key.prepare()
+    with (
+        monkeypatch.context() as without,
+        pytest.raises(OSError, match="not tried again until"),
+    ):
+        without.setattr("pkcs11.lib", lambda _: pytest.fail("the token is asked"))
+        key.prepare()
+    pin.write_text(PIN)
+    key.prepare()
+
+
+KEY_MANAGER = Principal("system:service:key-manager", frozenset({SERVICES, AUTHENTICATED}))
+
+
+@pytest.mark.parametrize(
+    ("who", "content", "status"),
+    [
+        (KEY_MANAGER, b"opened", 200),
+        (KEY_MANAGER, None, 409),  # it lies in its file: nobody needs the network for it
+        (Principal("key-manager", frozenset({MASTERS})), b"opened", 403),
+        (replace(KEY_MANAGER, acting="root"), b"opened", 403),
+        (replace(KEY_MANAGER, actors=("system:service:storage-manager",)), b"opened", 403),
+        (Principal("system:service:storage-manager", frozenset({SERVICES})), b"opened", 403),
+    ],
+)
+async def test_the_root_key_is_for_its_service_in_person(who: Principal, content: bytes | None, status: int) -> None:
+    authenticator: Any = SimpleNamespace(authenticate=lambda scope: who)
+    app = rest_app([root_key_routes(authenticator, ["key-manager"], lambda: content, Inline())])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://conductor") as client:
+        answer = await client.post("/auth/root-key")
+    assert answer.status_code == status and (status == 200 or "opened" not in answer.text)
 
 
 async def test_what_is_wrapped_is_bound_to_its_generation_and_to_its_key(tokens: Path) -> None:

@@ -12,26 +12,34 @@ from collections.abc import Callable, Collection
 from fastapi import APIRouter, Request, Response
 
 from api.auth.authentication import Authenticator
-from api.auth.principal import SERVICE_PREFIX
 from controller.kit.threads import BlockingExecutor
-from crds.errors import Forbidden, Unavailable
+from crds.errors import Conflict, Forbidden, Unavailable
 
 
 def root_key_routes(
-    authenticator: Authenticator, entitled: Collection[str], content: Callable[[], bytes], threads: BlockingExecutor
+    authenticator: Authenticator,
+    entitled: Collection[str],
+    content: Callable[[], bytes | None],
+    threads: BlockingExecutor,
 ) -> APIRouter:
-    """`entitled`: names of the Services whose manifests ask for it. `content`: what it is, or raises OSError."""
+    """`entitled`: names of the Services whose manifests ask for it. `content`: what it is; None where no token
+    wraps it; or raises OSError.
+    """
     router = APIRouter()
 
     @router.post("/auth/root-key")
     async def root_key(request: Request, response: Response) -> dict[str, str]:
         caller = authenticator.authenticate(request.scope)
-        if caller.actors or caller.name.removeprefix(SERVICE_PREFIX) not in entitled:
+        # A service in person: neither who is called like one, nor who somebody else acts for.
+        if caller.actors or caller.acting or caller.service not in entitled:
             raise Forbidden("the root key is for services whose manifest asks for it")
         response.headers["cache-control"] = "no-store"
         try:
-            return {"content": base64.b64encode(await threads.run(content)).decode()}
+            opened = await threads.run(content)
         except OSError as refused:
             raise Unavailable(f"the root key is not opened: {refused.strerror}") from refused
+        if opened is None:
+            raise Conflict("no token wraps the root key: it is read from its file, and not given to anybody here")
+        return {"content": base64.b64encode(opened).decode()}
 
     return router

@@ -156,4 +156,4 @@ async def test_containers_are_those_behind_docker_s_bridge(monkeypatch: pytest.M
         role_credentials.psutil, "net_if_addrs", lambda: {"docker_gwbridge": [bridge], "eth0": [outside]}
     )
     assert is_behind_bridge("172.18.3.4")
-    assert not any(map(is_behind_bridge, ("10.0.0.7", "172.17.0.2", "127.0.0.1")))
+    assert not any(map(is_behind_bridge, ("10.0.0.7", "172.17.0.2", "127.0.0.1", "172.18.0.1")))
