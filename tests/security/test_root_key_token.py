@@ -14,6 +14,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import httpx
 import pytest
 
@@ -21,10 +23,16 @@ from api.auth.key_rotation import SETTLING, RootKey
 from api.auth.principal import AUTHENTICATED, MASTERS, SERVICES, Principal
 from api.auth.routes.root_key import root_key_routes
 from api.rest import rest_app
+from controller.backup.errors import Refused
+from controller.backup.locations import Folder
+from controller.backup.repository import Repository
+from controller.backup.sealing import Keys
 from controller.kit import generations
 from controller.kit.clock import SystemClock
 from controller.kit.pkcs11_token import TokenKey
 from controller.kit.threads import Inline
+from controller.main.backups.creating import Job, create_backup
+from controller.main.backups.restoring import Restored, restore_backup
 from controller.main.components import Components, open_components
 from controller.main.errors import Misuse, UserError
 from controller.main.key_rotation import under
@@ -32,6 +40,7 @@ from controller.main.settings import load
 from controller.resources.strategy import WriteOptions
 from services.key_manager.kinds import KEY_MATERIAL
 from services.key_manager.root_key import RootKeyCipher, Unsealable
+from services.sdk.discovery import managed_services
 from services.sdk.testing import FakeConductor, MemoryResources, fake_context
 from services.sdk.wrapped_secrets import open_wrapped
 
@@ -225,3 +234,29 @@ async def test_a_service_gets_it_from_the_conductor_and_waits_while_that_is_away
     context.client = httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="https://conductor")
     await open_wrapped(context)
     assert context.secret("root-key") == plain and asked == ["POST /auth/root-key"] * 2
+
+
+async def test_a_backup_of_a_wrapped_root_key_is_restored_beside_its_token_alone(
+    tmp_path: Path, tokens: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_components(load(said(tokens), home=tmp_path / "home")) as components:
+        await seal(components)
+    (tmp_path / "home" / "run").mkdir(exist_ok=True)
+    repository = Repository(Folder(tmp_path / "place"), Keys(bytes(32)))
+    asked = Job(tmp_path / "home", "oak", managed_services(), "00000001", datetime.now(UTC))
+    manifest = repository.manifest(create_backup(asked, repository, lambda: datetime.now(UTC)).id)
+
+    async def restored(name: str) -> Restored:
+        return await anyio.to_thread.run_sync(
+            restore_backup, repository, manifest, tmp_path / name, managed_services()
+        )
+
+    with pytest.raises(Refused, match="AEREKOS_PKCS11_MODULE"):
+        await restored("without")
+    for name, value in said(tokens).items():
+        monkeypatch.setenv(name, value)
+    assert (await restored("beside")).kinds["keymaterials"] == 1
+    monkeypatch.setenv("AEREKOS_PKCS11_TOKEN", "other")
+    with pytest.raises(Refused, match="the PKCS#11 token other"):
+        await restored("other")
+    assert [each for each in ("without", "other") if (tmp_path / each).exists()] == []

@@ -30,6 +30,9 @@ from controller.main.backups.choosing import Moment
 from controller.main.backups.creating import STORE
 from controller.main.backups.files import write_entry
 from controller.main.components import sealed_kinds
+from controller.main.root_key import RootKeyFile, SealedRecords
+from controller.main.settings import load as load_settings
+from controller.main.settings import token_key_of
 from controller.store import dump
 from controller.store.memory_index import EVERY_KIND
 from controller.store.records import Store
@@ -156,16 +159,30 @@ async def _revision(store: Store, moment: Moment) -> int:
 
 def _check_root_key(staging: Path, store: Store, services: Sequence[ManagedService]) -> None:
     """All that is sealed under the root key opens: a backup without its key would restore ciphertext alone."""
-    for sealed in (each for service in services for each in service.root_sealed):
-        records = store.list(sealed.kind.group, sealed.kind.plural).records
-        if not records:
-            continue
-        if not (staging / _ROOT_KEY).exists():
-            raise Damaged("the backup has keys of KMS, and no root key")
-        fault = load(sealed.opener)((staging / _ROOT_KEY).read_bytes())
-        for each in records:
-            if (why := fault(each.object)) is not None:
-                raise Damaged(f"{each.key.plural} {each.key.name} does not open with the root key: {why}")
+    kinds = [each for service in services for each in service.root_sealed]
+    held = [SealedRecords(each, store.list(each.kind.group, each.kind.plural).records) for each in kinds]
+    if not any(each.records for each in held):
+        return
+    content = _root_key(staging)
+    for sealed in held:
+        for record, why in zip(sealed.records, sealed.faults(content), strict=True):
+            if why is not None:
+                name = f"{record.key.plural} {record.key.name}"
+                raise Damaged(f"{name} does not open with the root key: {why}")
+
+
+def _root_key(staging: Path) -> bytes:
+    """As services get it. What opens a wrapped one is said by the settings in the backup, and by the environment."""
+    if not (staging / _ROOT_KEY).exists():
+        raise Damaged("the backup has keys of KMS, and no root key")
+    try:
+        return RootKeyFile(staging / _ROOT_KEY, (), token_key_of(load_settings(home=staging))).content()
+    except OSError as closed:
+        raise Refused(
+            f"the root key in the backup is not opened: {closed.strerror}. Where a PKCS#11 token wrapped it, that "
+            "token is needed here: set AEREKOS_PKCS11_MODULE, AEREKOS_PKCS11_TOKEN, AEREKOS_PKCS11_KEY and "
+            "AEREKOS_PKCS11_PIN_FILE to it (docs/operations/lost-keys.md)"
+        ) from closed
 
 
 @contextmanager
