@@ -79,7 +79,10 @@ async def _show_health(context: ServiceContext, directory: Directory, engine: En
         return
     seen = WebhookEndpointStatus()
     show_health(seen, engine.health(uid), is_enabled=endpoint.spec.enabled)
-    told = seen.model_dump(mode="json", by_alias=True, include={"failing_since", "disabled_at", "disabled_because"})
+    shown = {"failing_since", "disabled_at", "disabled_because"}
+    if engine.is_held(uid):
+        shown.add("secret_version")  # 0: nothing signs
+    told = seen.model_dump(mode="json", by_alias=True, include=shown)
     meta = endpoint.metadata
     try:
         await context.resources.patch(

@@ -17,9 +17,11 @@ DAY = 86_400.0
 
 
 class NotAttempted(Exception):
-    """Nothing was sent, for a reason of ours: it is no failure of the receiver. The words are for the log."""
+    """Nothing was sent, for a reason of ours that holds for all messages to that receiver, and is no failure of it.
+    The words are for the log. retry_after: seconds.
+    """
 
-    def __init__(self, why: str, *, retry_after: float = 5.0) -> None:
+    def __init__(self, why: str, *, retry_after: float) -> None:
         super().__init__(why)
         self.retry_after = retry_after
 

@@ -50,15 +50,19 @@ class Receivers(Protocol):
 
 @dataclass
 class _Lane:
-    """`busy`: numbers of messages under way. `starts_at`: when the next one may be begun, where there is a rate."""
+    """`busy`: numbers of messages under way. `starts_at`: when the next one may be begun, where there is a rate.
+    `held_until`: none is begun before, since none can be; then one alone, while it `is_held`.
+    """
 
     news: anyio.Event = field(default_factory=anyio.Event)
     busy: set[int] = field(default_factory=set)
     starts_at: float = 0.0
+    held_until: float = 0.0
+    is_held: bool = False
 
 
 class Engine:
-    """One per process. `changed` hears of receivers whose health is another one."""
+    """One per process. `changed` hears of receivers whose health is another one, or to whom nothing can be sent."""
 
     def __init__(
         self,
@@ -80,6 +84,11 @@ class Engine:
 
     def health(self, uid: str) -> Health:
         return self._health.get(uid, HEALTHY)
+
+    def is_held(self, uid: str) -> bool:
+        """Whether messages wait for it and none can be sent, for a reason of ours."""
+        lane = self._lanes.get(uid)
+        return lane is not None and lane.is_held
 
     def wake(self, uid: str) -> None:
         """Something is to be sent to that receiver, or it is another one than it was."""
@@ -144,9 +153,9 @@ class Engine:
         room, now = receiver.concurrency - len(lane.busy), self._clock.now().timestamp()
         if room <= 0:
             return math.inf
-        if receiver.rate is not None:
-            if now < lane.starts_at:
-                return lane.starts_at - now
+        if now < (starts_at := max(lane.starts_at, lane.held_until)):
+            return starts_at - now
+        if receiver.rate is not None or lane.is_held:
             room = 1
         found = await self._committer.submit(lambda db: store.waiting(db, uid, now, room, tuple(lane.busy)))
         for each in found:
@@ -174,7 +183,7 @@ class Engine:
                 # It waited for its place: by then it may be another one, or no more.
                 current = self._receivers.receiver(receiver.uid)
                 if message is not None and current is not None and self._may_be_sent_to(current):
-                    await self._attempt_now(current, message)
+                    await self._attempt_now(current, message, lane)
         finally:
             lane.busy.discard(due.number)
             lane.news.set()
@@ -188,21 +197,31 @@ class Engine:
                 log.exception("a message cannot be read", extra={"fields": {"message": due.id}})
                 await anyio.sleep(_FAILED_SECONDS)
 
-    async def _attempt_now(self, receiver: Receiver, message: Message) -> None:
+    async def _attempt_now(self, receiver: Receiver, message: Message, lane: _Lane) -> None:
         at, began = self._clock.now().timestamp(), self._clock.monotonic()
         if not message.attempts:
             self._metrics.observe_lateness(at - message.made)
         try:
             answer = await self._sender.send(receiver, message)
         except NotAttempted as why:
-            log.warning("not sent: %s", why, extra={"fields": {"receiver": receiver.name, "message": message.id}})
-            await self._write(partial(store.postpone, number=message.number, due=at + why.retry_after))
+            await self._hold(receiver, lane, why)
             return
         except Exception:
             log.exception("an attempt broke", extra={"fields": {"receiver": receiver.name, "message": message.id}})
             await self._write(partial(store.postpone, number=message.number, due=at + _BROKEN_SECONDS))
             return
+        lane.is_held = False
         await self._note(receiver, message, answer, at, self._clock.monotonic() - began)
+
+    async def _hold(self, receiver: Receiver, lane: _Lane, why: NotAttempted) -> None:
+        """What is true of one message is true of all to that receiver: none is tried, or written, one by one."""
+        lane.held_until = self._clock.now().timestamp() + why.retry_after
+        if lane.is_held:
+            return
+        lane.is_held = True
+        fields = {"receiver": f"{receiver.namespace}/{receiver.name}"}
+        log.warning("nothing is sent: %s", why, extra={"fields": fields})
+        await self._changed(receiver.uid)
 
     async def _note(
         self, receiver: Receiver, message: Message, answer: AttemptResult, at: float, seconds: float

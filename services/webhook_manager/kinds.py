@@ -69,6 +69,7 @@ class WebhookEndpointSpec(Spec):
 
 class WebhookEndpointStatus(Status):
     """`secretName`: the Secret whose `secret` signs, and `previous` until `secretOverlapHours` are over.
+    `secretVersion`: of what signs; 0 where nothing does.
     `failingSince`: the first failure after which nothing was taken. `disabledAt`, `disabledBecause`: since when and
     why nothing is sent. How many messages wait is asked of the service: it moves on with every message.
     """

@@ -279,7 +279,8 @@ def _insert(db: sqlite3.Connection, draft: Draft, now: float) -> None:
     """Of two that are alike in one call the first counts."""
     db.execute(
         "INSERT OR IGNORE INTO messages"
-        " (receiver, id, asked, type, headers, content, made, state, due, attempts, fault) VALUES (?,?,?,?,?,?,?,0,?,0,'')",
+        " (receiver, id, asked, type, headers, content, made, state, due, attempts, fault)"
+        " VALUES (?,?,?,?,?,?,?,0,?,0,'')",
         (draft.to, draft.id, _asked(draft), draft.type, _json(draft.headers), draft.content, now, now),
     )
 

@@ -16,7 +16,7 @@ from services.webhook_manager.kinds import WebhookEndpoint
 from services.webhook_manager.message import Message
 from services.webhook_manager.names import source_arn
 from services.webhook_manager.signatures import signed_headers
-from services.webhook_manager.signing_secrets import SecretUnreadable, SigningSecrets
+from services.webhook_manager.signing_secrets import FRESH_SECONDS, SecretUnreadable, SigningSecrets
 from services.webhook_manager.source_kinds import QueueTarget
 
 _OWN = {"user-agent": "aerekos-webhooks"}
@@ -52,7 +52,7 @@ class OutsideSender:
         try:
             keys = await self._secrets.keys(receiver.uid, receiver.name, receiver.namespace)
         except SecretUnreadable as error:
-            raise NotAttempted(str(error)) from error
+            raise NotAttempted(str(error), retry_after=FRESH_SECONDS) from error
         at, url = int(self._clock.now().timestamp()), endpoint.spec.url
         headers = {**_OWN, **message.headers, **signed_headers(message.id, at, message.content, keys)}
         allowed = _allowed(url, private=self._directory.allows_private(receiver.namespace))

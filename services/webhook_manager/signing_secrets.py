@@ -30,27 +30,33 @@ class SecretUnreadable(Exception):
 
 
 class SigningSecrets:
-    """`own`: the service's own resources. What was read holds for some seconds, and while no conductor answers."""
+    """`own`: the service's own resources. What was read holds for some seconds, also that nothing signs; and while no
+    conductor answers.
+    """
 
     def __init__(self, own: Resources, clock: Clock) -> None:
         self._own, self._clock = own, clock
-        self._known: dict[str, tuple[list[bytes], float]] = {}
+        self._known: dict[str, tuple[list[bytes] | SecretUnreadable, float]] = {}
 
     async def keys(self, uid: str, name: str, namespace: str) -> list[bytes]:
         """What signs messages to the endpoint of that uid and name. Raises SecretUnreadable."""
         known, now = self._known.get(uid), self._clock.monotonic()
-        if known is not None and now < known[1]:
-            return known[0]
+        if known is None or now >= known[1]:
+            found = await self._read(uid, name, namespace, known[0] if known is not None else None)
+            known = self._known[uid] = (found, now + FRESH_SECONDS)
+        if isinstance(known[0], SecretUnreadable):
+            raise SecretUnreadable(str(known[0]))
+        return known[0]
+
+    async def _read(
+        self, uid: str, name: str, namespace: str, before: list[bytes] | SecretUnreadable | None
+    ) -> list[bytes] | SecretUnreadable:
         try:
-            keys = _keys_of(await self._own.get(SECRET, secret_name(name), namespace), uid, self._clock.now())
-        except (NotFound, ValueError) as error:
-            raise SecretUnreadable(f"the Secret {secret_name(name)} has no secret that signs") from error
-        except ApiError as away:
-            if known is None:
-                raise SecretUnreadable(f"the Secret {secret_name(name)} cannot be read") from away
-            return known[0]
-        self._known[uid] = (keys, now + FRESH_SECONDS)
-        return keys
+            return _keys_of(await self._own.get(SECRET, secret_name(name), namespace), uid, self._clock.now())
+        except (NotFound, ValueError):
+            return SecretUnreadable(f"the Secret {secret_name(name)} has no secret that signs")
+        except ApiError:
+            return before or SecretUnreadable(f"the Secret {secret_name(name)} cannot be read")
 
     def forget(self, uid: str) -> None:
         self._known.pop(uid, None)
@@ -89,9 +95,11 @@ class SigningSecrets:
         notes, now = dict(there.metadata.annotations or {}), self._clock.now()
         data = dict(there.data or {})
         if _version(notes) < endpoint.spec.secret_version:
-            until = now + timedelta(hours=endpoint.spec.secret_overlap_hours)
-            data |= {"previous": data.get("secret", ""), "secret": base64.b64encode(new_secret().encode()).decode()}
-            notes |= {VERSION: str(endpoint.spec.secret_version), UNTIL: rfc3339(until)}
+            if _is_valid(_text(there, "secret")):
+                until = now + timedelta(hours=endpoint.spec.secret_overlap_hours)
+                data["previous"], notes[UNTIL] = data["secret"], rfc3339(until)
+            data["secret"] = base64.b64encode(new_secret().encode()).decode()
+            notes[VERSION] = str(endpoint.spec.secret_version)
         if (until_ := _moment(notes.get(UNTIL, ""))) is not None and until_ <= now:
             data.pop("previous", None)
             notes.pop(UNTIL, None)
@@ -122,10 +130,18 @@ def _keys_of(secret: Secret, uid: str, now: datetime) -> list[bytes]:
     if not _belongs_to(secret, uid):
         raise ValueError("it belongs to somebody else")
     keys = [key_of(_text(secret, "secret"))]
-    until = _until(secret)
-    if until is not None and now < until and _text(secret, "previous"):
-        keys.append(key_of(_text(secret, "previous")))
+    until, previous = _until(secret), _text(secret, "previous")
+    if until is not None and now < until and _is_valid(previous):
+        keys.append(key_of(previous))
     return keys
+
+
+def _is_valid(text: str) -> bool:
+    try:
+        key_of(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _require_valid(secret: Secret) -> None:

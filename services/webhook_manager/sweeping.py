@@ -71,8 +71,11 @@ class Sweeping:
             await anyio.lowlevel.checkpoint()
 
     async def _give_up(self, receiver: Receiver, before: float, now: float) -> None:
-        """Messages to an endpoint that is paused or disabled wait as long as others are kept."""
-        if not receiver.paused and self._engine.health(receiver.uid).disabled_at is None:
+        """Messages to an endpoint that is paused or disabled, or has nothing to sign with, wait as long as others are
+        kept.
+        """
+        is_disabled = self._engine.health(receiver.uid).disabled_at is not None
+        if not (receiver.paused or is_disabled or self._engine.is_held(receiver.uid)):
             return
         fault = "nothing was sent to it for as long as messages are kept"
         number = await self._committer.submit(lambda db: store.give_up(db, receiver.uid, before, now, fault))

@@ -15,7 +15,6 @@ from cloudevents.core.formats.json import JSONFormat
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from crds.kinds.namespace import NAMESPACE
-from crds.kinds.secret import SECRET
 from services.sdk.testing import virtual_time
 from services.webhook_manager import routes
 from services.webhook_manager.backup import HOOKS
@@ -312,18 +311,59 @@ async def test_a_deleted_endpoint_is_forgotten_and_sent_nothing(tmp_path: Path) 
 
 
 @virtual_time
-async def test_while_nothing_can_be_signed_nothing_is_sent_and_nobody_failed(tmp_path: Path) -> None:
+async def test_while_nothing_can_be_signed_nothing_is_sent_and_nobody_failed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with webhooks_of(tmp_path) as webhooks:
         await webhooks.endpoint()
-        await webhooks.service.resources.patch(SECRET, "e-webhook", {"stringData": {"secret": "nonsense"}}, "default")
-        await webhooks.send()
+        await webhooks.sign_with("nonsense")
+        reads = webhooks.count_reads_of_secrets()
+        for _ in range(10):
+            await webhooks.send()
         await webhooks.advance(60)
-        assert webhooks.outside.requests == [] and (await webhooks.read()).status.phase == "Active"
+        status = (await webhooks.read()).status
+        assert (webhooks.outside.requests, status.secret_version) == ([], 0)
+        assert {each.reason for each in status.conditions} == {"InvalidSecret"}
+        assert len(reads) <= 20, "however many wait, it is read every few seconds"
+        assert sum("nothing is sent" in each.getMessage() for each in caplog.records) == 1
         secret = "whsec_" + "c2VjcmV0" * 4
-        await webhooks.service.resources.patch(SECRET, "e-webhook", {"stringData": {"secret": secret}}, "default")
-        await webhooks.advance(20)
-        (request,) = webhooks.outside.requests
+        await webhooks.sign_with(secret)
+        await webhooks.advance(30)
+        assert len(webhooks.outside.requests) == 10
+        assert (await webhooks.read()).status.secret_version == 1
+        request = webhooks.outside.requests[0]
         Webhook(secret).verify(request.content, dict(request.headers))
+
+
+@virtual_time
+async def test_what_can_never_be_signed_is_given_up(tmp_path: Path) -> None:
+    async with webhooks_of(tmp_path) as webhooks:
+        await webhooks.endpoint(retentionHours=1)
+        await webhooks.sign_with("nonsense")
+        await webhooks.send()
+        await webhooks.advance(3 * 3600)
+        assert (await webhooks.messages())["counts"] == {"Waiting": 0, "Delivered": 0, "Failed": 1}
+
+
+@virtual_time
+async def test_a_rotation_away_from_what_cannot_sign_signs(tmp_path: Path) -> None:
+    async with webhooks_of(tmp_path) as webhooks:
+        await webhooks.endpoint()
+        await webhooks.sign_with("nonsense")
+        await webhooks.change(secretVersion=2)
+        await webhooks.advance(30)
+        secrets = await webhooks.secrets_of()
+        assert set(secrets) == {"secret"}
+        await webhooks.send()
+        await webhooks.advance(1)
+        (request,) = webhooks.outside.requests
+        Webhook(secrets["secret"]).verify(request.content, dict(request.headers))
+        await webhooks.change(secretVersion=3)
+        await webhooks.sign_with((await webhooks.secrets_of())["secret"], previous="nonsense")
+        await webhooks.advance(30)
+        await webhooks.send()
+        await webhooks.advance(1)
+        assert len(webhooks.outside.requests) == 2
 
 
 @virtual_time
