@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 import anyio
 import httpx
 import psutil
+import structlog
 
-from agent.addressing.netfilter import run_ip
+from agent.addressing.netfilter import NetfilterError, run_ip
 from agent.conductor_client import tls_context, tls_extensions
 from agent.errors import AgentError
 from agent.swarm.registry_proxy import Upstream
@@ -39,6 +40,7 @@ ADDRESS_SECONDS, ANSWER_SECONDS, WRONG_SECONDS = 15.0, 1.0, 1.0
 TIMEOUT = httpx.Timeout(1.5)
 _LIMITS = ConnectionLimits(total=512, per_address=32, unproven=128, unproven_per_address=16)
 _POOL = httpx.Limits(max_connections=4, keepalive_expiry=30.0)
+_log = structlog.get_logger("credentials")
 _BACKLOG, _LONGEST_TOKEN, _REMEMBERED = 128, 256, 256
 
 
@@ -49,7 +51,7 @@ class Answer(NamedTuple):
 
 class RoleCredentials:
     """`upstream`: how to reach the conductor now, or raises AgentError. `is_container`: whether an address is one of
-    this machine's containers. `pause`: sleeps.
+    this machine's containers. `pause`: sleeps. `assign`: gives the machine the address.
     """
 
     def __init__(
@@ -58,28 +60,42 @@ class RoleCredentials:
         clock: Clock,
         is_container: Callable[[str], bool] | None = None,
         pause: Callable[[float], Awaitable[None]] = anyio.sleep,
+        assign: Callable[[], None] | None = None,
     ) -> None:
         self._upstream, self._clock, self._pause = upstream, clock, pause
-        self._is_container = is_container or is_behind_bridge
+        self._is_container, self._assign = is_container or is_behind_bridge, assign or assign_address
         self._client: httpx.AsyncClient | None = None
         self._ca: str | None = None
         self._turns: dict[str, anyio.Lock] = {}
         self._known: dict[tuple[str, str, str], tuple[float, Answer]] = {}
 
     async def run(self) -> None:
-        """Run until cancelled. Raises NetfilterError where the address cannot be had, OSError for a taken port."""
-        await anyio.to_thread.run_sync(assign_address)
+        """Run until cancelled. Raises OSError for a taken port, NetfilterError for an address that is lost again."""
+        await self._assigned()
         with _listener() as listener:
             server = HttpServer(self, [listener], None, _LIMITS)
             server.start()
             try:
                 while True:  # somebody may take the address away
                     await anyio.sleep(ADDRESS_SECONDS)
-                    await anyio.to_thread.run_sync(assign_address)
+                    await anyio.to_thread.run_sync(self._assign)
             finally:
                 with anyio.CancelScope(shield=True):
                     await server.stop(AT_ONCE)
                     await self._close()
+
+    async def _assigned(self) -> None:
+        """Returns once the machine has the address; an agent without the right to give it says so once."""
+        told = ""
+        while True:
+            try:
+                await anyio.to_thread.run_sync(self._assign)
+                return
+            except NetfilterError as refused:
+                if str(refused) != told:
+                    _log.error("containers with a role get no credentials on this machine", because=str(refused))
+                told = str(refused)
+            await self._pause(ADDRESS_SECONDS)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":

@@ -166,7 +166,8 @@ class ServiceSpec(Spec):
     gateway, and stopped when none came for `idleSeconds`. Services that need it, and resources of its kinds, keep it
     awake.
 
-    `role`: an IamRole of its namespace, whose temporary credentials a program gets where AWS SDKs look for them.
+    `role`: an IamRole of its namespace, whose temporary credentials a program, or a container of a stack, gets where
+    AWS SDKs look for them.
     """
 
     managed: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = None

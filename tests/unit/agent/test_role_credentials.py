@@ -13,8 +13,10 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+import structlog
 from served import served
 
+from agent.addressing.netfilter import NetfilterError
 from agent.errors import AgentError
 from agent.swarm import role_credentials
 from agent.swarm.registry_proxy import Upstream
@@ -157,3 +159,22 @@ async def test_containers_are_those_behind_docker_s_bridge(monkeypatch: pytest.M
     )
     assert is_behind_bridge("172.18.3.4")
     assert not any(map(is_behind_bridge, ("10.0.0.7", "172.17.0.2", "127.0.0.1", "172.18.0.1")))
+
+
+async def test_an_agent_that_may_not_give_the_address_says_so_once_and_tries_again() -> None:
+    tried, pauses = list[int](), list[float]()
+
+    def assign() -> None:
+        tried.append(1)
+        if len(tried) < 4:
+            raise NetfilterError("ip addr replace: Operation not permitted (needs root, or CAP_NET_ADMIN)")
+        raise RuntimeError("enough")
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    nobody: Any = None
+    with structlog.testing.capture_logs() as logs, pytest.raises(RuntimeError):
+        await RoleCredentials(nobody, nobody, pause=pause, assign=assign).run()
+    told = [each["because"] for each in logs]
+    assert len(tried) == 4 and pauses == [15.0] * 3 and len(told) == 1 and "CAP_NET_ADMIN" in told[0]
