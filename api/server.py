@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, cast
@@ -19,21 +19,44 @@ JOINED_BYTES, LONGEST_FRAME = 16_384, 2**20
 BACKLOG = 2048
 
 
+class TurnEnd:
+    """The end of this turn of the loop, for all connections: `before` is called, then what waits leaves."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, before: Callable[[], object]) -> None:
+        self._loop, self._before = loop, before
+        self._waiting: list[Callable[[], object]] = []
+
+    def add(self, leave: Callable[[], object]) -> None:
+        """Call it then."""
+        if not self._waiting:
+            self._loop.call_soon(self._end)
+        self._waiting.append(leave)
+
+    def _end(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        self._before()
+        for leave in waiting:
+            try:
+                leave()
+            except Exception as error:  # one connection's, and no other one's
+                self._loop.call_exception_handler({"message": "an answer could not be sent", "exception": error})
+
+
 class WriteCoalescer:
     """A transport that sends what is written within one turn of the loop together, up to 16 KiB of it.
 
     uvicorn writes head and body of an answer apart: two system calls here, and two reads of the gateway.
     """
 
-    def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport, self._loop = transport, loop
+    def __init__(self, transport: Any, turn: TurnEnd) -> None:
+        self._transport, self._turn = transport, turn
         self._waiting: list[bytes] = []
         self._size = 0
 
     def write(self, data: bytes) -> None:
         """Sent in this turn of the loop, at its end at the latest."""
         if not self._waiting:
-            self._loop.call_soon(self._flush)
+            self._turn.add(self._flush)
         self._waiting.append(data)
         self._size += len(data)
         if self._size > JOINED_BYTES:  # or who sends without pause would never hear that the client is slow
@@ -62,8 +85,10 @@ class WriteCoalescer:
 class _Coalescing(HttpToolsProtocol):
     """Joins head and body, and writes to watchers at once."""
 
+    turn: TurnEnd
+
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(cast(asyncio.Transport, WriteCoalescer(transport, self.loop)))
+        super().connection_made(cast(asyncio.Transport, WriteCoalescer(transport, self.turn)))
 
     def on_headers_complete(self) -> None:
         """What is one change to a thousand watchers should not be a thousand tasks waiting to write."""
@@ -106,10 +131,13 @@ class _WebSockets(WebSocketsSansIOProtocol):
 
 
 class SocketServer(uvicorn.Server):
-    """Serves on Unix sockets (`serve(sockets=...)`). It leaves signals to whoever runs it."""
+    """Serves on Unix sockets (`serve(sockets=...)`). It leaves signals to whoever runs it. `before_leaving`: called
+    before the answers of a turn of the loop leave.
+    """
 
-    def __init__(self, config: uvicorn.Config) -> None:
-        self._stops = False
+    def __init__(self, config: uvicorn.Config, before_leaving: Callable[[], object]) -> None:
+        self._stops, self._before_leaving = False, before_leaving
+        self._turn: TurnEnd | None = None
         self._stopping: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
         super().__init__(config)
 
@@ -147,11 +175,17 @@ class SocketServer(uvicorn.Server):
 
     def _protocol(self) -> asyncio.Protocol:
         make = cast(type[_Coalescing], self.config.http_protocol_class)
-        return make(config=self.config, server_state=self.server_state, app_state={})
+        protocol = make(config=self.config, server_state=self.server_state, app_state={})
+        if self._turn is None:
+            self._turn = TurnEnd(protocol.loop, self._before_leaving)
+        protocol.turn = self._turn
+        return protocol
 
 
-def make_socket_server(app: Any) -> SocketServer:
-    """A server for a socket that only we can open (`serve(sockets=...)`): whoever does has kept the limits."""
+def make_socket_server(app: Any, before_leaving: Callable[[], object] = lambda: None) -> SocketServer:
+    """A server for a socket that only we can open (`serve(sockets=...)`): whoever does has kept the limits.
+    `before_leaving`: see `SocketServer`.
+    """
     config = uvicorn.Config(
         app,
         http=_Coalescing,
@@ -166,4 +200,4 @@ def make_socket_server(app: Any) -> SocketServer:
         server_header=False,
         proxy_headers=False,  # it would believe anybody; the gateway is heard in api/front_proxy.py
     )
-    return SocketServer(config)
+    return SocketServer(config, before_leaving)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 
 import orjson
@@ -45,12 +46,17 @@ class Journal:
         self._waiting_bytes, self.lost = 0, 0
         self.failure = self.alarm = ""
         self._head = b""
+        self._soon: Callable[[Callable[[], object]], object] | None = None
         self.link = Link()
         file.parent.mkdir(parents=True, exist_ok=True)
         self._file = self._opened()
         self.link = self._end_of_chain()
         if not self._size:
             self._first = self.link.seq + 1
+
+    def gather(self, soon: Callable[[Callable[[], object]], object]) -> None:
+        """From now on, lines wait for `flush`, which `soon` is told to call: one write for many."""
+        self._soon = soon
 
     def append(self, text: bytes) -> bytes:
         """Seals and writes the line; returns it as it stands in the file. Never raises: see `failure`."""
@@ -61,18 +67,23 @@ class Journal:
             return sealed
         self._waiting.append(sealed)
         self._waiting_bytes += len(sealed)
-        self.flush()
+        if self._soon is None or self.failure:
+            self.flush()
+        elif len(self._waiting) == 1:
+            self._soon(self.flush)
         return sealed
 
     def flush(self) -> None:
         """Write what waits, as far as the disk takes it."""
+        if len(self._waiting) > 1 and not self.failure:
+            with suppress(OSError):  # what it does not take together it may take singly
+                self._write_first(len(self._waiting))
         while self._waiting:
             try:
-                self._write(self._waiting[0] + b"\n")
+                self._write_first(1)
             except OSError as error:
                 self._fail(error)
                 return
-            self._waiting_bytes -= len(self._waiting.popleft())
         if self.failure:
             log.warning("the audit log can be written again", lost=self.lost)
             self.failure = ""
@@ -99,6 +110,16 @@ class Journal:
         self._write_head()
         os.close(self._file)
 
+    def _write_first(self, count: int) -> None:
+        """Raises OSError when not all of them could be written; then none was."""
+        lines = list(islice(self._waiting, count))
+        self._write(b"\n".join([*lines, b""]))
+        for line in lines:
+            self._waiting.popleft()
+            self._waiting_bytes -= len(line)
+        if self._size > self._limit:
+            self._turn_over()
+
     def _write(self, data: bytes) -> None:
         """Whole, or not at all. Raises OSError."""
         done = 0
@@ -110,8 +131,6 @@ class Journal:
                 os.ftruncate(self._file, self._size)
             raise
         self._size += done
-        if self._size > self._limit:
-            self._turn_over()
 
     def _fail(self, error: OSError) -> None:
         if not self.failure:
@@ -123,11 +142,11 @@ class Journal:
         handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         os.fchmod(handle, 0o600)
         self._size, self._began = os.fstat(handle).st_size, self._clock.now().date()
-        self._first = self.link.seq + 1
+        self._first = self._next_number()
         if self._size:
             end = end_of(self.path)
             self._began = datetime.fromtimestamp(self.path.stat().st_mtime, self._clock.now().tzinfo).date()
-            self._first = _first_number(self.path) or self.link.seq + 1
+            self._first = _first_number(self.path) or self._first
             if not end.whole:  # a power cut broke the last line
                 self._size += os.write(handle, b"\n")
         return handle
@@ -138,11 +157,15 @@ class Journal:
         old = self.path.with_name(f"{self.path.name}.{ended}.{self._first:012d}")
         try:
             self.path.rename(old)
-            self._first = self.link.seq + 1
             handle, self._file = self._file, self._opened()
             os.close(handle)
         except OSError as error:
             self._fail(error)
+
+    def _next_number(self) -> int:
+        """Of the line that will be written next."""
+        waiting = split(self._waiting[0])[1] if self._waiting else None
+        return waiting.seq if waiting is not None else self.link.seq + 1
 
     def _end_of_chain(self) -> Link:
         for file in (self.path, *reversed(self.rotated())):

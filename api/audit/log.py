@@ -1,8 +1,9 @@
 """The audit log: one JSON line for each request that the policy wants noted, in `logs/audit.log` and in the sinks.
 
 By default writes, reads of Secrets and of AWS keys, logins, commands run in instances, AWS calls, and everything that
-was refused. Bodies are in it only where a policy says so, secrets never. A line is handed to the kernel before the
-request's connection is free again; lines are not synced to disk one by one. The newest stay in memory, to be shown.
+was refused. Bodies are in it only where a policy says so, secrets never. A line is handed to the kernel before a
+short answer leaves, and right after a long one (`gather`); lines are not synced to disk one by one. The newest stay
+in memory, to be shown.
 
 While the log cannot be written, changes are refused (or go on, if the settings say so); reads go on either way.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,16 @@ class Audit:
         for each in followers:
             self._followers.append(each)
             each.start()
+
+    def gather(self, soon: Callable[[Callable[[], object]], object]) -> None:
+        """From now on, the lines of one turn of the loop are written together: by `flush`, before the answers leave,
+        or by `soon` at the end of the turn.
+        """
+        self.journal.gather(soon)
+
+    def flush(self) -> None:
+        """Write the lines that wait."""
+        self.journal.flush()
 
     def check(self, scope: Scope) -> None:
         """Raises Unavailable for a change that could not be noted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -61,6 +62,7 @@ def open_audit(settings: Settings, clock: Clock) -> Audit:
 @asynccontextmanager
 async def looked_after(audit: Audit) -> AsyncIterator[None]:
     """While it lasts, bursts are told, files turned over and sinks fed; then the log is closed."""
+    audit.gather(asyncio.get_running_loop().call_soon)
     try:
         async with anyio.create_task_group() as group:
             group.start_soon(audit.run)

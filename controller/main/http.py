@@ -102,7 +102,8 @@ async def serve_http(
     )
     replication = Replication(components.registry.store, components.endpoints, _of_gateways(components.settings))
     channel = Channel(app, replication, reports)
-    server, listener = make_socket_server(FrontProxy(channel)), listen_on(components.home / "run" / SOCKET)
+    server = make_socket_server(FrontProxy(channel), audit.flush)
+    listener = listen_on(components.home / "run" / SOCKET)
     try:
         async with looked_after(audit), anyio.create_task_group() as group:
             group.start_soon(guard.run)

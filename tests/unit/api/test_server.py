@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.server import JOINED_BYTES, WriteCoalescer
+from api.server import JOINED_BYTES, TurnEnd, WriteCoalescer
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +32,7 @@ class Wire:
 
 def joined() -> tuple[Wire, WriteCoalescer]:
     wire = Wire()
-    return wire, WriteCoalescer(wire, asyncio.get_running_loop())
+    return wire, WriteCoalescer(wire, TurnEnd(asyncio.get_running_loop(), lambda: None))
 
 
 async def test_head_and_body_leave_together_when_the_turn_ends() -> None:
@@ -54,6 +54,32 @@ async def test_what_was_written_leaves_before_the_end() -> None:
     await anyio.lowlevel.checkpoint()
     assert wire.sent == [b"last words", None]
     assert transport.is_closing()
+
+
+async def test_what_must_come_before_the_answers_of_a_turn_does_once() -> None:
+    wire = Wire()
+    turn = TurnEnd(asyncio.get_running_loop(), lambda: wire.write(b"noted"))
+    one, other = WriteCoalescer(wire, turn), WriteCoalescer(wire, turn)
+    one.write(b"one")
+    other.write(b"other")
+    await anyio.lowlevel.checkpoint()
+    assert wire.sent == [b"noted", b"one", b"other"]
+
+
+async def test_a_connection_that_fails_keeps_no_other_answer_back() -> None:
+    loop, wire, told = asyncio.get_running_loop(), Wire(), list[object]()
+    loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+    turn = TurnEnd(loop, lambda: None)
+
+    class Broken(Wire):
+        def write(self, data: bytes) -> None:
+            raise RuntimeError("closed")
+
+    for each in (Broken(), wire):
+        WriteCoalescer(each, turn).write(b"answer")
+    await anyio.lowlevel.checkpoint()
+    assert wire.sent == [b"answer"]
+    assert [str(each) for each in told] == ["closed"]
 
 
 async def test_much_is_not_held_back() -> None:
