@@ -8,7 +8,6 @@ it, and the store again when they differ: rows must find the key that opens them
 from __future__ import annotations
 
 import sqlite3
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from controller.backup.manifest import Entry, Head, Manifest, ServiceData
 from controller.backup.repository import MANIFESTS, Repository, heads, new_id
 from controller.kit.version import version
 from controller.main.backups.files import names_below, put_file
+from controller.main.backups.scratch import scratch_folder
 from controller.store import dump
 from controller.store.tables import from_microseconds
 from crds.managed import ManagedService
@@ -54,7 +54,7 @@ def create_backup(job: Job, repository: Repository, now: Callable[[], datetime])
         return repository.manifest(id).head
     if not (job.home / STORE).is_file():
         raise Refused(f"there is no cloud in {job.home}")
-    before = _before(repository)
+    before = _before(repository, job.cloud)
     services = {
         each.service_name: found
         for each in job.services
@@ -77,11 +77,12 @@ def create_backup(job: Job, repository: Repository, now: Callable[[], datetime])
     return head
 
 
-def _before(repository: Repository) -> Manifest | None:
-    """The newest backup that can be read: what has not changed since is not read again."""
+def _before(repository: Repository, cloud: str) -> Manifest | None:
+    """The newest backup of this cloud that can be read: what has not changed since is not read again."""
     for head in reversed(heads(repository.place)):
         with suppress(Damaged):
-            return repository.manifest(head.id)
+            if head.cloud == cloud:
+                return repository.manifest(head.id)
     return None
 
 
@@ -93,11 +94,11 @@ def _service_data(
     if not service.backup or not folder.is_dir():
         return None
     hooks: BackupHooks = load(service.backup)
-    known = before.services.get(service.service_name) if before else None
-    entries = {each.name: each for each in known.files} if known else {}
+    found = before.services.get(service.service_name) if before else None
+    known = {each.name: each for each in found.files} if found else {}
     for left in reversed(range(ATTEMPTS)):
         try:
-            return _snapshot(home, folder, hooks, repository, entries)
+            return _snapshot(home, folder, hooks, repository, known)
         except FileNotFoundError:  # erased since the snapshot: the next one does without it
             if not left:
                 raise
@@ -109,10 +110,23 @@ def _service_data(
 def _snapshot(
     home: Path, folder: Path, hooks: BackupHooks, repository: Repository, known: dict[str, Entry]
 ) -> ServiceData:
-    with tempfile.TemporaryDirectory(dir=home / "run", prefix="backup-") as scratch:
-        found = hooks.snapshot(folder, Path(scratch))
-        files = tuple(put_file(repository, each.root, each.name, known.get(each.name)) for each in found.files)
-    return ServiceData(hooks.format, found.counts, files)
+    """`known` is added to. One file that was erased ends it after all others were read: to read a big store takes
+    longer than a blob stays that nobody names any more, and the next snapshot then has what is new alone to read.
+    """
+    files, erased = list[Entry](), list[FileNotFoundError]()
+    with scratch_folder(home / "run", "backup-") as scratch:
+        found = hooks.snapshot(folder, scratch)
+        for each in found.files:
+            try:
+                files.append(put_file(repository, each.root, each.name, known.get(each.name)))
+            except FileNotFoundError as gone:
+                erased.append(gone)
+                continue
+            if each.root != scratch:  # a copy is made anew each time
+                known[each.name] = files[-1]
+    if erased:
+        raise erased[0]
+    return ServiceData(hooks.format, found.counts, tuple(files))
 
 
 class _Core(NamedTuple):

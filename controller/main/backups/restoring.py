@@ -15,7 +15,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -190,19 +190,30 @@ def _staged(home: Path) -> Iterator[Path]:
     """A folder beside `home` that nobody else may read, gone at the end unless it was given its name."""
     staging = home.parent / f".{home.name}.restoring"
     home.parent.mkdir(parents=True, exist_ok=True)
-    lock = os.open(home.parent / f"{staging.name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise Refused(f"another restore into {home} is under way") from None
+    file = home.parent / f"{staging.name}.lock"
+    lock = _locked(file, home)
     try:
         shutil.rmtree(staging, ignore_errors=True)  # of one that was killed
         staging.mkdir(mode=0o700)
         yield staging
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-        (home.parent / f"{staging.name}.lock").unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
+        os.close(lock)
+
+
+def _locked(file: Path, home: Path) -> int:
+    """The one lock: a file that another restore has just taken away locks out nobody, so it is made once more."""
+    while True:
+        lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise Refused(f"another restore into {home} is under way") from None
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(lock), file.lstat()):
+                return lock
         os.close(lock)
 
 

@@ -4,10 +4,12 @@ is refused, and nothing is changed then.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import shutil
 import sqlite3
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -22,11 +24,13 @@ from unit.backup.conftest import PASSPHRASE
 
 from controller.backup.errors import BackupError, Damaged, Refused, WrongPassphrase
 from controller.backup.locations import Folder
+from controller.backup.manifest import Entry
 from controller.backup.repository import Repository, heads, open_or_make, open_repository
 from controller.main.backups import creating
 from controller.main.backups.choosing import Moment, chosen
 from controller.main.backups.creating import Job, create_backup
 from controller.main.backups.restoring import Restored, restore_backup
+from controller.main.backups.scratch import scratch_folder
 from controller.main.components import open_components
 from controller.main.settings import load
 from controller.resources.strategy import WriteOptions
@@ -311,6 +315,65 @@ def test_a_segment_that_is_compacted_meanwhile_makes_it_begin_again(
     monkeypatch.setattr(creating, "_snapshot", snapshot)
     back_up(home, place)
     assert times > 1 and restore(place, tmp_path / "target").services["storage-manager"]["missing"] == 0
+
+
+def test_what_was_read_beside_a_blob_that_is_erased_is_not_read_again(
+    home: Path, place: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, blobs, read = creating.put_file, list[str](), Counter[str]()
+
+    def put(repository: Repository, root: Path, name: str, before: Entry | None = None) -> Entry:
+        if name.startswith("blobs/") and name not in blobs:
+            blobs.append(name)
+            if len(blobs) == 2:
+                (root / name).unlink()
+        known = repository.read_bytes
+        entry = real(repository, root, name, before)
+        read[name] += repository.read_bytes > known
+        return entry
+
+    monkeypatch.setattr(creating, "put_file", put)
+    back_up(home, place)
+    assert read["book.db"] == 2 and len(blobs) == 3
+    assert {read[each] for each in read if each.startswith(("blobs/", "segments/"))} == {1}
+
+
+def test_copies_that_a_killed_backup_left_are_taken_away_and_no_others(home: Path, place: Folder) -> None:
+    left = home / "run" / "backup-dead"
+    left.mkdir()
+    (left / "book.db").write_bytes(b"x")
+    with scratch_folder(home / "run", "backup-") as beside:
+        assert not left.exists()
+        left.mkdir()
+        back_up(home, place)
+        assert beside.exists() and not left.exists()
+    assert list((home / "run").glob("backup-*")) == []
+
+
+def test_a_backup_of_another_cloud_is_not_what_this_one_goes_on_from(home: Path, place: Folder) -> None:
+    repository = back_up(home, place)
+    create_backup(replace(job(home, mark="00000002"), cloud="elm"), repository, lambda: datetime.now(UTC))
+    newest = creating._before(repository, "oak")
+    assert newest is not None and newest.head.id.endswith("-00000001")
+
+
+def test_the_lock_of_a_restore_that_has_just_ended_does_not_let_two_in(
+    home: Path, place: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back_up(home, place)
+    real, file, times = fcntl.flock, tmp_path / ".target.restoring.lock", 0
+
+    def flock(handle: int, how: int) -> None:
+        nonlocal times
+        times += 1
+        real(handle, how)
+        if times == 1:  # the one before has taken its lock away, and a third one made its own
+            file.unlink()
+            real(os.open(file, os.O_RDWR | os.O_CREAT), fcntl.LOCK_EX)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(Refused, match="under way"):
+        restore(place, tmp_path / "target")
 
 
 def test_links_that_a_service_put_into_its_data_are_not_followed(home: Path, place: Folder) -> None:
