@@ -8,14 +8,14 @@ the body. The body is zlib of JSON: `{"store": {...}, "files": [entry], "service
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import orjson
 
-from controller.backup.errors import Damaged
+from controller.backup.errors import Damaged, Refused
 from controller.backup.sealing import OWN, Keys
 from crds.formats import FormatVersion, NewerFormat, versions_due
 from crds.model import rfc3339_micro
@@ -82,6 +82,7 @@ class Manifest:
         return {chunk for entry in self.entries() for chunk in entry.chunks}
 
     def seal(self, keys: Keys) -> bytes:
+        """Raises Refused for one of more than MOST_BODY_BYTES."""
         body = {
             "store": self.store,
             "blocks": _told(self.blocks),
@@ -91,8 +92,10 @@ class Manifest:
                 for name, each in self.services.items()
             },
         }
-        line = self.head.line()
-        return line + b"\n" + keys.seal_manifest(line, zlib.compress(orjson.dumps(body), 6))
+        line, told = self.head.line(), orjson.dumps(body)
+        if len(told) > MOST_BODY_BYTES:  # it could be written, and never be read
+            raise Refused(f"the manifest has {len(told)} bytes; a backup of so many files is not possible")
+        return line + b"\n" + keys.seal_manifest(line, zlib.compress(told, 6))
 
 
 def read_head(name: str, stored: bytes) -> Head:
@@ -100,16 +103,36 @@ def read_head(name: str, stored: bytes) -> Head:
     try:
         told = orjson.loads(stored.partition(b"\n")[0])
         versions_due(f"backup {name}", FormatVersion(told["format"]["version"], told["format"]["oldest_reader"]), OWN)
-        values = {each: told[each] for each in Head.__slots__}
-        values |= {each: datetime.fromisoformat(told[each]) for each in ("made_at", "oldest_at")}
-        head = Head(**values)
+        head = Head(**{each.name: _READ[str(each.type)](told[each.name]) for each in fields(Head)})
     except NewerFormat:
         raise
-    except (ValueError, KeyError, TypeError) as odd:
+    except (ValueError, KeyError, TypeError, OverflowError) as odd:
         raise Damaged(f"manifest {name} cannot be read: {odd!r}") from odd
     if head.id != name:
         raise Damaged(f"manifest {name} is that of {head.id}: somebody has moved it")
     return head
+
+
+def _text(told: Any) -> str:
+    if not isinstance(told, str) or not told.isprintable():
+        raise ValueError(f"{told!r} is no line of text")
+    return told
+
+
+def _count(told: Any) -> int:
+    if type(told) is not int or told < 0:
+        raise ValueError(f"{told!r} is no count")
+    return told
+
+
+def _time(told: Any) -> datetime:
+    at = datetime.fromisoformat(told)
+    if at.tzinfo is None:
+        raise ValueError(f"{told} has no time zone")
+    return at.astimezone(UTC)
+
+
+_READ: dict[str, Callable[[Any], Any]] = {"str": _text, "int": _count, "datetime": _time}
 
 
 def open_manifest(name: str, stored: bytes, keys: Keys) -> Manifest:

@@ -8,12 +8,14 @@ import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.backup.conftest import PASSPHRASE
 
+from controller.backup import manifest as manifest_module
 from controller.backup.errors import BackupError, Damaged, Refused, WrongPassphrase
 from controller.backup.locations import Folder, open_location
 from controller.backup.manifest import Entry, Head, Manifest
@@ -132,6 +134,35 @@ def test_the_head_that_anybody_reads_is_authenticated(repository: Repository, pl
     assert heads(place)[0].resources == 9, "a list without the passphrase believes it"
     with pytest.raises(Damaged):
         repository.manifest(manifest.head.id)
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        {"made_at": "2026-03-01T12:00:00"},
+        {"oldest_at": "0001-01-01T00:00:00+14:00"},
+        {"made_at": 7},
+        {"size": "big"},
+        {"resources": True},
+        {"cloud": "\x1b[2J"},
+    ],
+)
+def test_a_head_that_somebody_planted_is_in_nobodys_way(
+    repository: Repository, place: Folder, planted: dict[str, Any]
+) -> None:
+    manifest, id = backed_up(repository, b"x"), new_id(NOW, "0000000f")
+    line = json.loads(manifest.head.line()) | {"id": id} | planted
+    (place.root / "manifests" / id).write_bytes(json.dumps(line).encode() + b"\n")
+    assert [each.id for each in heads(place)] == [manifest.head.id]
+
+
+def test_a_manifest_that_could_not_be_read_again_is_not_written(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manifest_module, "MOST_BODY_BYTES", 100)
+    with pytest.raises(Refused, match="bytes"):
+        backed_up(repository, b"x")
+    assert heads(repository.place) == []
 
 
 def test_a_manifest_under_another_name_is_refused(repository: Repository, place: Folder) -> None:
