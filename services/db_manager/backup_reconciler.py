@@ -112,8 +112,11 @@ class BackupReconciler:
         return again(_SOON_SECONDS, "it is being taken")
 
     async def _opened(self, backup: DatabaseBackup) -> tuple[str, Archive]:
+        """Its folder, and the archive that is in. Raises Temporary."""
         home, kind, name = backup.status.folder.rsplit("/", 2)
         namespace = backup.metadata.namespace or "default"
+        if name != backup.metadata.uid:
+            raise Temporary(f"{backup.status.folder} is not where it lies", after=60.0)
         return f"{kind}/{name}", await self._places.archive(namespace, backup.status.bucket, home)
 
 

@@ -128,11 +128,15 @@ class MemberStatus(Model):
 
 
 class BackupStatus(Model):
-    """`earliestRestorableTime` to `latestRestorableTime`: every moment between can be brought back."""
+    """`earliestRestorableTime` to `latestRestorableTime`: every moment between can be brought back. `latestLsn`: how
+    far the log of the server `system` was stored at the latest.
+    """
 
     bucket: str = ""
     earliest_restorable_time: MicroTimestamp | None = None
     latest_restorable_time: MicroTimestamp | None = None
+    latest_lsn: str = ""
+    system: str = ""
     last_base_backup_time: MicroTimestamp | None = None
     base_backups: int = 0
     size: int = 0
@@ -141,7 +145,7 @@ class BackupStatus(Model):
 class RestoreStatus(Model):
     """`database`, `username`: what the source called its first database and the owner of it. `version`: its server's.
     `base`: the base backup it begins with; `time`: the moment that is brought back. `bucket`, `archive`, `folder`:
-    where that lies. `bytes`: what has been brought in.
+    where that lies; `latestLsn`, `system`: as in the backups it is of. `bytes`: what has been brought in.
     """
 
     phase: RestorePhase = RestorePhase.VERIFYING
@@ -149,6 +153,8 @@ class RestoreStatus(Model):
     archive: str = ""
     folder: str = ""
     base: str = ""
+    latest_lsn: str = ""
+    system: str = ""
     time: MicroTimestamp | None = None
     version: str = ""
     database: str = ""

@@ -35,6 +35,12 @@ class DatabaseMetrics:
             _LABELS,
             registry=registry,
         )
+        self._behind = Gauge(
+            "aerekos_database_restorable_age_seconds",
+            "How long ago the last moment is that can be brought back; of those with backups.",
+            _LABELS,
+            registry=registry,
+        )
         self._known: set[tuple[str, str]] = set()
 
     def record(self, namespace: str, name: str, facts: ServerFacts | None) -> None:
@@ -48,10 +54,17 @@ class DatabaseMetrics:
             else:
                 gauge.labels(*key).set(value)
 
+    def record_archive(self, namespace: str, name: str, seconds: float | None) -> None:
+        """None: nothing of it can be brought back, or it has no backups."""
+        if seconds is None:
+            _forget(self._behind, (namespace, name))
+        else:
+            self._behind.labels(namespace, name).set(seconds)
+
     def keep(self, there: Collection[tuple[str, str]]) -> None:
         """Forget all others."""
         for key in self._known - set(there):
-            for gauge in (self._up, *self._of(None)):
+            for gauge in (self._up, self._behind, *self._of(None)):
                 _forget(gauge, key)
         self._known &= set(there)
 

@@ -115,12 +115,19 @@ class DatabaseReconciler:
             said = (False, DatabaseReason.ARCHIVE_BEHIND, text)
         except Temporary as error:
             said = (False, error.reason, str(error))
+        self._measure_archive(database, world)
         if said is None:
             kept = [each for each in database.status.conditions if each.type != kind]
             database.status.conditions = kept
             return True
         _say(database, world, kind, *said)
         return said[1] != DatabaseReason.FIRST_BACKUP
+
+    def _measure_archive(self, database: Database, world: World) -> None:
+        backup = database.status.backup
+        latest = backup.latest_restorable_time if backup and backup.base_backups else None
+        age = None if latest is None else max((world.clock.now() - latest).total_seconds(), 0.0)
+        self._metrics.record_archive(database.metadata.namespace or "default", database.metadata.name, age)
 
     async def _provisioned(
         self, database: Database, service: Service, endpoint: Endpoint, world: World

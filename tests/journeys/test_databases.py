@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 
+import boto3
 import psycopg
 import pytest
 from clouds import Cloud, a_port, eventually, kill
@@ -178,7 +179,8 @@ def test_what_is_somebody_elses_is_left_alone(shop: Cloud) -> None:
 def test_a_moment_comes_back_in_a_new_database(shop: Cloud) -> None:
     """Its rows, its owner's name, another password; a log with something missing is not begun with."""
     uri = credentials(shop, "shop")["uri"]
-    assert patch(shop, "shop", {"spec": {"backup": {"shipSeconds": 1}}}) == 200
+    apply(shop, "Bucket", "backups", {})
+    assert patch(shop, "shop", {"spec": {"backup": {"bucket": "backups", "shipSeconds": 1}}}) == 200
     eventually(lambda: condition(shop, "shop", "BackedUp").get("status") == "True", "it can be brought back")
     run(uri, "create table orders as select generate_series(1, 5000) as n")
     before = asked(uri, "select to_char(now() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')")
@@ -190,9 +192,10 @@ def test_a_moment_comes_back_in_a_new_database(shop: Cloud) -> None:
     assert (then["username"], then["database"]) == ("shop", "shop") and then["uri"] != uri
     assert asked(then["uri"], "select count(*) from orders") == "5000"
     assert asked(then["uri"], "select it from kept") == "42"
-    logs = sorted((shop.home / "data").glob("db-manager*/**/wal/*/*/*"))
-    assert logs, "they lie in the folder of db-manager"
-    logs[len(logs) // 2].unlink()
+    s3 = boto3.client("s3", **s3_options(shop))
+    stored = [each["Key"] for each in s3.list_objects_v2(Bucket="backups", Prefix="databases/default/")["Contents"]]
+    logs = [each for each in stored if "/wal/" in each]
+    s3.delete_object(Bucket="backups", Key=logs[len(logs) // 2])
     make(shop, "shop-never", restore={"database": "shop", "time": restorable(shop)})
     told = eventually(lambda: failed(shop, "shop-never"), "what is missing is told")
     assert "is missing" in told and shop.command("get", "service", "shop-never-0").code != 0
@@ -203,6 +206,18 @@ def test_a_moment_comes_back_in_a_new_database(shop: Cloud) -> None:
 def run(uri: str, statement: str) -> None:
     with psycopg.connect(uri) as connection:
         connection.execute(statement)  # type: ignore[arg-type]
+
+
+def s3_options(cloud: Cloud) -> dict[str, str]:
+    """What a client of S3 is told, as options of boto3."""
+    env = cloud.aws_env()
+    return {
+        "endpoint_url": env["AWS_ENDPOINT_URL"],
+        "aws_access_key_id": env["AWS_ACCESS_KEY_ID"],
+        "aws_secret_access_key": env["AWS_SECRET_ACCESS_KEY"],
+        "region_name": "us-east-1",
+        "verify": env["AWS_CA_BUNDLE"],
+    }
 
 
 def restorable(cloud: Cloud) -> str:

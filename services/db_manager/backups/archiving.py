@@ -146,6 +146,7 @@ class _Run:
         if not usable or now - usable[-1].completed_at >= timedelta(hours=policy.every_hours):
             await base_backups.remove_unfinished(self._archive, BASES)
             bases.append(await base_backups.take(self._archive, self.wanted.source, BASES))
+            self.report.state.marks_anyway = True  # a recovery from it ends behind it
             self.report.bases = [*usable, bases[-1]]
         await self._remove_old(bases, chunks, now - timedelta(days=policy.retention_days))
 

@@ -97,14 +97,23 @@ class RecoveryPlan(NamedTuple):
     until: datetime | None = None
 
 
-def plan_recovery(
-    bases: Iterable[BaseManifest], chunks: Iterable[WalChunk], moment: datetime, latest: datetime
-) -> RecoveryPlan:
-    """What brings back that moment. `latest`: up to which nothing was committed after the last mark. `chunks`: those
-    of the bases' system and timeline, in order. Raises Unrestorable.
+class LatestMoment(NamedTuple):
+    """The last moment that can be brought back: of which server, and how far its log was stored then. After the mark
+    it ends with there nobody had committed up to that time.
     """
-    if moment > latest:
-        raise Unrestorable(f"{rfc3339_micro(moment)} is not stored yet; the latest is {rfc3339_micro(latest)}")
+
+    time: datetime
+    system: str
+    lsn: int
+
+
+def plan_recovery(
+    bases: Iterable[BaseManifest], chunks: Iterable[WalChunk], moment: datetime, latest: LatestMoment
+) -> RecoveryPlan:
+    """What brings back that moment. `chunks`: those of the bases' system and timeline, in order. Raises Unrestorable."""
+    if moment > latest.time:
+        text = f"{rfc3339_micro(moment)} is not stored yet; the latest is {rfc3339_micro(latest.time)}"
+        raise Unrestorable(text)
     usable = [each for each in bases if each.completed_at <= moment]
     if not usable:
         raise Unrestorable(f"there is no base backup from before {rfc3339_micro(moment)}")
@@ -115,6 +124,8 @@ def plan_recovery(
     last = stop or (marks[-1] if marks else None)
     if last is None:
         raise Unrestorable(f"the log behind the base backup {base.id} is missing: none of it is stored")
+    if stop is None and (base.system != latest.system or last.end < latest.lsn):
+        raise Unrestorable(f"the log from {lsn_text(last.end)} on is missing")
     used = [each for each in behind if each.start < last.end]
     require_whole(used, segment_floor(base.start_lsn), last.end)
     return RecoveryPlan(base, tuple(used), moment if stop else None)

@@ -14,6 +14,7 @@ from services.db_manager.backup_kinds import DATABASE_BACKUP, DatabaseBackupSpec
 from services.db_manager.backups.archiving import Archiving, Report, Wanted, end_archiving, remove_archive
 from services.db_manager.backups.base_backups import Archive, Source
 from services.db_manager.backups.places import BackupPlaces, archive_folder
+from services.db_manager.backups.replication import lsn_text
 from services.db_manager.backups.stores import StoreError
 from services.db_manager.conditions import BackupPhase, DatabaseCondition, DatabaseReason
 from services.db_manager.credentials import superuser_password
@@ -140,7 +141,9 @@ def _noted(before: BackupStatus | None, bucket: str, report: Report) -> BackupSt
     """What is not known yet stays as it was said last."""
     status = before or BackupStatus()
     status.bucket = bucket
-    status.latest_restorable_time = report.state.latest or status.latest_restorable_time
+    if report.state.latest is not None:
+        status.latest_restorable_time = report.state.latest
+        status.latest_lsn, status.system = lsn_text(report.state.marked), report.state.system
     if report.bases:
         status.earliest_restorable_time = report.bases[0].completed_at
         status.last_base_backup_time = report.bases[-1].completed_at
@@ -156,7 +159,7 @@ def _standing(status: BackupStatus, report: Report, every: float, now: datetime)
     )
     if report.fault:
         return False, DatabaseReason.ARCHIVE_BEHIND, report.fault
-    if status.earliest_restorable_time is None or latest is None:
+    if status.earliest_restorable_time is None or latest is None or latest < status.earliest_restorable_time:
         return False, DatabaseReason.FIRST_BACKUP, "its first base backup is being taken"
     if now - latest > behind:
         text = f"nothing has been stored since {latest:%Y-%m-%dT%H:%M:%SZ}"

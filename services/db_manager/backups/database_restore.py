@@ -14,8 +14,9 @@ from services.db_manager.backup_kinds import DATABASE_BACKUP
 from services.db_manager.backups import base_backups, restoring
 from services.db_manager.backups.archiving import BASES, stored_log
 from services.db_manager.backups.base_backups import Archive
-from services.db_manager.backups.catalog import RecoveryPlan, Unrestorable, plan_recovery
+from services.db_manager.backups.catalog import LatestMoment, RecoveryPlan, Unrestorable, plan_recovery
 from services.db_manager.backups.places import BackupPlaces, archive_folder
+from services.db_manager.backups.replication import lsn_of
 from services.db_manager.backups.sealing import Damaged
 from services.db_manager.backups.stores import Missing, StoreError
 from services.db_manager.backups.wal_archiver import ArchiveState
@@ -145,9 +146,10 @@ class DatabaseRestores:
         said = backup.status
         if said.phase != BackupPhase.COMPLETED or said.time is None:
             raise Unrestorable(f"spec.restore.backup: the DatabaseBackup {name} is {said.phase}, not Completed")
-        folder, base = said.folder.rsplit("/", 2)[-2:], said.backup
-        archive = said.folder.rsplit("/", 2)[0]
-        return RestoreStatus(bucket=said.bucket, archive=archive, folder="/".join(folder), base=base, time=said.time)
+        archive, kind, uid = said.folder.rsplit("/", 2)
+        return RestoreStatus(
+            bucket=said.bucket, archive=archive, folder=f"{kind}/{uid}", base=said.backup, time=said.time
+        )
 
     async def _of_database(self, new: Database, name: str, namespace: str) -> RestoreStatus:
         try:
@@ -164,7 +166,14 @@ class DatabaseRestores:
                 f"{rfc3339_micro(backup.latest_restorable_time)}"
             )
         archive = archive_folder(namespace, source.metadata.uid or "")
-        return RestoreStatus(bucket=backup.bucket, archive=archive, folder=BASES, time=time)
+        return RestoreStatus(
+            bucket=backup.bucket,
+            archive=archive,
+            folder=BASES,
+            time=time,
+            latest_lsn=backup.latest_lsn,
+            system=backup.system,
+        )
 
 
 async def _plan(archive: Archive, status: RestoreStatus) -> RecoveryPlan:
@@ -177,7 +186,8 @@ async def _plan(archive: Archive, status: RestoreStatus) -> RecoveryPlan:
         raise Unrestorable(f"there is no base backup from before {rfc3339_micro(status.time)}")
     base = max(bases, key=lambda each: each.completed_at)
     log = await stored_log(archive, ArchiveState(system=base.system, timeline=base.timeline))
-    return plan_recovery([base], log, status.time, status.time)
+    latest = LatestMoment(status.time, status.system, lsn_of(status.latest_lsn))
+    return plan_recovery([base], log, status.time, latest)
 
 
 def _failed(error: Exception) -> Temporary:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import secrets
 from contextlib import suppress
 
@@ -23,6 +24,12 @@ FOLDER = "backups"
 """Of our data folder, where a Database has no bucket."""
 _KEY = "key"
 _STORAGE = "storage-manager"
+_LOOK_AGAIN_SECONDS = 60.0
+
+
+_UID = r"[0-9a-f-]{36}"
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_PATH = re.compile(rf"databases/([a-z0-9.-]+)/{_UID}")
 
 
 def archive_folder(namespace: str, uid: str) -> str:
@@ -38,7 +45,15 @@ class BackupPlaces:
         self._folder = FolderStore(context.data / FOLDER)
 
     async def archive(self, namespace: str, bucket: str, folder: str) -> Archive:
-        """`bucket`: empty for our own folder. Raises Temporary while its key cannot be had."""
+        """`bucket`: empty for our own folder. Raises Temporary while its key cannot be had, and for a folder of
+        another namespace: statuses say where something lies, and people may write statuses.
+        """
+        named = _PATH.fullmatch(folder)
+        if named is None or named.group(1) != namespace or (bucket and not _BUCKET.fullmatch(bucket)):
+            raise Temporary(
+                f"{bucket or 'the folder'} has no archive {folder} of the namespace {namespace}",
+                after=_LOOK_AGAIN_SECONDS,
+            )
         return Archive(self._store(namespace, bucket), folder, await self._sealer(namespace))
 
     def _store(self, namespace: str, bucket: str) -> BackupStore:

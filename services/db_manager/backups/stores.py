@@ -82,10 +82,10 @@ class FolderStore:
 
 
 class BucketStore:
-    """A Bucket of a namespace, asked in the service's own name."""
+    """A Bucket of a namespace, asked in the service's own name. `page`: names asked for at once."""
 
-    def __init__(self, client: ServiceClient, bucket: str, namespace: str) -> None:
-        self._client, self._bucket, self._namespace = client, bucket, namespace
+    def __init__(self, client: ServiceClient, bucket: str, namespace: str, page: int = 1000) -> None:
+        self._client, self._bucket, self._namespace, self._page = client, bucket, namespace, page
 
     async def put(self, name: str, content: bytes) -> None:
         await self._ask("PUT", f"/{self._bucket}/{name}", content=content)
@@ -99,7 +99,9 @@ class BucketStore:
     async def names(self, prefix: str, after: str = "") -> list[str]:
         found: list[str] = []
         while True:
-            wanted = {"list-type": "2", "prefix": prefix} | ({"start-after": after} if after else {})
+            wanted = {"list-type": "2", "prefix": prefix, "max-keys": str(self._page)} | (
+                {"start-after": after} if after else {}
+            )
             said = (await self._ask("GET", f"/{self._bucket}", params=wanted)).decode()
             page = [unescape(each) for each in _KEY.findall(said)]
             found += page

@@ -30,10 +30,13 @@ _COMMIT = "SELECT pg_current_xact_id()::text, pg_logical_emit_message(true, 'aer
 @dataclass
 class ArchiveState:
     """Where it stands. `latest`: the last moment that can be brought back. `position`: all before is stored.
+    `marked`: where the last mark is. `marks_anyway`: the next one is made though nobody has committed.
     `whole_since`: where this run had to begin anew; 0 where it went on.
     """
 
     latest: datetime | None = None
+    marked: int = 0
+    marks_anyway: bool = False
     position: int = 0
     whole_since: int = 0
     timeline: int = 0
@@ -107,7 +110,8 @@ class WalArchiver:
     ) -> asyncio.Future[WalData]:
         """Store all that is committed, and say up to when that is. Returns what is to be received next."""
         moment, snapshot = await _state(sql)
-        if snapshot != self._quiet:
+        if snapshot != self._quiet or self.state.marks_anyway:
+            self.state.marks_anyway = False
             ((own, _),) = await sql.fetch(_COMMIT)
             ((flushed,),) = await sql.fetch("SELECT pg_current_wal_flush_lsn()::text")
             end = lsn_of(flushed or "")
@@ -115,9 +119,10 @@ class WalArchiver:
                 await self._take(await receiving, log)
                 receiving = asyncio.ensure_future(log.receive())
             if end <= self.state.position:  # stored already, in a chunk that cannot be marked any more: the next one
+                self.state.marks_anyway = True
                 return receiving
             await self._store(log, end, moment)
-            self._quiet = _after(snapshot, own or "")
+            self._quiet, self.state.marked = _after(snapshot, own or ""), end
         elif self._held:
             await self._store(log, self._received)
         self.state.latest = moment

@@ -77,7 +77,8 @@ def _restorable(database: Database) -> Json:
 
 
 def _is_restorable(backup: BackupStatus) -> bool:
-    return backup.latest_restorable_time is not None and backup.earliest_restorable_time is not None
+    first, last = backup.earliest_restorable_time, backup.latest_restorable_time
+    return first is not None and last is not None and first <= last
 
 
 def _groups(found: FoundInstance) -> list[Json]:

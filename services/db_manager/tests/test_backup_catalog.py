@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from services.db_manager.backups.catalog import (
     BaseManifest,
+    LatestMoment,
     Unrestorable,
     WalChunk,
     chunk_name,
@@ -53,6 +54,10 @@ def base(start: int, end: int, hour: int = 0) -> BaseManifest:
     )
 
 
+def reaching(time: datetime, chunks: list[WalChunk]) -> LatestMoment:
+    return LatestMoment(time, base(0, 0).system, chunks[-1].end if chunks else 0)
+
+
 def log(sizes: list[int], first: int = 0) -> list[WalChunk]:
     """A chunk for each size, each with a mark a minute after the one before."""
     found, at = [], first
@@ -80,8 +85,8 @@ def test_names_say_what_was_put_into_them(start: int, end: int, milliseconds: in
 )
 def test_a_moment_comes_back_unless_something_before_it_is_missing(sizes: list[int], where: int, lost: int) -> None:
     chunks = log(sizes)
-    latest = START + timedelta(minutes=len(sizes))
-    moment = START + (latest - START) * where / 1000
+    latest = reaching(START + timedelta(minutes=len(sizes)), chunks)
+    moment = START + (latest.time - START) * where / 1000
     plan = plan_recovery([base(0, 0)], chunks, moment, latest)
     used = plan.chunks
     assert used == tuple(chunks[: len(used)]) and used[0].start == 0
@@ -97,12 +102,17 @@ def test_the_end_of_the_log_is_recovered_to_without_a_moment() -> None:
     """After the last mark nothing was committed: a recovery to a time would look for what is not there."""
     chunks = log([100, 100])
     late = START + timedelta(hours=5)
-    plan = plan_recovery([base(0, 0)], chunks, late, late)
+    latest = reaching(late, chunks)
+    plan = plan_recovery([base(0, 0)], chunks, late, latest)
     assert plan.until is None and plan.chunks == tuple(chunks)
+    with pytest.raises(Unrestorable, match=f"from {lsn_text(100)} on is missing"):
+        plan_recovery([base(0, 0)], chunks[:-1], late, latest)
+    with pytest.raises(Unrestorable, match=f"from {lsn_text(200)} on is missing"):
+        plan_recovery([base(0, 0)], chunks, late, latest._replace(system="another server's"))
     with pytest.raises(Unrestorable, match="not stored yet"):
-        plan_recovery([base(0, 0)], chunks, late + timedelta(seconds=1), late)
+        plan_recovery([base(0, 0)], chunks, late + timedelta(seconds=1), latest)
     with pytest.raises(Unrestorable, match="no base backup from before"):
-        plan_recovery([base(0, 0, hour=1)], chunks, START, late)
+        plan_recovery([base(0, 0, hour=1)], chunks, START, latest)
 
 
 def test_what_nobody_needs_is_told_and_nothing_else() -> None:

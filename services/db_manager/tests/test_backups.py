@@ -1,82 +1,40 @@
-"""Backups of a real server, and recoveries of them into another: to a moment, after kills, with parts missing."""
+"""Backups of a real server, and recoveries of them into another: to a moment, and with parts missing."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from services.db_manager import server
 from services.db_manager.backups import base_backups, restoring
-from services.db_manager.backups.base_backups import Archive, Source
-from services.db_manager.backups.catalog import RecoveryPlan, WalChunk, plan_recovery, read_chunk_name, wal_folder
-from services.db_manager.backups.sealing import Damaged, Sealer
-from services.db_manager.backups.stores import FolderStore
-from services.db_manager.backups.wal_archiver import ArchiveState, WalArchiver
-from services.db_manager.tests.postgres_server import SUPERUSER, PostgresServer, running
-from services.sdk.postgres import PostgresConnection, PostgresError
+from services.db_manager.backups.archiving import Archiving, Report, Wanted
+from services.db_manager.backups.base_backups import Archive
+from services.db_manager.backups.catalog import Unrestorable, plan_recovery
+from services.db_manager.backups.sealing import Damaged
+from services.db_manager.backups.wal_archiver import ArchiveState, forget_slot
+from services.db_manager.kinds import BackupPolicy
+from services.db_manager.tests.archives import (
+    archive,
+    archiving,
+    chunks,
+    latest_of,
+    marked,
+    now,
+    original,
+    recovered,
+    source,
+)
+from services.db_manager.tests.postgres_server import PostgresServer
+from services.sdk.resources import SystemClock
 
+__all__ = ["archive", "original"]
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
-
-
-@pytest.fixture(scope="module")
-def original() -> Iterator[PostgresServer]:
-    with running() as server:
-        yield server
-
-
-@pytest.fixture
-def archive(tmp_path: Path) -> Archive:
-    return Archive(FolderStore(tmp_path), "databases/one", Sealer(bytes(32)))
-
-
-def source(of: PostgresServer) -> Source:
-    return Source(of.endpoint, SUPERUSER, "shop", "shop")
-
-
-@asynccontextmanager
-async def archiving(archive: Archive, of: PostgresServer, state: ArchiveState) -> AsyncIterator[None]:
-    task = asyncio.create_task(WalArchiver(archive, source(of), 0.05, state).run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def marked(state: ArchiveState, moment: datetime) -> None:
-    async with asyncio.timeout(20):
-        while state.latest is None or state.latest <= moment:  # noqa: ASYNC110 - the server's time passes
-            await asyncio.sleep(0.02)
-
-
-async def now(connection: PostgresConnection) -> datetime:
-    ((text,),) = await connection.fetch("SELECT extract(epoch FROM clock_timestamp())::text")
-    return datetime.fromtimestamp(float(text or 0), UTC)
-
-
-async def chunks(archive: Archive, state: ArchiveState) -> list[WalChunk]:
-    return [read_chunk_name(each) for each in await archive.names(wal_folder(state.system, state.timeline))]
-
-
-async def recovered(archive: Archive, plan: RecoveryPlan, query: str) -> list[tuple[str | None, ...]]:
-    """What a server that is brought to that plan answers."""
-    await restoring.verify(archive, "base", plan)
-    with running() as blank:
-        await restoring.bring(archive, "base", plan, blank.endpoint, SUPERUSER, "r1")
-        blank.start_from_what_was_brought()
-        assert await restoring.restored_as(blank.endpoint, SUPERUSER) == "r1"
-        async with server.opened(blank.endpoint, "postgres", SUPERUSER, "postgres") as connection:
-            return await connection.fetch(query)
 
 
 async def test_a_moment_before_a_table_was_dropped_comes_back(original: PostgresServer, archive: Archive) -> None:
@@ -91,14 +49,59 @@ async def test_a_moment_before_a_table_was_dropped_comes_back(original: Postgres
             await sql.execute("CREATE TABLE public.afterwards (n int)")
             await marked(state, await now(sql))
         assert state.latest is not None
-        plan = plan_recovery([base], await chunks(archive, state), before, state.latest)
+        plan = plan_recovery([base], await chunks(archive, state), before, latest_of(state))
         assert plan.until == before
         assert await recovered(archive, plan, "SELECT count(*) FROM public.lines") == [("200000",)]
-        latest = plan_recovery([base], await chunks(archive, state), state.latest, state.latest)
+        latest = plan_recovery([base], await chunks(archive, state), state.latest, latest_of(state))
         found = await recovered(
             archive, latest, "SELECT to_regclass('public.lines'), to_regclass('public.afterwards')"
         )
         assert found == [(None, "public.afterwards")]
+
+
+async def test_an_archive_with_a_gap_begins_anew_with_a_base_backup(
+    original: PostgresServer, archive: Archive
+) -> None:
+    """A server that has thrown away what was not stored yet: from before it nothing leads further."""
+    archiving_of_all = Archiving(SystemClock())
+    wanted = Wanted(source(original), BackupPolicy(ship_seconds=1), "", "databases/one", archive.sealer.key_id)
+    try:
+        report = archiving_of_all.keep("one", wanted, archive)
+        await until(lambda: is_whole(report))
+        archiving_of_all.stop("one")
+        async with await source(original).sql() as sql:
+            async with asyncio.timeout(30):
+                while await sql.fetch("SELECT 1 FROM pg_replication_slots"):  # its connection ends a moment later
+                    await forget_slot(sql)
+            for number in range(3):
+                await sql.execute(f"CREATE TABLE public.more{number} (n int)")
+                await sql.execute("SELECT pg_switch_wal()")
+            await sql.execute("CHECKPOINT")
+        report = archiving_of_all.keep("one", wanted, archive)
+        await until(lambda: is_whole(report))
+        assert report.fault == "" and len(await base_backups.manifests(archive, "base")) == 2
+        assert report.state.latest is not None
+        log = await chunks(archive, report.state)
+        plan = plan_recovery(report.bases, log, report.state.latest, latest_of(report.state))
+        await restoring.verify(archive, "base", plan)
+        first, second = await base_backups.manifests(archive, "base")
+        between = first.completed_at + (second.completed_at - first.completed_at) / 2
+        with pytest.raises(Unrestorable, match="is missing"):
+            plan_recovery([first], log, between, latest_of(report.state))
+    finally:
+        await archiving_of_all.close()
+
+
+def is_whole(report: Report) -> bool:
+    """Whether one base backup, and no older one, brings back the latest moment."""
+    latest = report.state.latest
+    return len(report.bases) == 1 and latest is not None and latest >= report.bases[0].completed_at
+
+
+async def until(done: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not done():  # noqa: ASYNC110 - a server of others is at work
+            await asyncio.sleep(0.05)
 
 
 async def test_what_is_missing_or_changed_is_told_before_anything_is_written(
@@ -111,7 +114,7 @@ async def test_what_is_missing_or_changed_is_told_before_anything_is_written(
             await sql.execute("CREATE TABLE public.filler AS SELECT generate_series(1, 100000) AS n")
             await marked(state, await now(sql))
     assert state.latest is not None
-    plan = plan_recovery([base], await chunks(archive, state), state.latest, state.latest)
+    plan = plan_recovery([base], await chunks(archive, state), state.latest, latest_of(state))
     await restoring.verify(archive, "base", plan)
     part = f"base/{base.id}/part-000001"
     for name, told in ((plan.chunks[-1].name, "the log is not whole"), (part, r"base backup .* is not whole")):
@@ -124,48 +127,3 @@ async def test_what_is_missing_or_changed_is_told_before_anything_is_written(
             await restoring.verify(archive, "base", plan)
         await archive.put(name, held)
     await restoring.verify(archive, "base", plan)
-
-
-async def test_nothing_that_was_acknowledged_is_missing_however_often_all_is_killed(
-    original: PostgresServer, archive: Archive
-) -> None:
-    """Writes without a pause; the archiver is broken off, and the server killed, again and again."""
-    state, acknowledged = ArchiveState(), dict[int, datetime]()
-    async with await source(original).sql() as sql:
-        await sql.execute("CREATE TABLE public.written (n int PRIMARY KEY)")
-        async with archiving(archive, original, state):
-            base = await base_backups.take(archive, source(original), "base")
-    writing = asyncio.create_task(_write(original, acknowledged))
-    for round_ in range(6):
-        async with archiving(archive, original, state):
-            before = len(acknowledged)
-            async with asyncio.timeout(30):
-                while len(acknowledged) < before + 100:  # noqa: ASYNC110 - until a server of others has done so much
-                    await asyncio.sleep(0.01)
-            if round_ % 2:
-                original.kill()
-        if round_ % 2:
-            original.start()
-    writing.cancel()
-    await asyncio.gather(writing, return_exceptions=True)
-    async with await source(original).sql() as sql, archiving(archive, original, state):
-        await marked(state, await now(sql))
-    assert state.latest is not None
-    plan = plan_recovery([base], await chunks(archive, state), state.latest, state.latest)
-    found = await recovered(archive, plan, "SELECT string_agg(n::text, ' ') FROM public.written")
-    there = {int(each) for each in (found[0][0] or "").split()}
-    assert len(acknowledged) >= 600 and not set(acknowledged) - there
-
-
-async def _write(server_of: PostgresServer, acknowledged: dict[int, datetime]) -> None:
-    number = 0
-    while True:
-        try:
-            async with await source(server_of).sql() as sql:
-                while True:
-                    number += 1
-                    returning = "RETURNING extract(epoch FROM clock_timestamp())"
-                    ((moment,),) = await sql.fetch(f"INSERT INTO public.written VALUES ({number}) {returning}")
-                    acknowledged[number] = datetime.fromtimestamp(float(moment or 0), UTC)
-        except (PostgresError, OSError, TimeoutError):
-            await asyncio.sleep(0.02)
