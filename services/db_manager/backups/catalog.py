@@ -110,7 +110,7 @@ class LatestMoment(NamedTuple):
 def plan_recovery(
     bases: Iterable[BaseManifest], chunks: Iterable[WalChunk], moment: datetime, latest: LatestMoment
 ) -> RecoveryPlan:
-    """What brings back that moment. `chunks`: those of the bases' system and timeline, in order. Raises Unrestorable."""
+    """What brings that moment back. `chunks`: of the bases' system and timeline, in order. Raises Unrestorable."""
     if moment > latest.time:
         text = f"{rfc3339_micro(moment)} is not stored yet; the latest is {rfc3339_micro(latest.time)}"
         raise Unrestorable(text)

@@ -186,7 +186,7 @@ async def _plan(archive: Archive, status: RestoreStatus) -> RecoveryPlan:
         raise Unrestorable(f"there is no base backup from before {rfc3339_micro(status.time)}")
     base = max(bases, key=lambda each: each.completed_at)
     log = await stored_log(archive, ArchiveState(system=base.system, timeline=base.timeline))
-    latest = LatestMoment(status.time, status.system, lsn_of(status.latest_lsn))
+    latest = LatestMoment(status.time, status.system, lsn_of(status.latest_lsn or "0/0"))
     return plan_recovery([base], log, status.time, latest)
 
 
