@@ -187,6 +187,8 @@ def test_a_moment_comes_back_in_a_new_database(shop: Cloud) -> None:
     run(uri, "drop table orders")
     eventually(lambda: restorable(shop) > before, "the moment is stored")
     make(shop, "shop-then", restore={"database": "shop", "time": before})
+    for phase in ("Copying", "Starting", "Done"):
+        eventually(lambda: has_come(shop, "shop-then", phase), f"it is {phase}")  # noqa: B023 - asked at once
     ready(shop, "shop-then")
     then = credentials(shop, "shop-then")
     assert (then["username"], then["database"]) == ("shop", "shop") and then["uri"] != uri
@@ -201,6 +203,13 @@ def test_a_moment_comes_back_in_a_new_database(shop: Cloud) -> None:
     assert "is missing" in told and shop.command("get", "service", "shop-never-0").code != 0
     for each in ("shop-then", "shop-never"):
         shop.do("delete", "database", each)
+
+
+def has_come(cloud: Cloud, name: str, phase: str) -> bool:
+    """Whether what it begins with has come so far."""
+    phases = ("Verifying", "Copying", "Starting", "Done")
+    now = (database(cloud, name).get("status", {}).get("restore") or {}).get("phase", phases[0])
+    return phases.index(now) >= phases.index(phase)
 
 
 def run(uri: str, statement: str) -> None:
