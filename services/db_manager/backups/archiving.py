@@ -172,7 +172,10 @@ async def remove_archive(archive: Archive) -> None:
         await archive.delete(each)
 
 
-async def end_archiving(source: Source) -> None:
-    """The server keeps no log for it any more. Raises PostgresError, OSError, TimeoutError."""
+async def end_archiving(source: Source) -> bool:
+    """Whether the server keeps no log for it any more: not while it has not noticed that nobody takes it.
+
+    Raises PostgresError, OSError, TimeoutError.
+    """
     async with await source.sql() as sql:
-        await forget_slot(sql)
+        return await forget_slot(sql)

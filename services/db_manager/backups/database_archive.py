@@ -87,7 +87,9 @@ class DatabaseArchives:
         if before is None:
             return
         self.forget(database)
-        await end_archiving(await self.source(database))
+        if not await end_archiving(await self.source(database)):
+            text = "its server still keeps log for its archive"
+            raise Temporary(text, reason=DatabaseReason.ARCHIVE_BEHIND, after=1.0)
         await self._remove(database, before.bucket)
         database.status.backup = None
 

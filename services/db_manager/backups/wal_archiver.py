@@ -168,9 +168,9 @@ async def _kept_from(sql: PostgresConnection) -> int:
     return lsn_of(restart or "")
 
 
-async def forget_slot(sql: PostgresConnection) -> None:
-    """The server keeps no log for us any more. Raises PostgresError, OSError, TimeoutError."""
-    await sql.fetch(
-        "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots "  # noqa: S608 - a constant
-        f"WHERE slot_name = {quoted_text(SLOT)} AND NOT active"
-    )
+async def forget_slot(sql: PostgresConnection) -> bool:
+    """Whether the server keeps no log for us any more. Raises PostgresError, OSError, TimeoutError."""
+    name = quoted_text(SLOT)
+    ours = f"FROM pg_replication_slots WHERE slot_name = {name}"
+    await sql.fetch(f"SELECT pg_drop_replication_slot(slot_name) {ours} AND NOT active")
+    return not await sql.fetch(f"SELECT 1 {ours}")

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import pytest
 
 from services.db_manager.backups import base_backups, restoring
-from services.db_manager.backups.archiving import Archiving, Report, Wanted
+from services.db_manager.backups.archiving import Archiving, Report, Wanted, end_archiving
 from services.db_manager.backups.base_backups import Archive
 from services.db_manager.backups.catalog import Unrestorable, plan_recovery
 from services.db_manager.backups.sealing import Damaged
-from services.db_manager.backups.wal_archiver import ArchiveState, forget_slot
+from services.db_manager.backups.wal_archiver import ArchiveState
 from services.db_manager.kinds import BackupPolicy
 from services.db_manager.tests.archives import (
     archive,
@@ -71,8 +71,8 @@ async def test_an_archive_with_a_gap_begins_anew_with_a_base_backup(
         archiving_of_all.stop("one")
         async with await source(original).sql() as sql:
             async with asyncio.timeout(30):
-                while await sql.fetch("SELECT 1 FROM pg_replication_slots"):  # its connection ends a moment later
-                    await forget_slot(sql)
+                while not await end_archiving(source(original)):  # noqa: ASYNC110 - it notices a moment later
+                    await asyncio.sleep(0.05)
             for number in range(3):
                 await sql.execute(f"CREATE TABLE public.more{number} (n int)")
                 await sql.execute("SELECT pg_switch_wal()")
