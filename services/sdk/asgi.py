@@ -18,6 +18,10 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 _LONGEST_NOTE = 1280
 _HEADER_MAP = "aerekos.header_map"
+_AUDIT_HEADERS = {
+    name: b"x-aerekos-audit-" + name.encode()
+    for name in ("action", "resource", "caller", "decision", "reason", "decided")
+}
 
 
 def note_action(
@@ -36,16 +40,24 @@ def note_action(
     again as more is known; what is empty leaves what was noted. The gateway takes it off the answer.
     """
     noted: dict[str, str] = scope.setdefault("state", {}).setdefault("audit", {})
-    decision = "forbid" if forbidden else ""
-    told = {"action": action, "resource": resource, "caller": caller, "decision": decision, "reason": reason}
-    told["decided"] = orjson.dumps(decided).decode() if decided else ""
-    noted.update({name: value for name, value in told.items() if value})
+    if action:
+        noted["action"] = action
+    if resource:
+        noted["resource"] = resource
+    if caller:
+        noted["caller"] = caller
+    if forbidden:
+        noted["decision"] = "forbid"
+    if reason:
+        noted["reason"] = reason
+    if decided:
+        noted["decided"] = orjson.dumps(decided).decode()
 
 
 def audit_headers(state: MutableMapping[str, Any]) -> list[tuple[bytes, bytes]]:
     """What was noted, as headers. Quoted, because names hold whatever people named their things."""
     noted: dict[str, str] = state.get("audit") or {}
-    return [(b"x-aerekos-audit-" + name.encode(), _quoted(value[:_LONGEST_NOTE])) for name, value in noted.items()]
+    return [(_AUDIT_HEADERS[name], _quoted(value[:_LONGEST_NOTE])) for name, value in noted.items()]
 
 
 @lru_cache(1024)

@@ -28,7 +28,7 @@ class Incoming:
 
     def __init__(self, receive: Receive, headers: Iterable[tuple[bytes, bytes]]) -> None:
         self._receive = receive
-        said = {name.lower(): value for name, value in headers}
+        said = dict(headers)  # their names are in lower case
         self.ended = b"transfer-encoding" not in said and said.get(b"content-length", b"0") == b"0"
         # Such a client sends nothing before it is asked to, and a refusal asks for nothing.
         self._waits = b"expect" in said

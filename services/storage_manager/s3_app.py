@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from crds.errors import ApiError
-from services.sdk.asgi import note_action, send_whole
+from services.sdk.asgi import header_map, note_action, send_whole
 from services.sdk.aws.judgement import note_denial
 from services.sdk.aws.model import load_model
 from services.sdk.aws.rest_xml import render
@@ -139,8 +139,7 @@ class S3App:
 
     async def _headers_for_origin(self, scope: Scope) -> dict[str, str]:
         """Of an answer that a page of another origin may read; a preflight has them already."""
-        asks = any(name == b"origin" for name, _ in scope["headers"])
-        if not asks or scope["method"] == "OPTIONS":
+        if b"origin" not in header_map(scope) or scope["method"] == "OPTIONS":
             return {}
         identity, bucket = scope["state"]["caller"], scope["path"].removeprefix("/").partition("/")[0]
         if not is_for_pages(identity):

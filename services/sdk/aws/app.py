@@ -89,8 +89,8 @@ class AwsApp:
         admitted = await self._authenticator.authenticate(signed, scope["state"]["caller"])
         name = codec.route(request)
         declared, handler = self._handlers[name]
-        call = self._call(admitted, scope, declared, await self._authenticator.policies_of(admitted.caller))
-        call = replace(call, origin=_origin_of(scope, head), path=head.path, left=partial(_left, receive))
+        policies = await self._authenticator.policies_of(admitted.caller)
+        call = self._call(admitted, scope, declared, policies, head, partial(_left, receive))
         note_action(scope, f"{self._model.name}:{name}", caller=call.caller.name)
         params = codec.parse(name, request)
         note_action(scope, resource=self._resource_of(call, params, {}))
@@ -103,7 +103,13 @@ class AwsApp:
         return codec.serialize(name, result, call.request_id)
 
     def _call(
-        self, admitted: AuthenticatedCall, scope: Scope, declared: Operation, policies: CallerPolicies | None
+        self,
+        admitted: AuthenticatedCall,
+        scope: Scope,
+        declared: Operation,
+        policies: CallerPolicies | None,
+        head: HttpRequest,
+        left: Callable[[], Awaitable[None]],
     ) -> RequestContext:
         region = admitted.signature.region if admitted.signature else DEFAULT_REGION
         caller = admitted.caller
@@ -116,6 +122,9 @@ class AwsApp:
             declared,
             action=f"{self._model.signing_name}:{declared.name}",
             policies=policies,
+            origin=_origin_of(scope, head),
+            path=head.path,
+            left=left,
         )
 
     def _refused(
@@ -138,8 +147,13 @@ def _require_understood(declared: Operation, params: Mapping[str, Any]) -> None:
 def _require_asked(call: RequestContext) -> None:
     """An answer that nobody was asked about does not leave. Raises LookupError: that is our mistake."""
     wanted = call.declared.permission
-    if wanted and not any(asked[:2] == (wanted.verb, wanted.kind.plural) for asked in call.asked):
-        raise LookupError(f"{call.operation} answered without asking for {wanted.verb} on {wanted.kind.plural}")
+    if wanted is None:
+        return
+    verb, plural = wanted.verb, wanted.kind.plural
+    for asked in call.asked:
+        if asked[0] == verb and asked[1] == plural:
+            return
+    raise LookupError(f"{call.operation} answered without asking for {verb} on {plural}")
 
 
 def _head_of(scope: Scope) -> HttpRequest:
