@@ -25,6 +25,7 @@ from services.webhook_manager.routes import WebhookRoutes
 from services.webhook_manager.sending import OutsideSender
 from services.webhook_manager.signing_secrets import SigningSecrets
 from services.webhook_manager.source_kinds import PRINCIPAL
+from services.webhook_manager.source_secrets import SourceSecrets
 from services.webhook_manager.sweeping import Sweeping
 
 MakeSender = Callable[[Directory, SigningSecrets], Sender]
@@ -54,11 +55,13 @@ def assembled(context: ServiceContext, make_sender: MakeSender, thread: Executor
         metrics,
         lambda uid: _show_health(context, directory, engine, uid),
     )
-    outbox = Outbox(committer, clock, engine.wake)
+    outbox, source_secrets = Outbox(committer, clock, engine.wake), SourceSecrets(own, clock)
+    for forget in (secrets.forget, source_secrets.forget, outbox.forget):
+        directory.on_deleted(forget)
     return Service(
         routes=[
             WebhookRoutes(directory, committer, outbox, engine, clock),
-            InboundRoutes(directory, own, outbox, clock, metrics),
+            InboundRoutes(directory, source_secrets, outbox, clock, metrics),
         ],
         reconcilers=[EndpointReconciler(engine, secrets), SourceReconciler(engine)],
         tasks=[

@@ -33,3 +33,7 @@ class SourceReason(Term):
 
     RECEIVING = "Receiving", "What is posted to its path, and proven, goes to its target."
     NO_SECRET = "NoSecret", "The Secret that proves its messages is not there, or of another type."
+    INVALID_SECRET = (
+        "InvalidSecret",
+        "A value of its Secret proves nothing, or there are too many; others still hold.",
+    )

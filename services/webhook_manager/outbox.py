@@ -34,13 +34,16 @@ class Outbox:
             await self._require_room(receiver, number)
         now = self._clock.now().timestamp()
         for receiver, number in wanted.items():
-            self._at_most[receiver] += number
+            self._at_most[receiver] = self._at_most.get(receiver, 0) + number
         taken = await self._committer.submit(lambda db: store.add(db, drafts, now, whole=is_news))
         if is_news and Taken.OTHER in taken:
             raise Conflict(f"another message has the id {drafts[taken.index(Taken.OTHER)].id} already")
         for receiver in wanted:
             self._wake(receiver)
         return taken
+
+    def forget(self, receiver: str) -> None:
+        self._at_most.pop(receiver, None)
 
     async def _require_room(self, receiver: str, number: int) -> None:
         """Raises TooManyRequests."""

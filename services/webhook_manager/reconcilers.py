@@ -13,8 +13,9 @@ from services.webhook_manager.engine import Engine
 from services.webhook_manager.kinds import WEBHOOK_ENDPOINT, WebhookEndpoint, WebhookEndpointStatus
 from services.webhook_manager.message import Health
 from services.webhook_manager.names import inbound_path, secret_name
-from services.webhook_manager.signing_secrets import SigningSecrets, secrets_of_source
+from services.webhook_manager.signing_secrets import SigningSecrets
 from services.webhook_manager.source_kinds import WEBHOOK_SOURCE, WebhookSource
+from services.webhook_manager.source_secrets import fault_of, values_of
 
 _LOOK_AGAIN_SECONDS = 15.0
 
@@ -74,12 +75,15 @@ class SourceReconciler:
         resource.status.path = inbound_path(namespace, meta.name)
         self._engine.wake(meta.uid or "")
         try:
-            found = await secrets_of_source(world.resources, resource.spec.secret_name, namespace)
+            found = await values_of(world.resources, resource.spec.secret_name, namespace)
         except NotFound as error:
             raise Temporary(error.message, reason=SourceReason.NO_SECRET, after=_LOOK_AGAIN_SECONDS) from error
         if not found:
             text = f"the Secret {resource.spec.secret_name} is empty"
             raise Temporary(text, reason=SourceReason.NO_SECRET, after=_LOOK_AGAIN_SECONDS)
+        if fault := fault_of(resource.spec.provider, found):
+            text = f"the Secret {resource.spec.secret_name} {fault}"
+            raise Temporary(text, reason=SourceReason.INVALID_SECRET, after=_LOOK_AGAIN_SECONDS)
         return done(reason=SourceReason.RECEIVING)
 
     async def finalize(self, resource: WebhookSource, world: World) -> Outcome:

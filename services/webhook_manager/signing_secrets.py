@@ -114,17 +114,6 @@ class SigningSecrets:
         return there
 
 
-async def secrets_of_source(own: Resources, name: str, namespace: str) -> list[str]:
-    """All that prove messages of a source. Raises NotFound; also for a Secret of another type, which is for something
-    else: whoever names it here does not learn whether it proves anything.
-    """
-    found = await own.get(SECRET, name, namespace)
-    if found.type != SECRET_TYPE:
-        raise NotFound(f"the Secret {name} is not of the type {SECRET_TYPE}")
-    texts = (base64.b64decode(each).decode("utf-8", "replace").strip() for each in (found.data or {}).values())
-    return [each for each in texts if each]
-
-
 def _keys_of(secret: Secret, uid: str, now: datetime) -> list[bytes]:
     """Raises ValueError."""
     if not _belongs_to(secret, uid):

@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from services.webhook_manager.source_kinds import Provider
 
 TOLERANCE_SECONDS = 300
 _MOST_SIGNATURES = 16
+_GITHUB_EVENT = re.compile(r"[A-Za-z0-9_.-]{0,100}")
 Headers = Mapping[str, str]
 
 
@@ -36,6 +38,11 @@ class Incoming(NamedTuple):
     challenge: str = ""
 
 
+def proves(provider: Provider, secret: str) -> bool:
+    """Whether that can prove anything: an empty one is known to everybody."""
+    return bool(_standard_key(secret) if provider == "StandardWebhooks" else secret)
+
+
 def verified(provider: Provider, headers: Headers, body: bytes, secrets: Sequence[str], now: float) -> Incoming:
     """What came, proven by one of the secrets. headers: names in lower case. Raises NotProven."""
     return _VERIFIERS[provider](headers, body, secrets, now)
@@ -46,8 +53,11 @@ def _github(headers: Headers, body: bytes, secrets: Sequence[str], now: float) -
     given = _header(headers, "x-hub-signature-256")
     if not given.startswith("sha256="):
         raise NotProven
-    _require_hex(given.removeprefix("sha256="), body, secrets)
-    return Incoming(id_of(_header(headers, "x-github-delivery")), headers.get("x-github-event", ""))
+    type = headers.get("x-github-event", "")
+    if _GITHUB_EVENT.fullmatch(type) is None:
+        raise NotProven
+    _require_hex([given.removeprefix("sha256=")], body, secrets)
+    return Incoming(id_of(_header(headers, "x-github-delivery")), type)
 
 
 def _stripe(headers: Headers, body: bytes, secrets: Sequence[str], now: float) -> Incoming:
@@ -57,9 +67,7 @@ def _stripe(headers: Headers, body: bytes, secrets: Sequence[str], now: float) -
     if len(times) != 1:
         raise NotProven
     _require_recent(times[0], now)
-    content = f"{times[0]}.".encode() + body
-    if not any(_is_hex_of(each, content, secret.encode()) for each in given for secret in secrets):
-        raise NotProven
+    _require_hex(given, f"{times[0]}.".encode() + body, secrets)
     event = _object(body)
     return Incoming(id_of(_text(event, "id") or _digest(body)), _text(event, "type"))
 
@@ -69,7 +77,7 @@ def _slack(headers: Headers, body: bytes, secrets: Sequence[str], now: float) ->
     if not given.startswith("v0="):
         raise NotProven
     _require_recent(at, now)
-    _require_hex(given.removeprefix("v0="), f"v0:{at}:".encode() + body, secrets)
+    _require_hex([given.removeprefix("v0=")], f"v0:{at}:".encode() + body, secrets)
     event = _object(body)
     if _text(event, "type") == "url_verification":
         return Incoming("", "url_verification", _text(event, "challenge"))
@@ -83,7 +91,8 @@ def _standard(headers: Headers, body: bytes, secrets: Sequence[str], now: float)
     given = [each.partition(",")[2] for each in _header(headers, "webhook-signature").split() if each[:3] == "v1,"]
     _require_recent(at, now)
     content = signed_content(id, at, body)
-    wanted = [hmac.digest(_standard_key(each), content, hashlib.sha256) for each in secrets]
+    keys = [key for each in secrets if (key := _standard_key(each))]
+    wanted = [hmac.digest(key, content, hashlib.sha256) for key in keys]
     if not any(_equals_base64(each, mark) for each in given[:_MOST_SIGNATURES] for mark in wanted):
         raise NotProven
     return Incoming(id_of(id), _text(_object(body), "type"))
@@ -110,13 +119,11 @@ def _require_recent(text: str, now: float) -> None:
         raise NotProven
 
 
-def _require_hex(given: str, content: bytes, secrets: Iterable[str]) -> None:
-    if not any(_is_hex_of(given, content, each.encode()) for each in secrets):
+def _require_hex(given: Sequence[str], content: bytes, secrets: Iterable[str]) -> None:
+    """The content is digested once for each secret, however many signatures came."""
+    wanted = [hmac.digest(each.encode(), content, hashlib.sha256).hex().encode() for each in secrets]
+    if not any(hmac.compare_digest(each.encode(), mark) for each in given for mark in wanted):
         raise NotProven
-
-
-def _is_hex_of(given: str, content: bytes, key: bytes) -> bool:
-    return hmac.compare_digest(given.encode(), hmac.new(key, content, hashlib.sha256).hexdigest().encode())
 
 
 def _equals_base64(given: str, mark: bytes) -> bool:
@@ -127,14 +134,11 @@ def _equals_base64(given: str, mark: bytes) -> bool:
 
 
 def _standard_key(secret: str) -> bytes:
-    """Raises NotProven: by a secret that is none, or empty, nothing is proven."""
+    """Empty for what is none."""
     try:
-        key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
+        return base64.b64decode(secret.removeprefix(PREFIX), validate=True)
     except (binascii.Error, ValueError):
-        raise NotProven from None
-    if not key:
-        raise NotProven
-    return key
+        return b""
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -120,14 +120,16 @@ class Webhooks:
         told = {"stringData": {"secret": secret, **values}}
         await self.service.resources.patch(SECRET, secret_name(endpoint), told, "default")
 
-    def count_reads_of_secrets(self) -> list[str]:
-        """The names of the Secrets that are read from now on."""
+    def count_reads_of_secrets(self, fault: Exception | None = None) -> list[str]:
+        """The names of the Secrets that are read from now on; `fault`: what comes of it."""
         reads: list[str] = []
         resources, get = self.service.resources, self.service.resources.get
 
         async def counted(kind: Any, name: str, *rest: Any) -> Any:
             if kind is SECRET:
                 reads.append(name)
+                if fault is not None:
+                    raise fault
             return await get(kind, name, *rest)
 
         resources.get = counted  # type: ignore[method-assign, assignment]
@@ -155,7 +157,7 @@ class Webhooks:
         assert answer.status_code == 200, answer.text
         return cast("list[dict[str, Any]]", answer.json()["attempts"])
 
-    async def post_in(self, body: bytes, headers: Mapping[str, str], name: str = "s") -> httpx.Response:
+    async def post_in(self, body: bytes, headers: Mapping[Any, Any], name: str = "s") -> httpx.Response:
         """As anybody, through the gateway."""
         nobody = User("system:anonymous", ("system:unauthenticated",))
         async with self.service.client(nobody) as http:

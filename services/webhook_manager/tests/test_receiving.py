@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 from standardwebhooks.webhooks import Webhook
 
+from crds.errors import Unavailable
 from services.sdk.aws.role_calls import CallFault
 from services.sdk.testing import virtual_time
+from services.webhook_manager import verification
 from services.webhook_manager.tests.in_memory import QUEUE, ROLE, Webhooks, webhooks_of
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -173,7 +175,79 @@ async def test_a_source_may_send_on_to_an_endpoint(tmp_path: Path) -> None:
         await webhooks.advance(1)
         (request,) = webhooks.outside.requests
         assert (request.content, request.headers["content-type"]) == (b"\xff raw", "application/x-raw")
-        assert request.headers["webhook-id"] == "d-1"
+        assert request.headers["webhook-id"] == answer.json()["id"]
+
+
+@virtual_time
+async def test_senders_to_one_endpoint_take_no_id_from_each_other(tmp_path: Path) -> None:
+    async with webhooks_of(tmp_path) as webhooks:
+        await webhooks.endpoint()
+        for name in ("a", "b"):
+            await webhooks.source("GitHub", SECRET, name, endpoint="e")
+        await webhooks.send(id="d-1")
+        for name in ("a", "b", "a"):
+            body = name.encode()
+            assert (await webhooks.post_in(body, github(body, 0), name)).status_code == 202
+        await webhooks.advance(1)
+        assert len(set(webhooks.outside.ids)) == 3
+        assert [each.content for each in webhooks.outside.requests][1:] == [b"a", b"b"]
+
+
+@virtual_time
+async def test_a_value_that_proves_nothing_switches_no_other_one_off(tmp_path: Path) -> None:
+    async with webhooks_of(tmp_path) as webhooks:
+        await webhooks.secret("both", aa="no base64!", good=SECRET)
+        source = await webhooks.source("StandardWebhooks", SECRET, secretName="both")
+        assert (await webhooks.post_in(BODY, standard(BODY, seconds(webhooks)))).status_code == 202
+        (condition,) = source.status.conditions
+        assert condition.reason == "InvalidSecret" and "`aa`" in condition.message
+        await webhooks.secret("many", **{f"v{number}": f"secret-{number}" for number in range(9)})
+        source = await webhooks.source("GitHub", SECRET, "t", secretName="many")
+        assert source.status.conditions[0].reason == "InvalidSecret"
+        assert (await webhooks.post_in(BODY, github(BODY, 0, "secret-7"), "t")).status_code == 202
+        assert (await webhooks.post_in(BODY, github(BODY, 0, "secret-8"), "t")).status_code == 401
+
+
+def test_the_content_is_digested_once_for_each_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    digests: list[bytes] = []
+    digest = hmac.digest
+
+    def counted(key: bytes, content: bytes, name: Any) -> bytes:
+        digests.append(content)
+        return digest(key, content, name)
+
+    monkeypatch.setattr(hmac, "digest", counted)
+    given = ",".join(["t=1000", *(f"v1={number:064x}" for number in range(100))])
+    with pytest.raises(verification.NotProven):
+        verification.verified("Stripe", {"stripe-signature": given}, BODY, ["a", "b", "c"], 1000.0)
+    assert len(digests) == 3
+
+
+@virtual_time
+async def test_what_anybody_posts_asks_no_conductor_again_and_again(tmp_path: Path) -> None:
+    async with webhooks_of(tmp_path) as webhooks:
+        await webhooks.source("GitHub", SECRET)
+        reads = webhooks.count_reads_of_secrets(Unavailable("away"))
+        for _ in range(20):
+            assert (await webhooks.post_in(BODY, github(BODY, 0))).status_code == 503
+        assert len(reads) == 1
+
+
+@virtual_time
+async def test_headers_that_nobody_could_be_sent_are_refused(tmp_path: Path) -> None:
+    async with webhooks_of(tmp_path) as webhooks:
+        await webhooks.endpoint()
+        await webhooks.source("GitHub", SECRET, endpoint="e")
+        wrong: list[tuple[str, bytes, int]] = [
+            ("content-type", "text/plän".encode("latin-1"), 415),
+            ("content-type", b"a" * 201, 415),
+            ("x-github-event", b"e" * 101, 401),
+            ("x-github-event", b"a b", 401),
+        ]
+        for name, value, status in wrong:
+            headers = {key.encode(): each.encode() for key, each in github(BODY, 0).items()}
+            answer = await webhooks.post_in(BODY, {**headers, name.encode(): value})
+            assert answer.status_code == status, (name, value, answer.text)
 
 
 @virtual_time
