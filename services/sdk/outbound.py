@@ -112,7 +112,7 @@ def is_outside(address: str) -> bool:
 def is_public(address: str) -> bool:
     """Whether that is an address of the internet: of no private network, and nothing special."""
     found = _parsed(address)
-    return found is not None and found.is_global and not found.is_multicast
+    return found is not None and found.is_global and not found.is_multicast and found not in _SITE_LOCAL
 
 
 def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -121,6 +121,8 @@ def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
     except ValueError:
         return None
     if isinstance(found, ipaddress.IPv6Address):
+        if any(found in each for each in _UNKNOWN):
+            return None
         # What a translator, or the kernel, makes an IPv4 address of.
         return found.ipv4_mapped or found.sixtofour or _nat64(found) or found
     return found
@@ -132,6 +134,12 @@ def _nat64(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_SITE_LOCAL = ipaddress.IPv6Network("fec0::/10")  # RFC 3879: to be treated as of the internet, and yet in use inside
+_UNKNOWN = (
+    ipaddress.IPv6Network("64:ff9b:1::/48"),  # RFC 8215: what a translator makes of these, it alone knows
+    ipaddress.IPv6Network("::/96"),  # RFC 4291, 2.5.5.1: a kernel may make an IPv4 address of it
+    ipaddress.IPv6Network("::ffff:0:0:0/96"),  # RFC 2765, 2.1: as the first one
+)
 
 
 async def _beginning(response: httpx.Response, most: int) -> bytes:

@@ -81,7 +81,8 @@ async def test_when_to_come_again_is_told_in_seconds_alone() -> None:
     [
         "127.0.0.1", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "224.0.0.1",
         "255.255.255.255", "::", "::1", "fe80::1%eth0", "fd00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
-        "2002:7f00:1::", "64:ff9b::7f00:1", "64:ff9b::a00:1", "2001:db8::1", "no address", "",
+        "2002:7f00:1::", "64:ff9b::7f00:1", "64:ff9b::a00:1", "2001:db8::1", "no address", "", "fec0::1",
+        "64:ff9b:1::a00:1", "::10.0.0.1", "::8.8.8.8", "::ffff:0:10.0.0.1",
     ],
 )  # fmt: skip
 def test_what_is_not_of_the_internet(address: str) -> None:
@@ -95,7 +96,8 @@ def test_what_is_of_the_internet(address: str) -> None:
 
 def test_private_networks_are_outside_of_this_machine() -> None:
     assert is_outside("10.0.0.1") and is_outside("fd00::1")
-    assert not is_outside("::ffff:127.0.0.1") and not is_outside("64:ff9b::7f00:1")
+    for inside in ("::ffff:127.0.0.1", "64:ff9b::7f00:1", "::127.0.0.1", "64:ff9b:1::7f00:1", "::ffff:0:127.0.0.1"):
+        assert not is_outside(inside), inside
 
 
 @virtual_time
