@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -40,6 +41,16 @@ class NewMessage(Model):
         """By which the same is known when it is asked for again, whatever time it is then."""
         asked = self.model_dump(exclude={"id"}, mode="json")
         return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+    @field_validator("data")
+    @classmethod
+    def _can_be_written(cls, data: Any) -> Any:
+        try:
+            json.dumps(data, allow_nan=False)
+            orjson.dumps(data)
+        except (TypeError, ValueError, RecursionError) as fault:
+            raise ValueError(f"cannot be sent as JSON that all read alike: {fault}") from None
+        return data
 
     @model_validator(mode="after")
     def _can_be_sent(self) -> Self:

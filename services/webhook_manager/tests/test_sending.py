@@ -12,12 +12,14 @@ import httpx
 import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 from cloudevents.core.formats.json import JSONFormat
+from pydantic import ValidationError
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from crds.kinds.namespace import NAMESPACE
 from services.sdk.testing import virtual_time
 from services.webhook_manager import routes
 from services.webhook_manager.backup import HOOKS
+from services.webhook_manager.bodies import NewMessage
 from services.webhook_manager.engine import MOST_OF_ONE
 from services.webhook_manager.kinds import WEBHOOK_ENDPOINT
 from services.webhook_manager.message import Message
@@ -222,6 +224,12 @@ async def test_an_id_is_sent_once_and_means_one_message(tmp_path: Path) -> None:
         for other in ({"data": 2}, {"type": "sent"}, {"subject": "s"}, {"time": webhooks.now().isoformat()}):
             answer = await webhooks.ask("POST", "/endpoints/default/e/messages", {**body, **other})
             assert answer.status_code == 409, other
+
+
+@pytest.mark.parametrize("data", ["18446744073709551616", "[NaN]", "-Infinity"])
+def test_what_not_all_can_read_is_refused(data: str) -> None:
+    with pytest.raises(ValidationError, match="data"):
+        NewMessage.model_validate_json(f'{{"type": "paid", "data": {data}}}', strict=True)
 
 
 @virtual_time
