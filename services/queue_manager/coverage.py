@@ -30,17 +30,20 @@ SNS_COVERAGE = Coverage(
         ("nothing here sends messages to phones", ("SMS", "Phone", "OriginationNumbers")),
         ("nothing here pushes to mobile devices", ("Platform", "Endpoint")),
         ("what is published is looked at by filters alone", ("DataProtection",)),
-        ("queues need no confirmation, and nothing else can subscribe", ("ConfirmSubscription",)),
     ),
     answer="InvalidAction",
     differences=(
-        "Only queues subscribe (`sqs`); http, https, email, sms, application, lambda and firehose are refused.",
+        "Queues (`sqs`) and addresses (`https`, `http`) subscribe; email, sms, application, lambda and firehose are "
+        "refused. An address that is asked anew to confirm gets another token; each holds for two days.",
+        "Addresses get messages by AWS's default policy (three retries, 20 s apart); `DeliveryPolicy` is refused. "
+        "Their messages are signed by a key of this cloud: `SigningCertURL` is at its own address, which verifiers "
+        "that ask for one of amazonaws.com do not take; there is no `UnsubscribeURL`.",
         "All queues that want a message get it in one transaction, before `Publish` is answered, or none does.",
         "A topic delivers to queues of its own account unless their policy denies it; to others where it allows it "
         "(`sns.amazonaws.com`, `aws:SourceArn`).",
         "A FIFO topic delivers to FIFO queues alone; each queue forgets doubles itself, so a second `Publish` of the "
         "same deduplication id has another `MessageId`.",
-        "Envelopes are not signed: there is no `Signature`, `SigningCertURL` or `UnsubscribeURL`.",
+        "Envelopes in queues are not signed: there is no `Signature`, `SigningCertURL` or `UnsubscribeURL`.",
         "Attributes of topics that are not done (`KmsMasterKeyId`, `DeliveryPolicy`, `TracingConfig`, archives, "
         "logging) are refused.",
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crds.managed import Grant, ManagedService
+from crds.managed import Grant, ManagedService, PublicPath
 from services.queue_manager.kinds import QUEUE
 from services.queue_manager.topic_kinds import SUBSCRIPTION, TOPIC
 
@@ -16,6 +16,7 @@ MANIFEST = ManagedService(
     access_rules="services.queue_manager.access_rules:RULES",
     kinds=(QUEUE, TOPIC, SUBSCRIPTION),
     speaks=("sqs", "sns"),
+    public=(PublicPath("GET", "/sns/"),),
     starts_enabled=True,
     activation="onDemand",
     grants=(Grant("queues", _ALL), Grant("topics", _ALL), Grant("subscriptions", _ALL)),

@@ -1,4 +1,4 @@
-"""Topic and Subscription: what is published once, and the queues that get it."""
+"""Topic and Subscription: what is published once, and the queues and addresses that get it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,25 @@ from crds.kind import Column, Kind, Resource
 from crds.meta import Spec, Status
 from crds.model import Model
 from services.queue_manager.filter_policy import FilterPolicy, FilterPolicyError
-from services.queue_manager.kinds import QueueArn
 from services.queue_manager.message_attributes import text_fault
 from services.queue_manager.names import parse_queue_arn
 from services.queue_manager.queue_policy import policy_fault
 from services.queue_manager.topic_invariants import keeps_its_topic, keeps_its_topic_name
-from services.queue_manager.topic_names import parse_topic_arn
+from services.queue_manager.topic_names import FIFO_ENDING, parse_topic_arn
 from services.sdk.aws.tags import tag_fault
+from services.sdk.urls import url_fault
+
+ADDRESSES = frozenset({"http", "https"})
+"""Protocols whose endpoints are addresses, which have to confirm."""
+
+
+def _require_address(protocol: str, endpoint: str, topic: str) -> None:
+    if fault := url_fault(endpoint):
+        raise ValueError(f"endpoint: {fault}")
+    if not endpoint.startswith(f"{protocol}://"):
+        raise ValueError(f"endpoint: must begin with {protocol}://")
+    if topic.endswith(FIFO_ENDING):
+        raise ValueError("endpoint: FIFO topics deliver to FIFO queues alone")
 
 
 def _require_text(text: str) -> str:
@@ -35,6 +47,7 @@ class FifoTopic(Model):
 class TopicSpec(Spec):
     """`topicName`: as AWS calls it, the resource's own name where it is empty; `region`: where AWS clients find it,
     empty: everywhere; neither may change, nor `fifo`. `policy`: a resource policy of AWS, JSON.
+    `signatureVersion`: of what is sent to addresses, `1` (SHA1) or `2` (SHA256).
     """
 
     topic_name: str = ""
@@ -42,6 +55,7 @@ class TopicSpec(Spec):
     display_name: Annotated[str, Field(max_length=100)] = ""
     fifo: FifoTopic | None = None
     policy: str = ""
+    signature_version: Literal["1", "2"] = "1"
     tags: dict[str, str] | None = None
 
     @field_validator("tags")
@@ -79,14 +93,15 @@ class Topic(Resource[TopicSpec, TopicStatus]):
 
 
 class SubscriptionSpec(Spec):
-    """`endpoint`: the ARN of the queue that gets what is published to `topicArn`, a topic of the same namespace;
-    neither may change. `rawDelivery`: as it was published, without SNS's envelope. `filterPolicy`: JSON, of the
+    """`endpoint`: the ARN of the queue (`protocol: sqs`), or the address (`https`, `http`), that gets what is
+    published to `topicArn`, a topic of the same namespace; none of them may change. An address gets nothing until it
+    has confirmed. `rawDelivery`: as it was published, without SNS's envelope. `filterPolicy`: JSON, of the
     attributes or the body. `deadLetterTargetArn`: the queue that gets what could not be delivered.
     """
 
     topic_arn: Annotated[str, Field(max_length=512)]
-    protocol: Literal["sqs"] = "sqs"
-    endpoint: QueueArn
+    protocol: Literal["sqs", "http", "https"] = "sqs"
+    endpoint: Annotated[str, Field(min_length=1, max_length=2048)]
     raw_delivery: bool = False
     filter_policy: str = ""
     filter_policy_scope: Literal["MessageAttributes", "MessageBody"] = "MessageAttributes"
@@ -97,7 +112,10 @@ class SubscriptionSpec(Spec):
         named = parse_topic_arn(self.topic_arn)
         if named is None or named.subscription:
             raise ValueError(f"topicArn: {self.topic_arn!r} is no ARN of a topic")
-        for each in filter(None, (self.endpoint, self.dead_letter_target_arn)):
+        if self.protocol in ADDRESSES:
+            _require_address(self.protocol, self.endpoint, named.name)
+        queues = (self.endpoint if self.protocol not in ADDRESSES else "", self.dead_letter_target_arn)
+        for each in filter(None, queues):
             if parse_queue_arn(each) is None:
                 raise ValueError(f"{each!r} is no ARN of a queue")
         if self.filter_policy:
@@ -110,13 +128,17 @@ class SubscriptionSpec(Spec):
 
 
 class SubscriptionStatus(Status):
-    """What was seen."""
+    """`confirmed`: whether an address said that it wants what is published. `origin`: how whoever subscribed it
+    reached this cloud, for links.
+    """
 
     arn: str = ""
+    confirmed: bool = False
+    origin: str = ""
 
 
 class Subscription(Resource[SubscriptionSpec, SubscriptionStatus]):
-    """A queue that gets what is published to a topic."""
+    """A queue or address that gets what is published to a topic."""
 
     spec: SubscriptionSpec
     status: SubscriptionStatus = Field(default_factory=SubscriptionStatus)
@@ -144,12 +166,13 @@ SUBSCRIPTION = Kind(
     singular="subscription",
     model=Subscription,
     categories=("all",),
-    description="A queue that gets what is published to a topic.",
+    description="A queue or address that gets what is published to a topic.",
     invariants=(keeps_its_topic,),
     columns=(
         Column("Name", "metadata.name"),
         Column("Topic", "spec.topicArn"),
-        Column("Queue", "spec.endpoint"),
+        Column("Endpoint", "spec.endpoint"),
+        Column("Confirmed", "status.confirmed", "boolean", priority=1),
         Column("Raw", "spec.rawDelivery", priority=1),
         Column("Filter", "spec.filterPolicy", priority=1),
         Column("Age", "metadata.creationTimestamp", "date"),

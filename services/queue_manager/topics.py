@@ -20,11 +20,20 @@ from services.queue_manager.authorization import decide_by_queue_policy
 from services.queue_manager.broker import Broker, ToSend
 from services.queue_manager.directory import QueueDirectory, asked_region
 from services.queue_manager.filter_policy import TooMuchEffort, body_of, filter_policy, filterable
+from services.queue_manager.live_queue import QueueRules
 from services.queue_manager.message import Draft
 from services.queue_manager.message_attributes import MOST, attributes_size
 from services.queue_manager.metrics import TopicMetrics
 from services.queue_manager.queue import FoundQueue
-from services.queue_manager.topic_kinds import SUBSCRIPTION, TOPIC, Subscription, SubscriptionSpec, Topic, TopicSpec
+from services.queue_manager.topic_kinds import (
+    ADDRESSES,
+    SUBSCRIPTION,
+    TOPIC,
+    Subscription,
+    SubscriptionSpec,
+    Topic,
+    TopicSpec,
+)
 from services.queue_manager.topic_names import TopicName, parse_topic_arn, topic_arn
 from services.sdk.aws.accounts import account_of
 from services.sdk.aws.judgement import moment_facts
@@ -35,6 +44,8 @@ from services.sdk.context import ServiceContext
 from services.sdk.resources import Resources
 
 _ATTEMPTS = 10
+ADDRESS_RULES = QueueRules(delay=0, retention=86_400_000)
+"""Of the queue of an address: what was not delivered for a day is gone."""
 _PUBLISHER = Requester("service", "sns.amazonaws.com")
 
 
@@ -95,7 +106,11 @@ class Notification:
 
     @property
     def for_queues(self) -> str:
-        return (self.texts.get("sqs") or self.texts["default"]) if self.texts else self.message
+        return self.text_for("sqs")
+
+    def text_for(self, protocol: str) -> str:
+        """What those who subscribed by that protocol get."""
+        return (self.texts.get(protocol) or self.texts["default"]) if self.texts else self.message
 
     @cached_property
     def values(self) -> dict[str, Any]:
@@ -242,9 +257,11 @@ class Topics:
     async def _meant_for(
         self, found: FoundTopic, notifications: Sequence[Notification]
     ) -> list[tuple[Subscription, int, bool]]:
-        """Who wants which of them; False with those of which that cannot be told. Others go on between two."""
+        """Who wants which of them, of those that are confirmed; False with those of which that cannot be told. Others
+        go on between two.
+        """
         meant = []
-        for subscription in self.subscriptions_of(found):
+        for subscription in filter(is_confirmed, self.subscriptions_of(found)):
             for at, each in enumerate(notifications):
                 await asyncio.sleep(0)
                 try:
@@ -257,7 +274,13 @@ class Topics:
     def _delivery(
         self, found: FoundTopic, subscription: Subscription, what: Notification, known: Published, *, only_dead: bool
     ) -> ToSend | None:
-        """To the subscription's queue; where that cannot take it, to its dead letters. None where nobody can."""
+        """To the subscription's queue, or the queue of its address; where that cannot take it, to its dead letters.
+        None where nobody can.
+        """
+        if subscription.spec.protocol in ADDRESSES and not only_dead:
+            body = _envelope(found, what, known, self._clock.now(), subscription.spec.protocol)
+            address = self._broker.queue(address_queue(subscription), False)
+            return ToSend(address, ADDRESS_RULES, Draft(body))
         for queue, is_dead in self._queues_for(found, subscription.spec):
             if only_dead and not is_dead:
                 continue
@@ -271,10 +294,46 @@ class Topics:
         self._metrics.undelivered(found.namespace, "lost")
         return None
 
+    async def bury(self, subscription: Subscription, body: str) -> None:
+        """What no address took: into the dead letters, where there are any. Raises ApiError, sqlite3.Error."""
+        found = self.topic_of(subscription)
+        if found is None:
+            return
+        for queue, is_dead in self._queues_for(found, subscription.spec):
+            draft = Draft(body, sender=f"{found.arn}:{subscription.metadata.uid}")
+            if is_dead and _fits(draft, queue):
+                await self._broker.send([ToSend(self._queues.live(queue), self._queues.rules(queue), draft)])
+                self._metrics.undelivered(found.namespace, "dead_letters")
+                return
+        self._metrics.undelivered(found.namespace, "lost")
+
+    def topic_of(self, subscription: Subscription) -> FoundTopic | None:
+        """The topic whose subscription it is."""
+        known = map(FoundTopic, self._topics.all(subscription.metadata.namespace))
+        return next((each for each in known if self._is_of(subscription, each)), None)
+
+    def subscription_of(self, plain_uid: str) -> Subscription | None:
+        """By its uid without hyphens."""
+        known = self._subscriptions.all()
+        return next((each for each in known if (each.metadata.uid or "").replace("-", "") == plain_uid), None)
+
+    async def confirm(self, subscription: Subscription) -> Subscription:
+        return await self._report(subscription, {"confirmed": True})
+
+    async def note_origin(self, subscription: Subscription, origin: str) -> Subscription:
+        return await self._report(subscription, {"origin": origin})
+
+    async def _report(self, subscription: Subscription, status: dict[str, Any]) -> Subscription:
+        """Raises ApiError."""
+        meta = subscription.metadata
+        return self._subscriptions.put(
+            await self.own.patch(SUBSCRIPTION, meta.name, {"status": status}, meta.namespace, subresource="status")
+        )
+
     def _queues_for(self, found: FoundTopic, spec: SubscriptionSpec) -> Iterator[tuple[FoundQueue, bool]]:
         """Those that take what the topic publishes: its own, then, with True, that of the dead letters."""
         for arn, is_dead in ((spec.endpoint, False), (spec.dead_letter_target_arn, True)):
-            queue = self._queues.by_arn(arn) if arn else None
+            queue = self._queues.by_arn(arn) if arn and "://" not in arn else None
             if queue is not None and queue.is_fifo == found.is_fifo and self._takes(found, queue):
                 yield queue, is_dead
 
@@ -322,16 +381,36 @@ def _is_wanted(spec: SubscriptionSpec, what: Notification) -> bool:
     return document is not None and filter_policy(spec.filter_policy, nested=nested).matches(document)
 
 
-def _envelope(found: FoundTopic, what: Notification, known: Published, now: datetime) -> str:
-    """As SNS writes it, without a signature: who reads the queue knows that it came through it."""
+def is_confirmed(subscription: Subscription) -> bool:
+    """Whether it gets what is published."""
+    return subscription.spec.protocol not in ADDRESSES or subscription.status.confirmed
+
+
+def address_queue(subscription: Subscription | str) -> str:
+    """What the queue of a subscription's address is called, by the subscription or its uid: none that has a
+    resource.
+    """
+    uid = subscription if isinstance(subscription, str) else subscription.metadata.uid or ""
+    return f"address:{uid}"
+
+
+def time_text(when: datetime) -> str:
+    """`2026-01-02T03:04:05.678Z`."""
+    return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03}Z"
+
+
+def _envelope(found: FoundTopic, what: Notification, known: Published, now: datetime, protocol: str = "sqs") -> str:
+    """As SNS writes it, without a signature: who reads the queue knows that it came through it, and an address gets
+    one with each attempt.
+    """
     told: dict[str, Any] = {"Type": "Notification", "MessageId": known.id}
     if known.sequence:
         told["SequenceNumber"] = str(known.sequence)
     told["TopicArn"] = found.arn
     if what.subject:
         told["Subject"] = what.subject
-    told["Message"] = what.for_queues
-    told["Timestamp"] = now.strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1000:03}Z"
+    told["Message"] = what.text_for(protocol)
+    told["Timestamp"] = time_text(now)
     if what.attributes:
         told["MessageAttributes"] = {name: _shown(each) for name, each in what.attributes.items()}
     return orjson.dumps(told).decode()

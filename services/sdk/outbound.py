@@ -17,6 +17,8 @@ import httpx
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 MOST_READ = 4096
+PRIVATE_NETWORK = "aerekos.cloud/webhooks-to-private-network"
+"""An annotation of a Namespace: `true` lets what its people have posted go to private networks."""
 _ANSWER_BYTES_AT_ONCE = 1024
 
 
@@ -113,6 +115,20 @@ def is_public(address: str) -> bool:
     """Whether that is an address of the internet: of no private network, and nothing special."""
     found = _parsed(address)
     return found is not None and found.is_global and not found.is_multicast and found not in _SITE_LOCAL
+
+
+def allowed_addresses(url: str, *, private: bool) -> Callable[[str], bool]:
+    """Which addresses a message to that URL may go to: those of the internet, over TLS; those of private networks
+    where that is allowed.
+    """
+    over_tls = url.startswith("https://")
+
+    def is_allowed(address: str) -> bool:
+        if is_public(address):
+            return over_tls
+        return private and is_outside(address)
+
+    return is_allowed
 
 
 def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -8,12 +8,11 @@ from typing import Any
 from crds.errors import NotFound
 from crds.kinds.namespace import NAMESPACE
 from services.sdk.context import ServiceContext
+from services.sdk.outbound import PRIVATE_NETWORK
 from services.webhook_manager.delivery import Receiver
 from services.webhook_manager.kinds import STANDARD_DELAYS, WEBHOOK_ENDPOINT, WebhookEndpoint
 from services.webhook_manager.source_kinds import WEBHOOK_SOURCE, WebhookSource
 
-PRIVATE_NETWORK = "aerekos.cloud/webhooks-to-private-network"
-"""An annotation of a Namespace: `true` lets its endpoints be in private networks."""
 SOURCE_CONCURRENCY, SOURCE_RETENTION, SOURCE_TIMEOUT = 8, 72 * 3600.0, 30.0
 
 

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from crds.kind import Column, Kind, Resource
 from crds.meta import Spec, Status
 from crds.model import Model, Timestamp
-from services.webhook_manager.urls import url_fault
+from services.sdk.urls import url_fault
 
 STANDARD_DELAYS = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 """5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h: the schedule of Standard Webhooks."""

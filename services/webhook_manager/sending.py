@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import httpx
 
 from services.sdk.aws.arns import parse_arn
 from services.sdk.aws.role_calls import CallFault, RoleCalls, RoleUse
-from services.sdk.outbound import OutboundFault, OutboundHttp, Resolve, is_outside, is_public, resolved
+from services.sdk.outbound import OutboundFault, OutboundHttp, Resolve, allowed_addresses, resolved
 from services.sdk.resources import Clock
 from services.webhook_manager.delivery import GONE, AttemptResult, NotAttempted, Receiver
 from services.webhook_manager.directory import Directory
@@ -55,7 +53,7 @@ class OutsideSender:
             raise NotAttempted(str(error), retry_after=FRESH_SECONDS) from error
         at, url = int(self._clock.now().timestamp()), endpoint.spec.url
         headers = {**_OWN, **message.headers, **signed_headers(message.id, at, message.content, keys)}
-        allowed = _allowed(url, private=self._directory.allows_private(receiver.namespace))
+        allowed = allowed_addresses(url, private=self._directory.allows_private(receiver.namespace))
         try:
             answer = await self._http.post(
                 url, message.content, headers, seconds=receiver.timeout, is_allowed=allowed
@@ -91,15 +89,3 @@ class OutsideSender:
 
 def _kept(message: Message) -> list[tuple[str, str]]:
     return [("content-type", message.headers.get("content-type", ""))]
-
-
-def _allowed(url: str, *, private: bool) -> Callable[[str], bool]:
-    """Which addresses may be called: of the internet, over TLS; of private networks where their namespace says so."""
-    over_tls = url.startswith("https://")
-
-    def is_allowed(address: str) -> bool:
-        if is_public(address):
-            return over_tls
-        return private and is_outside(address)
-
-    return is_allowed

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import ClientError
@@ -208,12 +209,35 @@ def make(cloud: Cloud, path: str, name: str, **body: Any) -> None:
     assert answer.status_code == 201, answer.text
 
 
-def test_a_webhook_arrives_signed_also_when_its_service_is_killed(cloud: Cloud, receiver: Receiver) -> None:
-    apis, service = "/apis/aerekos.cloud/v1/namespaces/default", "/services/webhook-manager"
+def allow_private_addresses(cloud: Cloud) -> None:
     note = {"metadata": {"annotations": {"aerekos.cloud/webhooks-to-private-network": "true"}}}
     with cloud.http() as http:
         patch = {"content-type": "application/merge-patch+json"}
         assert http.patch("/api/v1/namespaces/default", json=note, headers=patch).status_code == 200
+
+
+def test_an_address_that_confirmed_gets_what_a_topic_publishes(cloud: Cloud, receiver: Receiver) -> None:
+    allow_private_addresses(cloud)
+    receiver.open.set()
+    sns = client(cloud, "sns")
+    topic = sns.create_topic(Name="news")["TopicArn"]
+    said = sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=receiver.url)
+    assert said["SubscriptionArn"] == "pending confirmation"
+    _, asked = eventually(lambda: receiver.got and receiver.got[0], "it is asked")
+    link = urlsplit(json.loads(asked)["SubscribeURL"])
+    with cloud.http(admin=False) as nobody:
+        answer = nobody.get(f"{link.path}?{link.query}")
+        assert answer.status_code == 200 and "<SubscriptionArn>arn:aws:sns:" in answer.text
+        sns.publish(TopicArn=topic, Message="hello")
+        _, told = eventually(lambda: len(receiver.got) > 1 and receiver.got[1], "it is told")
+        certificate = nobody.get(urlsplit(json.loads(told)["SigningCertURL"]).path)
+    assert json.loads(told)["Message"] == "hello" and certificate.text.startswith("-----BEGIN CERTIFICATE")
+
+
+def test_a_webhook_arrives_signed_also_when_its_service_is_killed(cloud: Cloud, receiver: Receiver) -> None:
+    apis, service = "/apis/aerekos.cloud/v1/namespaces/default", "/services/webhook-manager"
+    allow_private_addresses(cloud)
+    with cloud.http() as http:
         spec = {"url": receiver.url, "retryDelaySeconds": [1] * 30}
         make(cloud, f"{apis}/webhookendpoints", "shop", spec=spec)
         answer = http.post(f"{service}/endpoints/default/shop/messages", json={"type": "paid", "data": 5})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,10 +11,13 @@ from typing import Any
 from urllib.parse import urlencode
 from xml.etree import ElementTree
 
+import httpx
+
 from services.queue_manager.app import assembled
 from services.queue_manager.manifest import MANIFEST
 from services.sdk.app import ServiceApp
 from services.sdk.context import ServiceContext
+from services.sdk.outbound import OutboundHttp
 from services.sdk.service import Service
 from services.sdk.testing import User, in_memory
 from services.sdk.testing.conductor import FakeConductor, fake_context
@@ -22,11 +25,32 @@ from services.sdk.testing.memory_resources import MemoryResources
 from services.sdk.testing.virtual import AtOnce, LoopClock, MemoryService
 
 
+class Outside:
+    """Whoever is posted to. `answer`: to a request."""
+
+    def __init__(self) -> None:
+        self.requests: list[httpx.Request] = []
+        self.answer: Callable[[httpx.Request], httpx.Response] = lambda request: httpx.Response(200)
+        self.addresses = ["203.0.114.7"]
+
+    def handle(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        return self.answer(request)
+
+    async def resolve(self, host: str, port: int) -> list[str]:
+        return self.addresses
+
+
+OUTSIDE = Outside()
+
+
 def create(context: ServiceContext) -> Service:
     """On the loop's time, which is also there where no task runs."""
     loop, start = asyncio.get_running_loop(), context.clock.now().timestamp() * 1000
     began = loop.time()
-    return assembled(context, AtOnce(), lambda: round(start + (loop.time() - began) * 1000))
+    http = httpx.AsyncClient(transport=httpx.MockTransport(OUTSIDE.handle))
+    now = lambda: round(start + (loop.time() - began) * 1000)  # noqa: E731 - as it is asked for
+    return assembled(context, AtOnce(), now, OutboundHttp(http, OUTSIDE.resolve))
 
 
 @dataclass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from services.queue_manager.http_subscriptions import HttpSubscriptions
+from services.queue_manager.sns_routes import Confirming
 from services.queue_manager.topic_operations.permissions import TopicPermissionOperations
 from services.queue_manager.topic_operations.publishing import PublishOperations
 from services.queue_manager.topic_operations.subscriptions import SubscriptionOperations
@@ -15,11 +17,11 @@ TOPIC_OPERATIONS = declared_operations(
 )
 
 
-def topic_handlers(access: TopicAccess) -> list[object]:
+def topic_handlers(access: TopicAccess, http: HttpSubscriptions, confirming: Confirming) -> list[object]:
     """What answers them."""
     return [
         TopicOperations(access),
         TopicPermissionOperations(access),
-        SubscriptionOperations(access),
+        SubscriptionOperations(access, http, confirming),
         PublishOperations(access),
     ]

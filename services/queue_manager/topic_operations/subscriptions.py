@@ -7,29 +7,33 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
+from services.queue_manager.http_subscriptions import HttpSubscriptions
 from services.queue_manager.names import parse_queue_arn
-from services.queue_manager.topic_kinds import TOPIC, Subscription, SubscriptionSpec
+from services.queue_manager.sns_routes import Confirming
+from services.queue_manager.topic_kinds import ADDRESSES, TOPIC, Subscription, SubscriptionSpec
 from services.queue_manager.topic_operations.topic_access import TopicAccess, invalid
-from services.queue_manager.topics import FoundTopic, subscription_arn
+from services.queue_manager.topics import FoundTopic, is_confirmed, subscription_arn
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext, operation
 
 Json = dict[str, Any]
+_CONFIRM = ("TopicArn", "Token", "AuthenticateOnUnsubscribe")
 _SUBSCRIBE = ("TopicArn", "Protocol", "Endpoint", "Attributes", "ReturnSubscriptionArn")
 
 
 class SubscriptionOperations:
     """One declared method per operation."""
 
-    def __init__(self, access: TopicAccess) -> None:
-        self._access = access
+    def __init__(self, access: TopicAccess, http: HttpSubscriptions, confirming: Confirming) -> None:
+        self._access, self._http, self._confirming = access, http, confirming
 
     @operation("Subscribe", permission=("patch", TOPIC), understands=_SUBSCRIBE)
     async def subscribe(self, call: RequestContext, request: Json) -> Json:
         found = await self._access.resolve(call, request["TopicArn"])
         endpoint = request.get("Endpoint") or ""
-        _require_queue(found, request["Protocol"], endpoint)
-        wanted: Json = {"topicArn": found.arn, "endpoint": endpoint}
+        protocol = request["Protocol"]
+        _require_endpoint(found, protocol, endpoint)
+        wanted: Json = {"topicArn": found.arn, "protocol": protocol, "endpoint": endpoint}
         for name, value in (request.get("Attributes") or {}).items():
             wanted |= _patch_of(name, value)
         spec = _valid(wanted)
@@ -38,7 +42,25 @@ class SubscriptionOperations:
         there = there or await self._access.topics.subscribe(found, spec)
         if there.spec != spec:
             raise invalid("Attributes Reason: Subscription already exists with different attributes")
-        return {"SubscriptionArn": subscription_arn(found, there)}
+        if not is_confirmed(there):
+            await self._ask_to_confirm(call, found, there)
+        if is_confirmed(there) or request.get("ReturnSubscriptionArn"):
+            return {"SubscriptionArn": subscription_arn(found, there)}
+        return {"SubscriptionArn": "pending confirmation"}
+
+    async def _ask_to_confirm(self, call: RequestContext, found: FoundTopic, there: Subscription) -> None:
+        """Again with every Subscribe, as the first one may have gone astray."""
+        there = await self._access.topics.note_origin(there, call.origin)
+        await self._http.ask_to_confirm(found, there)
+
+    @operation("ConfirmSubscription", permission=("patch", TOPIC), understands=_CONFIRM)
+    async def confirm_subscription(self, call: RequestContext, request: Json) -> Json:
+        """`AuthenticateOnUnsubscribe` is always so."""
+        found = await self._access.resolve(call, request["TopicArn"])
+        subscription = await self._confirming.confirm(found.arn, request["Token"])
+        if subscription is None:
+            raise invalid("Token")
+        return {"SubscriptionArn": subscription_arn(found, subscription)}
 
     @operation("Unsubscribe", permission=("patch", TOPIC), understands=("SubscriptionArn",))
     async def unsubscribe(self, call: RequestContext, request: Json) -> Json:
@@ -87,9 +109,11 @@ class SubscriptionOperations:
         return {"Subscriptions": [_listed(*each) for each in shown], **token}
 
 
-def _require_queue(found: FoundTopic, protocol: str, endpoint: str) -> None:
+def _require_endpoint(found: FoundTopic, protocol: str, endpoint: str) -> None:
+    if protocol in ADDRESSES:
+        return  # its spec says what can be one
     if protocol != "sqs":
-        text = f"Protocol Reason: {protocol[:40]} is not delivered to here; queues are (sqs)"
+        text = f"Protocol Reason: {protocol[:40]} is not delivered to here; sqs, https and http are"
         raise invalid(text)
     named = parse_queue_arn(endpoint)
     if named is None:
@@ -143,8 +167,8 @@ def _attributes(found: FoundTopic, subscription: Subscription) -> dict[str, str]
         "Protocol": spec.protocol,
         "Endpoint": spec.endpoint,
         "RawMessageDelivery": str(spec.raw_delivery).lower(),
-        "PendingConfirmation": "false",
-        "ConfirmationWasAuthenticated": "true",
+        "PendingConfirmation": str(not is_confirmed(subscription)).lower(),
+        "ConfirmationWasAuthenticated": str(spec.protocol not in ADDRESSES).lower(),
     }
     if spec.filter_policy:
         known |= {"FilterPolicy": spec.filter_policy, "FilterPolicyScope": spec.filter_policy_scope}

@@ -13,7 +13,7 @@ from services.queue_manager.queue_policy import policy_fault
 from services.queue_manager.topic_kinds import TOPIC, FifoTopic, TopicSpec
 from services.queue_manager.topic_names import TopicName, topic_name_fault
 from services.queue_manager.topic_operations.topic_access import TopicAccess, invalid, require_length
-from services.queue_manager.topics import FoundTopic
+from services.queue_manager.topics import FoundTopic, is_confirmed
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext, operation
 from services.sdk.aws.resource_names import resource_name
@@ -21,7 +21,7 @@ from services.sdk.aws.tags import require_tags, tag_list, tags_of
 from services.sdk.resources import Resources
 
 Json = dict[str, Any]
-_CHANGEABLE = ("DisplayName", "Policy", "ContentBasedDeduplication")
+_CHANGEABLE = ("DisplayName", "Policy", "ContentBasedDeduplication", "SignatureVersion")
 
 
 class TopicOperations:
@@ -79,8 +79,12 @@ class TopicOperations:
     @operation("GetTopicAttributes", permission=("get", TOPIC), understands=("TopicArn",))
     async def get_topic_attributes(self, call: RequestContext, request: Json) -> Json:
         found = await self._access.resolve(call, request["TopicArn"])
-        count = str(len(self._access.topics.subscriptions_of(found)))
-        counts = {"SubscriptionsConfirmed": count, "SubscriptionsPending": "0", "SubscriptionsDeleted": "0"}
+        known = [is_confirmed(each) for each in self._access.topics.subscriptions_of(found)]
+        counts = {
+            "SubscriptionsConfirmed": str(sum(known)),
+            "SubscriptionsPending": str(len(known) - sum(known)),
+            "SubscriptionsDeleted": "0",
+        }
         return {"Attributes": {**shown(found), **counts}}
 
     @operation(
@@ -130,6 +134,8 @@ def shown(found: FoundTopic) -> dict[str, str]:
         "DisplayName": found.spec.display_name,
         "Policy": found.spec.policy or default_policy(found),
     }
+    if found.spec.signature_version != "1":
+        attributes["SignatureVersion"] = found.spec.signature_version
     if found.spec.fifo is not None:
         content_based = str(found.spec.fifo.content_based_deduplication).lower()
         attributes |= {"FifoTopic": "true", "ContentBasedDeduplication": content_based}
@@ -163,6 +169,10 @@ def _patch_of(name: str, value: str, *, fifo: bool) -> Json:
         if value and (fault := policy_fault(value)):
             raise invalid(f"Policy Error: {fault}")
         return {"policy": value}
+    if name == "SignatureVersion":
+        if value not in ("1", "2"):
+            raise invalid("SignatureVersion Reason: 1 or 2")
+        return {"signatureVersion": value}
     if name == "ContentBasedDeduplication" and fifo:
         if value not in ("true", "false"):
             raise invalid("ContentBasedDeduplication Reason: true or false")
@@ -173,7 +183,12 @@ def _patch_of(name: str, value: str, *, fifo: bool) -> Json:
 def _as_fields(patch: Json, spec: TopicSpec) -> Json:
     fields = {**spec.wire(), **patch}
     made = TopicSpec.model_validate(fields)
-    return {"display_name": made.display_name, "policy": made.policy, "fifo": made.fifo}
+    return {
+        "display_name": made.display_name,
+        "policy": made.policy,
+        "fifo": made.fifo,
+        "signature_version": made.signature_version,
+    }
 
 
 def _tags(items: Any) -> dict[str, str]:

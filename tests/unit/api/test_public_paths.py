@@ -109,4 +109,4 @@ async def test_all_else_wants_to_know_who_asks(method: str, path: str, house: Ho
 def test_who_is_open_to_anybody_is_written_here() -> None:
     """A service that opens more has this test changed, and is looked at by whoever reads that."""
     opened = [(each.name, one.method, one.prefix) for each in managed_services() for one in each.public]
-    assert opened == [("webhook_manager", "POST", "/inbound/")]
+    assert opened == [("queue_manager", "GET", "/sns/"), ("webhook_manager", "POST", "/inbound/")]

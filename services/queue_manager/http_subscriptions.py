@@ -1,0 +1,208 @@
+"""Delivers what is published to addresses that subscribed: out of a queue of each, which nobody else sees.
+
+So what was published is durable before `Publish` is answered, as for any queue, and is delivered at least once, also
+over a kill. An address is asked to confirm before anything else is sent to it.
+Source: Amazon SNS Developer Guide, "Fanout to HTTP/S endpoints", "Message delivery retries".
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlencode
+from uuid import uuid4
+
+import anyio
+import anyio.abc
+import orjson
+
+from crds.errors import ApiError
+from crds.kinds.namespace import NAMESPACE
+from services.queue_manager.broker import Broker, ToSend
+from services.queue_manager.live_queue import LiveQueue
+from services.queue_manager.message import Draft, Received
+from services.queue_manager.receipt_handles import ReceiptHandle
+from services.queue_manager.sns_signing import SigningKey, new_token, signed
+from services.queue_manager.topic_kinds import ADDRESSES, SUBSCRIPTION, Subscription
+from services.queue_manager.topics import (
+    ADDRESS_RULES,
+    FoundTopic,
+    Topics,
+    address_queue,
+    subscription_arn,
+    time_text,
+)
+from services.sdk.context import ServiceContext
+from services.sdk.outbound import PRIVATE_NETWORK, OutboundFault, OutboundHttp, allowed_addresses
+
+RETRIES, RETRY_SECONDS, TIMEOUT_SECONDS = 3, 20, 15.0
+"""AWS's default delivery policy: three retries, twenty seconds apart; an answer may take fifteen."""
+WORKERS = 4
+_HIDDEN_MS, _WAIT_SECONDS, _FAILED_SECONDS = 60_000, 60.0, 5.0
+_ASKED_SECONDS = 2.0
+CONFIRM, CERTIFICATE = "/sns/confirm", "/sns/certificate.pem"
+SERVICE = "/services/queue-manager"
+_AGENT = "Amazon Simple Notification Service Agent"
+log = logging.getLogger("queue_manager")
+Key = Callable[[], Awaitable[SigningKey]]
+
+
+class HttpSubscriptions:
+    """One per process. `key`: what messages are signed with."""
+
+    def __init__(self, context: ServiceContext, topics: Topics, broker: Broker, http: OutboundHttp, key: Key) -> None:
+        self._context, self._topics, self._broker, self._http, self._key = context, topics, broker, http, key
+        self._subscriptions, self._namespaces = context.informer(SUBSCRIPTION), context.informer(NAMESPACE)
+        self._served: set[str] = set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        await self._subscriptions.synced.wait()
+        await self._namespaces.synced.wait()
+        self._served.clear()
+        await self._drop_orphans()
+        async with anyio.create_task_group() as group:
+
+            def noticed(change: str, subscription: Any, before: Any) -> None:
+                if change != "DELETED":
+                    self._serve(group, subscription)
+
+            stop = self._subscriptions.listen(noticed)
+            try:
+                for each in self._subscriptions.all():
+                    self._serve(group, each)
+                await anyio.sleep_forever()
+            finally:
+                stop()
+
+    async def ask_to_confirm(self, found: FoundTopic, subscription: Subscription) -> None:
+        """Send the address the token that confirms it. Raises sqlite3.Error."""
+        now = self._context.clock.now()
+        token = new_token(await self._key(), subscription.metadata.uid or "", now)
+        told = {
+            "Type": "SubscriptionConfirmation",
+            "MessageId": str(uuid4()),
+            "Token": token,
+            "TopicArn": found.arn,
+            "Message": f"You have chosen to subscribe to the topic {found.arn}.\n"
+            "To confirm the subscription, visit the SubscribeURL included in this message.",
+            "SubscribeURL": self._link(subscription, CONFIRM, TopicArn=found.arn, Token=token),
+            "Timestamp": time_text(now),
+        }
+        queue = self._broker.queue(address_queue(subscription), False)
+        await self._broker.send([ToSend(queue, ADDRESS_RULES, Draft(orjson.dumps(told).decode()))])
+
+    def _link(self, subscription: Subscription, path: str, **query: str) -> str:
+        """To this cloud, as whoever subscribed reached it."""
+        origin = subscription.status.origin or self._context.api
+        return f"{origin.rstrip('/')}{SERVICE}{path}" + (f"?{urlencode(query)}" if query else "")
+
+    def _serve(self, group: anyio.abc.TaskGroup, subscription: Subscription) -> None:
+        uid = subscription.metadata.uid or ""
+        if subscription.spec.protocol not in ADDRESSES or uid in self._served:
+            return
+        self._served.add(uid)
+        group.start_soon(self._deliver_all, uid)
+
+    async def _drop_orphans(self) -> None:
+        """What is left of subscriptions that went while nobody looked."""
+        there = {address_queue(each) for each in self._subscriptions.all()}
+        for each in self._broker.known():
+            if each.uid.startswith(address_queue("")) and each.uid not in there:
+                await self._broker.drop(each.uid)
+
+    async def _deliver_all(self, uid: str) -> None:
+        """Until the subscription is no more."""
+        queue = self._broker.queue(address_queue(uid), False)
+        try:
+            await self._ask_if_nobody_did(uid)
+            async with anyio.create_task_group() as group:
+                for _ in range(WORKERS):
+                    group.start_soon(self._work, uid, queue)
+            await self._broker.drop(queue.uid)
+        except (sqlite3.Error, ApiError):
+            log.exception("a subscription is not served until it is changed, or this service starts anew")
+        finally:
+            self._served.discard(uid)
+
+    async def _ask_if_nobody_did(self, uid: str) -> None:
+        """One that did not come by `Subscribe`, which asks by itself."""
+        there = self._subscriptions.by_uid(uid)
+        if there is None or there.status.confirmed or there.status.origin:
+            return
+        await anyio.sleep(_ASKED_SECONDS)
+        there = self._subscriptions.by_uid(uid)
+        found = self._topics.topic_of(there) if there is not None else None
+        if there is not None and found is not None and not there.status.origin:
+            await self.ask_to_confirm(found, await self._topics.note_origin(there, self._context.api))
+
+    async def _work(self, uid: str, queue: LiveQueue) -> None:
+        while self._subscriptions.by_uid(uid) is not None:
+            try:
+                for each in await self._broker.receive(queue, ADDRESS_RULES, 1, _HIDDEN_MS, _WAIT_SECONDS):
+                    # It waited for this one: by now the subscription may be another one, or no more.
+                    if (subscription := self._subscriptions.by_uid(uid)) is not None:
+                        await self._attempt(subscription, queue, each)
+                if queue.stopped:
+                    await anyio.sleep(_WAIT_SECONDS)  # the service ends
+            except (sqlite3.Error, ApiError):
+                log.exception("what is published to an address waits")
+                await anyio.sleep(_FAILED_SECONDS)
+
+    async def _attempt(self, subscription: Subscription, queue: LiveQueue, message: Received) -> None:
+        handle = ReceiptHandle(queue.number, message.number, message.receipt)
+        told: dict[str, str] = orjson.loads(message.body)
+        fault, lasting = await self._post(subscription, told)
+        if not fault:
+            await self._broker.delete(queue, handle)
+        elif not lasting and message.receives <= RETRIES:
+            await self._broker.postpone(queue, handle, RETRY_SECONDS * 1000)
+        else:
+            fields = {"subscription": subscription.metadata.name}
+            log.warning("not delivered to an address: %s", fault, extra={"fields": fields})
+            if told["Type"] == "Notification":
+                await self._topics.bury(subscription, message.body)
+            await self._broker.delete(queue, handle)
+
+    async def _post(self, subscription: Subscription, told: dict[str, Any]) -> tuple[str, bool]:
+        """Why it was not taken, empty where it was, and whether trying again cannot help."""
+        meta, spec = subscription.metadata, subscription.spec
+        raw = spec.raw_delivery and told["Type"] == "Notification"
+        content = told["Message"].encode() if raw else await self._signed(subscription, told)
+        found = self._topics.topic_of(subscription)
+        headers = {
+            "content-type": "text/plain; charset=UTF-8",
+            "user-agent": _AGENT,
+            "x-amz-sns-message-type": told["Type"],
+            "x-amz-sns-message-id": told["MessageId"],
+            "x-amz-sns-topic-arn": told["TopicArn"],
+            **({"x-amz-sns-subscription-arn": subscription_arn(found, subscription)} if found else {}),
+            **({"x-amz-sns-rawdelivery": "true"} if raw else {}),
+        }
+        allowed = allowed_addresses(spec.endpoint, private=self._allows_private(meta.namespace or "default"))
+        try:
+            answer = await self._http.post(
+                spec.endpoint, content, headers, seconds=TIMEOUT_SECONDS, is_allowed=allowed
+            )
+        except OutboundFault as fault:
+            return str(fault), False
+        if 200 <= answer.status < 300:
+            return "", False
+        return f"it answered {answer.status}", 400 <= answer.status < 500 and answer.status != 429
+
+    async def _signed(self, subscription: Subscription, told: dict[str, Any]) -> bytes:
+        found = self._topics.topic_of(subscription)
+        version = found.spec.signature_version if found is not None else "1"
+        proof = {
+            "SignatureVersion": version,
+            "Signature": signed(await self._key(), told, version),
+            "SigningCertURL": self._link(subscription, CERTIFICATE),
+        }
+        return orjson.dumps({**told, **proof})
+
+    def _allows_private(self, namespace: str) -> bool:
+        found = self._namespaces.by_key(NAMESPACE.key(namespace))
+        notes = found.metadata.annotations if found is not None else None
+        return (notes or {}).get(PRIVATE_NETWORK) == "true"

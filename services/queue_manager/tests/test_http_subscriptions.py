@@ -1,0 +1,221 @@
+"""Topics that deliver to addresses: asked first, signed, repeated, over a restart, to no address of this cloud."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import orjson
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from crds.kinds.namespace import NAMESPACE
+from services.queue_manager.sns_signing import new_token, open_signing_key, uid_of
+from services.queue_manager.tests.in_memory import OUTSIDE, Queues, queues_of
+from services.queue_manager.topic_kinds import SUBSCRIPTION, SubscriptionSpec
+from services.sdk.testing import User, virtual_time
+
+TOPIC = "arn:aws:sns:us-east-1:000000000000:news"
+URL = "https://hooks.example.com/sns"
+
+
+@pytest.fixture(autouse=True)
+def outside() -> None:
+    OUTSIDE.__init__()  # type: ignore[misc]
+
+
+@asynccontextmanager
+async def topics(folder: Path, before: Queues | None = None) -> AsyncIterator[Queues]:
+    async with queues_of(folder, before) as queues:
+        if before is None:
+            await queues.service.resources.create(NAMESPACE, NAMESPACE.new("default"))
+            await ask(queues, "CreateTopic", Name="news")
+        yield queues
+
+
+async def ask(queues: Queues, operation: str, **fields: str) -> Any:
+    status, document = await queues.form(operation, "/sns", Version="2010-03-31", **fields)
+    assert status == 200, [each.text for each in document.iter()]
+    return document
+
+
+async def subscribe(queues: Queues, url: str = URL, **attributes: str) -> None:
+    protocol = url.partition(":")[0]
+    await ask(queues, "Subscribe", TopicArn=TOPIC, Protocol=protocol, Endpoint=url, **attributes)
+    await queues.service.advance(3)
+
+
+async def confirm(queues: Queues, link: str = "") -> httpx.Response:
+    """By the link that came last, as anybody."""
+    parts = urlsplit(link or orjson.loads(OUTSIDE.requests[-1].content)["SubscribeURL"])
+    async with queues.service.client(User("system:anonymous", ("system:unauthenticated",))) as http:
+        path = f"{parts.path.removeprefix('/services/queue-manager')}?{parts.query}"
+        answer = await http.get(path)
+    await queues.service.advance(3)
+    return answer
+
+
+async def publish(queues: Queues, message: str = "hello", **more: str) -> None:
+    await ask(queues, "Publish", TopicArn=TOPIC, Message=message, **more)
+    await queues.service.advance(3)
+
+
+def messages() -> list[dict[str, Any]]:
+    return [orjson.loads(each.content) for each in OUTSIDE.requests]
+
+
+async def attributes(queues: Queues, of: str) -> dict[str, str]:
+    document = await ask(queues, "GetSubscriptionAttributes", SubscriptionArn=of)
+    entries = document.iter("entry")
+    return {str(each.findtext("key")): str(each.findtext("value")) for each in entries}
+
+
+@virtual_time
+async def test_nothing_is_sent_before_it_confirmed_and_all_is_signed(tmp_path: Path) -> None:
+    async with topics(tmp_path) as queues:
+        await subscribe(queues)
+        await publish(queues, "too early")
+        (asked,) = messages()
+        assert (asked["Type"], asked["TopicArn"]) == ("SubscriptionConfirmation", TOPIC)
+        assert parse_qs(urlsplit(asked["SubscribeURL"]).query)["Token"] == [asked["Token"]]
+        assert (await confirm(queues)).status_code == 200
+        await publish(queues, "héllo", Subject="greeting")
+        told, head = messages()[-1], OUTSIDE.requests[-1].headers
+        assert (told["Type"], told["Message"], told["Subject"]) == ("Notification", "héllo", "greeting")
+        assert head["x-amz-sns-message-type"] == "Notification"
+        arn = head["x-amz-sns-subscription-arn"]
+        assert (await attributes(queues, arn))["PendingConfirmation"] == "false"
+        async with queues.service.client(User("system:anonymous")) as http:
+            pem = (
+                await http.get(urlsplit(told["SigningCertURL"]).path.removeprefix("/services/queue-manager"))
+            ).content
+        key = x509.load_pem_x509_certificate(pem).public_key()
+        assert isinstance(key, rsa.RSAPublicKey)
+        for each, names in (
+            (asked, ("Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type")),
+            (told, ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")),
+        ):
+            content = "".join(f"{name}\n{each[name]}\n" for name in names).encode()
+            mark = base64.b64decode(each["Signature"])
+            key.verify(mark, content, padding.PKCS1v15(), hashes.SHA1())
+
+
+@virtual_time
+async def test_the_token_confirms_by_the_api_and_forged_ones_nothing(tmp_path: Path) -> None:
+    async with topics(tmp_path) as queues:
+        await subscribe(queues)
+        (asked,) = messages()
+        token = asked["Token"]
+        later = f"{token[:32]}{int(token[32:40], 16) + 1:08x}{token[40:]}"
+        for wrong in (later, token[:-1] + ("0" if token[-1] != "0" else "1"), "", "x" * len(token), "é" * 104):
+            status, _ = await queues.form(
+                "ConfirmSubscription", "/sns", Version="2010-03-31", TopicArn=TOPIC, Token=wrong
+            )
+            assert status == 400
+            assert (await confirm(queues, f"https://a/sns/confirm?TopicArn={TOPIC}&Token={wrong}")).status_code == 400
+        assert (await confirm(queues, f"https://a/sns/confirm?TopicArn={TOPIC}x&Token={token}")).status_code == 400
+        await ask(queues, "ConfirmSubscription", TopicArn=TOPIC, Token=token)
+        await publish(queues)
+        assert messages()[-1]["Type"] == "Notification"
+
+
+def test_an_old_token_confirms_nothing(tmp_path: Path) -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    key, uid = open_signing_key(tmp_path, now), "01234567-89ab-cdef-0123-456789abcdef"
+    token = new_token(key, uid, now)
+    assert uid_of(key, token, now + timedelta(days=2)) == uid.replace("-", "")
+    assert uid_of(key, token, now + timedelta(days=2, seconds=1)) is None
+    assert open_signing_key(tmp_path, now).tokens == key.tokens, "it is made once"
+
+
+@virtual_time
+async def test_raw_messages_and_texts_of_their_own(tmp_path: Path) -> None:
+    raw = {"Attributes.entry.1.key": "RawMessageDelivery", "Attributes.entry.1.value": "true"}
+    async with topics(tmp_path) as queues:
+        await subscribe(queues, **raw)
+        await confirm(queues)
+        await publish(queues, '{"default": "d", "https": "for addresses"}', MessageStructure="json")
+        request = OUTSIDE.requests[-1]
+        assert (request.content, request.headers["x-amz-sns-rawdelivery"]) == (b"for addresses", "true")
+
+
+@virtual_time
+async def test_it_is_repeated_three_times_and_over_a_restart(tmp_path: Path) -> None:
+    async with topics(tmp_path) as queues:
+        await subscribe(queues)
+        await confirm(queues)
+        OUTSIDE.answer = lambda request: httpx.Response(503)
+        await publish(queues)
+        assert len(OUTSIDE.requests) == 2
+    async with topics(tmp_path, queues) as again:
+        await again.service.advance(200)
+        assert len(OUTSIDE.requests) == 1 + 4
+        OUTSIDE.answer = lambda request: httpx.Response(200)
+        await publish(again, "next")
+        assert messages()[-1]["Message"] == "next"
+
+
+@virtual_time
+async def test_what_no_address_took_goes_to_the_dead_letters(tmp_path: Path) -> None:
+    async with topics(tmp_path) as queues:
+        url = await queues.queue("dead")
+        dead = '{"deadLetterTargetArn": "arn:aws:sqs:us-east-1:000000000000:dead"}'
+        await subscribe(queues, **{"Attributes.entry.1.key": "RedrivePolicy", "Attributes.entry.1.value": dead})
+        await confirm(queues)
+        OUTSIDE.answer = lambda request: httpx.Response(404)
+        await publish(queues)
+        assert len(OUTSIDE.requests) == 2, "what is refused for good is not repeated"
+        assert [orjson.loads(each)["Message"] for each in await queues.bodies(url)] == ["hello"]
+
+
+@virtual_time
+async def test_it_goes_to_no_address_of_this_cloud(tmp_path: Path) -> None:
+    async with topics(tmp_path) as queues:
+        OUTSIDE.addresses = ["127.0.0.1", "10.0.0.1", "169.254.169.254"]
+        await subscribe(queues)
+        await subscribe(queues, "http://internal.example.com/x")
+        await queues.service.advance(120)
+        assert OUTSIDE.requests == []
+
+
+@virtual_time
+async def test_a_subscription_of_kubectl_is_asked_as_well_and_goes_with_all_of_it(tmp_path: Path) -> None:
+    async with topics(tmp_path) as queues:
+        spec = SubscriptionSpec.model_validate({"topicArn": TOPIC, "protocol": "https", "endpoint": URL})
+        made = SUBSCRIPTION.new("mine", namespace="default", spec=spec)
+        await queues.service.resources.create(SUBSCRIPTION, made)
+        await queues.service.advance(5)
+        assert [each["Type"] for each in messages()] == ["SubscriptionConfirmation"]
+        await confirm(queues)
+        OUTSIDE.answer = lambda request: httpx.Response(500)
+        await publish(queues)
+        await queues.service.resources.delete(SUBSCRIPTION, "mine", "default")
+        await queues.service.advance(120)
+        number = len(OUTSIDE.requests)
+        await queues.service.advance(300)
+        assert len(OUTSIDE.requests) == number
+
+
+@pytest.mark.parametrize(
+    ("protocol", "endpoint", "topic"),
+    [
+        ("https", "http://a.example.com", "news"),
+        ("http", "https://a.example.com", "news"),
+        ("https", "https://user:word@a.example.com", "news"),
+        ("https", "https://", "news"),
+        ("https", "https://a.example.com", "news.fifo"),
+        ("sqs", "https://a.example.com", "news"),
+    ],
+)
+def test_what_is_no_address_of_that_protocol_is_refused(protocol: str, endpoint: str, topic: str) -> None:
+    arn = TOPIC.replace("news", topic)
+    with pytest.raises(ValueError, match=r"endpoint|no ARN of a queue"):
+        SubscriptionSpec.model_validate({"topicArn": arn, "protocol": protocol, "endpoint": endpoint})
