@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from controller.backup.errors import Refused, Unreachable
-from controller.kit.files import write_private
+from controller.kit.files import write_new, write_private
 
 _S3 = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?")
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 10, 60, 5
@@ -28,8 +29,16 @@ class Location(Protocol):
         """Durable when it returns."""
         ...
 
+    def create(self, name: str, content: bytes) -> bool:
+        """As `write`; False where there is such a file already, which is left as it is."""
+        ...
+
     def names(self, prefix: str) -> Iterator[str]:
         """All names that begin so, in order."""
+        ...
+
+    def written_at(self, name: str) -> datetime | None:
+        """When it was written last, by the clock of whoever keeps it; None where there is no such file."""
         ...
 
     def remove(self, name: str) -> None:
@@ -73,11 +82,25 @@ class Folder:
         except OSError as why:
             raise self._unreachable("write", why) from why
 
+    def create(self, name: str, content: bytes) -> bool:
+        try:
+            return write_new(self._path(name), content)
+        except OSError as why:
+            raise self._unreachable("write", why) from why
+
     def names(self, prefix: str) -> Iterator[str]:
         try:
             yield from sorted(self._below(self._path(prefix)))
         except OSError as why:
             raise self._unreachable("list", why) from why
+
+    def written_at(self, name: str) -> datetime | None:
+        try:
+            return datetime.fromtimestamp(self._path(name).stat().st_mtime, UTC)
+        except FileNotFoundError:
+            return None
+        except OSError as why:
+            raise self._unreachable("read", why) from why
 
     def remove(self, name: str) -> None:
         try:
@@ -93,7 +116,8 @@ class Folder:
             return False
         except OSError as why:
             raise self._unreachable("list", why) from why
-        return bool(there - {"keys.json", "manifests", "chunks", "unused.json", "lost+found"})
+        half = {each for each in there if each.startswith(".keys.json.")}  # of a first backup that was killed
+        return bool(there - half - {"keys.json", "manifests", "chunks", "unused.json", "lost+found"})
 
     def _below(self, folder: Path) -> Iterator[str]:
         for here, _, files in os.walk(folder):
@@ -117,12 +141,31 @@ class Bucket:
         self._client = _client(given)
 
     def read(self, name: str) -> bytes | None:
-        found = self._ask("get_object", Key=self._prefix + name)
-        return None if found is None else bytes(found["Body"].read())
+        from botocore.exceptions import BotoCoreError
+
+        for left in reversed(range(ATTEMPTS)):
+            found = self._ask("get_object", Key=self._prefix + name)
+            try:
+                return None if found is None else bytes(found["Body"].read())
+            except (BotoCoreError, OSError) as broke:  # botocore repeats a request, not the reading of its answer
+                if not left:
+                    raise Unreachable(f"{self.name} broke off {name}: {broke}") from broke
+        raise AssertionError("unreachable")
 
     def write(self, name: str, content: bytes) -> None:
         if self._ask("put_object", Key=self._prefix + name, Body=content) is None:
             raise Unreachable(f"cannot write {self.name}: there is no such bucket")
+
+    def create(self, name: str, content: bytes) -> bool:
+        if self._ask("head_object", Key=self._prefix + name) is not None:
+            return False
+        try:
+            found = self._ask("put_object", Key=self._prefix + name, Body=content, IfNoneMatch="*")
+        except FileExistsError:
+            return False
+        if found is None:
+            raise Unreachable(f"cannot write {self.name}: there is no such bucket")
+        return True
 
     def names(self, prefix: str) -> Iterator[str]:
         more: dict[str, Any] = {}
@@ -135,11 +178,15 @@ class Bucket:
                 return
             more = {"ContinuationToken": page["NextContinuationToken"]}
 
+    def written_at(self, name: str) -> datetime | None:
+        found = self._ask("head_object", Key=self._prefix + name)
+        return None if found is None else found["LastModified"]
+
     def remove(self, name: str) -> None:
         self._ask("delete_object", Key=self._prefix + name)
 
     def _ask(self, operation: str, **members: Any) -> Any:
-        """None for what is not there."""
+        """None for what is not there. Raises FileExistsError for what must not be, and is."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
@@ -147,6 +194,8 @@ class Bucket:
         except ClientError as refused:
             if refused.response["Error"]["Code"] in ("NoSuchKey", "NoSuchBucket", "404"):
                 return None
+            if refused.response["Error"]["Code"] in ("PreconditionFailed", "ConditionalRequestConflict", "412"):
+                raise FileExistsError(self.name) from refused
             raise Unreachable(f"{self.name} refuses {operation}: {refused.response['Error']}") from refused
         except (BotoCoreError, OSError) as why:
             raise Unreachable(f"{self.name} does not answer: {why}") from why

@@ -30,6 +30,28 @@ def write_private(path: Path, content: bytes) -> None:
     write_whole(path, content, mode=0o600)
 
 
+def write_new(path: Path, content: bytes) -> bool:
+    """As `write_private`, for one of several writers: False where there is such a file already, which is left as it
+    is. A file system without hard links lets the last of two win that write at the same moment.
+    """
+    if path.exists():
+        return False
+    whole = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    write_private(whole, content)
+    try:
+        os.link(whole, path)
+    except FileExistsError:
+        return False
+    except OSError as refused:
+        if refused.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+            raise
+        write_private(path, content)
+    finally:
+        whole.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+    return True
+
+
 def keep_secret(path: Path, size: int = 32) -> bytes:
     """The random bytes kept in that file; made at the first call. Raises OSError when it holds another number."""
     if not path.exists():
