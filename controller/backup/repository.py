@@ -6,7 +6,8 @@
     unused.json         chunks that nothing names, and since when
 
 Nobody locks a place: several may back up into it. A chunk that no manifest names is removed only a day after it was
-found so, and a backup that takes longer than that is given up, so none loses a chunk it has counted on.
+found so, and after it was written; a backup that takes longer than that is given up, so none loses a chunk it has
+counted on.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import orjson
 
@@ -83,11 +84,15 @@ class Repository:
         return self._chunks_in_use().issuperset(entry.chunks)
 
     def get(self, chunk: str) -> bytes:
-        """Raises Damaged for one that is missing, shortened or changed."""
+        """Raises Damaged for one that is missing, shortened or changed, and says how it comes back."""
         stored = self.place.read(_path(chunk)) if _CHUNK.fullmatch(chunk) else None
+        again = "another backup stores it again, also for the older ones, if the cloud still has what was in it"
         if stored is None:
-            raise Damaged(f"chunk {chunk} is missing in {self.place.name}")
-        content = _unpacked(self._keys.open_chunk(chunk, stored), chunk)
+            raise Damaged(f"chunk {chunk} is missing in {self.place.name}: {again}")
+        try:
+            content = _unpacked(self._keys.open_chunk(chunk, stored), chunk)
+        except Damaged as odd:
+            raise Damaged(f"{odd}. Remove {_path(chunk)} from {self.place.name}: {again}") from odd
         if self._keys.chunk_id(content) != chunk:
             raise Damaged(f"chunk {chunk} holds something else")
         self.read_bytes += len(content)
@@ -108,7 +113,9 @@ class Repository:
         """From now on it is a backup. Raises Refused when it took so long that chunks may be gone."""
         if now - manifest.head.made_at >= UNUSED_FOR:
             raise Refused(f"the backup took {now - manifest.head.made_at}: begin again, most of it is stored already")
-        self.place.write(MANIFESTS + manifest.head.id, manifest.seal(self._keys))
+        sealed = manifest.seal(self._keys)
+        self._note_used(manifest.chunks())
+        self.place.write(MANIFESTS + manifest.head.id, sealed)
 
     def forget(self, ids: Iterable[str], now: datetime) -> int:
         """Take those backups away, and what nothing has named for a day. How many chunks went."""
@@ -119,23 +126,44 @@ class Repository:
 
     def _sweep(self, now: datetime) -> int:
         named = {chunk for each in self.manifests() for chunk in each.chunks()}
-        noted: dict[str, str] = orjson.loads(self.place.read(UNUSED) or b"{}")
-        unused: dict[str, str] = {}
+        noted, unused = self._noted(), dict[str, datetime]()
         gone = 0
         for path in self.place.names(CHUNKS):
             chunk = path.rpartition("/")[2]
             if chunk in named:
                 continue
-            since = noted.get(chunk, now.isoformat())
-            if now - datetime.fromisoformat(since) >= UNUSED_FOR:
+            since = noted.get(chunk, now)
+            if now - since >= UNUSED_FOR and not self._is_new(path, now):
                 self.place.remove(path)
                 gone += 1
             else:
                 unused[chunk] = since
         if unused != noted:
-            self.place.write(UNUSED, orjson.dumps(unused))
+            self._note(unused)
         self._known = None
         return gone
+
+    def _is_new(self, path: str, now: datetime) -> bool:
+        """Whether somebody has stored it again, though nothing named it: their backup may be about to name it."""
+        written_at = self.place.written_at(path)
+        return written_at is not None and now - written_at < UNUSED_FOR
+
+    def _note_used(self, chunks: set[str]) -> None:
+        """When nothing names them any more, their day begins then."""
+        noted = self._noted()
+        if not chunks.isdisjoint(noted):
+            self._note({chunk: since for chunk, since in noted.items() if chunk not in chunks})
+
+    def _noted(self) -> dict[str, datetime]:
+        """Chunks that nothing named, and since when. Nobody vouches for that file: one of nonsense is begun anew."""
+        try:
+            told = orjson.loads(self.place.read(UNUSED) or b"{}")
+            return {chunk: datetime.fromisoformat(since).astimezone(UTC) for chunk, since in told.items()}
+        except (ValueError, TypeError, AttributeError, OverflowError):
+            return {}
+
+    def _note(self, unused: dict[str, datetime]) -> None:
+        self.place.write(UNUSED, orjson.dumps({chunk: since.isoformat() for chunk, since in unused.items()}))
 
     def _chunks_in_use(self) -> set[str]:
         """Chunks that are there and that a manifest names, and those stored since. One that nothing names is stored
@@ -169,9 +197,8 @@ def open_or_make(place: Location, passphrase: str) -> Repository:
         raise Refused(f"{place.name} holds something else than backups; give a folder for them alone")
     if any(True for _ in place.names(MANIFESTS)):
         raise Damaged(f"{place.name} has backups and no keys.json: take a copy of that file from elsewhere")
-    keys, file = new_keys(passphrase)
-    place.write(KEYS, file)
-    return Repository(place, keys)
+    place.create(KEYS, new_keys(passphrase)[1])  # of two that begin at once, both go on with the keys of the first
+    return open_repository(place, passphrase)
 
 
 def ids(place: Location) -> list[str]:

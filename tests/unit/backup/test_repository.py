@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from unit.backup.conftest import PASSPHRASE
 
 from controller.backup import manifest as manifest_module
+from controller.backup import repository as repository_module
 from controller.backup.errors import BackupError, Damaged, Refused, WrongPassphrase
 from controller.backup.locations import Folder, open_location
 from controller.backup.manifest import Entry, Head, Manifest
@@ -79,6 +80,12 @@ def test_a_short_passphrase_is_refused_before_anything_is_written(place: Folder)
     with pytest.raises(Refused, match="12 or more"):
         open_or_make(place, "short")
     assert not place.root.exists()
+
+
+def written(place: Folder, at: datetime) -> None:
+    """All chunks then."""
+    for each in chunk_files(place):
+        os.utime(each, (at.timestamp(), at.timestamp()))
 
 
 def cut(file: Path) -> None:
@@ -192,6 +199,38 @@ def test_backups_without_their_keys_are_not_given_others(repository: Repository,
         open_or_make(place, PASSPHRASE)
 
 
+def test_two_that_begin_at_once_go_on_with_the_same_keys(place: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, others = repository_module.new_keys, list[Repository]()
+
+    def slow(passphrase: str) -> tuple[Keys, bytes]:
+        monkeypatch.setattr(repository_module, "new_keys", real)
+        others.append(open_or_make(place, PASSPHRASE))
+        return real(passphrase)
+
+    monkeypatch.setattr(repository_module, "new_keys", slow)
+    ours = open_or_make(place, PASSPHRASE)
+    assert read(ours, backed_up(others[0], b"theirs")) == b"theirs"
+    assert read(open_repository(place, PASSPHRASE), backed_up(ours, b"ours", mark="00000002")) == b"ours"
+    assert [each.name for each in place.root.glob(".*")] == []
+
+
+def test_a_first_backup_that_was_killed_is_in_nobodys_way(place: Folder) -> None:
+    place.root.mkdir()
+    (place.root / ".keys.json.a1b2c3d4").write_bytes(b"half")
+    assert open_or_make(place, PASSPHRASE)
+
+
+def test_a_damaged_chunk_that_is_removed_is_stored_again_for_all(repository: Repository, place: Folder) -> None:
+    old = backed_up(repository, b"kept" * 99)
+    (file,) = chunk_files(place)
+    flipped(file)
+    with pytest.raises(Damaged, match=f"Remove {file.relative_to(place.root)} from"):
+        read(repository, old)
+    file.unlink()
+    backed_up(open_repository(place, PASSPHRASE), b"kept" * 99, mark="00000002")
+    assert read(repository, old) == b"kept" * 99
+
+
 def test_half_a_backup_is_none(repository: Repository, place: Folder) -> None:
     repository.put_entry("file", [b"x" * 100])
     (place.root / "manifests").mkdir()
@@ -207,6 +246,7 @@ def test_a_backup_that_took_a_day_is_given_up(repository: Repository) -> None:
 
 def test_what_nothing_names_goes_after_a_day_and_not_before(repository: Repository, place: Folder) -> None:
     old, kept = backed_up(repository, b"old" * 99), backed_up(repository, b"kept" * 99, mark="00000002")
+    written(place, NOW)
     assert repository.forget([old.head.id], NOW) == 0 and len(chunk_files(place)) == 2
     assert repository.forget([], NOW + timedelta(hours=23)) == 0
     assert repository.forget([], NOW + timedelta(hours=24)) == 1
@@ -224,6 +264,36 @@ def test_a_backup_beside_a_sweep_loses_nothing(place: Folder) -> None:
     beside.commit(Manifest(head, STORE, (), (entry,)), later)
     assert first.forget([], NOW + timedelta(hours=25)) == 0
     assert read(first, first.manifest(head.id)) == b"shared" * 99
+
+
+def test_the_day_of_a_chunk_begins_when_nothing_names_it_any_more(repository: Repository, place: Folder) -> None:
+    old = backed_up(repository, b"shared" * 99)
+    repository.forget([old.head.id], NOW)
+    again = backed_up(repository, b"shared" * 99, NOW + timedelta(hours=1), "00000002")
+    written(place, NOW + timedelta(hours=1))
+    assert repository.forget([again.head.id], NOW + timedelta(hours=30)) == 0, "another backup may count on it"
+    assert repository.forget([], NOW + timedelta(hours=53)) == 0
+    assert repository.forget([], NOW + timedelta(hours=54)) == 1
+
+
+def test_what_is_stored_again_is_not_swept_before_it_is_named(repository: Repository, place: Folder) -> None:
+    repository.put(b"half" * 99)
+    written(place, NOW - timedelta(days=2))
+    repository.forget([], NOW)
+    beside, later = open_repository(place, PASSPHRASE), NOW + timedelta(hours=24)
+    entry = beside.put_entry("file", [b"half" * 99])
+    written(place, later)
+    assert repository.forget([], later) == 0
+    head = Head(new_id(later, "00000002"), "home", later, "1", 1, 0, later, 0, 0)
+    beside.commit(Manifest(head, STORE, (), (entry,)), later)
+    assert read(repository, repository.manifest(head.id)) == b"half" * 99
+
+
+@pytest.mark.parametrize("odd", [b"half", b"[]", b'{"a": "b"}', b'{"a": 1}', b'{"a": "0001-01-01T00:00:00+14:00"}'])
+def test_a_note_of_nonsense_is_begun_anew(repository: Repository, place: Folder, odd: bytes) -> None:
+    kept = backed_up(repository, b"kept")
+    place.write("unused.json", odd)
+    assert repository.forget([], NOW) == 0 and read(repository, kept) == b"kept"
 
 
 def test_what_nothing_names_is_stored_again_not_counted_on(repository: Repository, place: Folder) -> None:
