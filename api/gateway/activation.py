@@ -50,6 +50,11 @@ class Activation:
             if not self._in_use[service]:
                 del self._in_use[service]
 
+    def require_awake(self, service: str) -> None:
+        """For requests that wake nobody. Raises Unavailable for one that sleeps, or is being started."""
+        if self.on_demand(service) and not self._is_ready(service):
+            raise Unavailable(f"{service} is not running now", retry_after=RETRY_SECONDS)
+
     async def until_ready(self, service: str) -> None:
         """Raises Unavailable when too many wait, or it takes too long."""
         if self._is_ready(service):

@@ -123,10 +123,13 @@ class Gateway:
 
     async def serve_public(self, scope: Scope, receive: Receive, send: Send, *extra: tuple[bytes, bytes]) -> int:
         """In nobody's name, whom the limits of addresses bound. What proves the sender to others stays here: tokens
-        and cookies of this cloud as well as those that are meant for somebody else. Raises as `serve`.
+        and cookies of this cloud as well as those that are meant for somebody else. A service that sleeps has nothing
+        that somebody could ask for, and is not woken. Raises as `serve`.
         """
         scope[WHO] = ANONYMOUS
         name, target = _split(_target(scope))
+        if self._activation is not None:
+            self._activation.require_awake(name)
         own = ((b"x-aerekos-identity", self._identities.token(ANONYMOUS, name)), *extra)
         told = [each for each in scope["headers"] if each[0] != b"cookie"]
         headers = forwarded(told, *own, without=b"authorization")

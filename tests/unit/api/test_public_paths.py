@@ -11,9 +11,14 @@ from jose import jwt
 from unit.api.components import ADMIN, House, make_house
 
 from api.auth.authentication import ANONYMOUS
+from api.gateway.activation import Activation
 from api.gateway.gateway import Gateway
 from api.gateway.handlers import gateway_handlers
+from api.gateway.replica import ReplicaStore
+from controller.runtime.endpoints import Endpoint, Endpoints
+from controller.store.records import Record
 from crds.errors import ApiError
+from crds.kinds.service import service_key
 from services.sdk.discovery import managed_services
 from services.webhook_manager.manifest import MANIFEST
 
@@ -104,6 +109,19 @@ async def test_all_else_wants_to_know_who_asks(method: str, path: str, house: Ho
     gateway = gateway_of(house)
     assert await ask(house, gateway, method, path) == 401
     assert gateway.carried == []
+
+
+async def test_nobody_wakes_a_service_that_sleeps(house: House) -> None:
+    store, endpoints, wanted = ReplicaStore(), Endpoints(), list[str]()
+    gateway = gateway_of(house)
+    gateway._activation = Activation(store, endpoints, wanted.append)
+    key = service_key("webhook-manager", "default")
+    spec = b'{"spec": {"managed": "webhook_manager", "activation": "onDemand"}}'
+    store.apply(Record(1, key, "u", "created", 1, spec, 0, house.clock.now(), ""))
+    assert await ask(house, gateway, "POST", PATH) == 503
+    assert (gateway.carried, wanted) == ([], [])
+    endpoints.put(key, "u", [Endpoint("webhook-manager-0", "127.0.0.1:1001")])
+    assert await ask(house, gateway, "POST", PATH) == 202
 
 
 def test_who_is_open_to_anybody_is_written_here() -> None:
