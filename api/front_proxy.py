@@ -40,9 +40,16 @@ class FrontProxy:
             await self._app(scope, receive, send)
             return
         proof = _Proof()
-        told = {name: value for name, value in scope["headers"] if name in TRUSTED}
-        groups = [value for name, value in scope["headers"] if name == GROUP]
-        scope["headers"] = [each for each in scope["headers"] if each[0] not in TRUSTED]
+        told, groups, headers = dict[bytes, bytes](), list[bytes](), list[tuple[bytes, bytes]]()
+        for each in scope["headers"]:
+            name, value = each
+            if name not in TRUSTED:
+                headers.append(each)
+            elif name == GROUP:
+                groups.append(value)
+            else:
+                told[name] = value
+        scope["headers"] = headers
         extensions: dict[str, Any] = scope.setdefault("extensions", {})
         extensions["aerekos.peer"] = _subject(told.get(USER, b""), groups)
         extensions[EXTENSION] = proof

@@ -43,11 +43,10 @@ def write_whole(send: Send, code: int, headers: Iterable[tuple[bytes, bytes]], b
     cycle = getattr(send, "__self__", None)
     if cycle is None or (type(cycle).__module__, type(cycle).__name__) != _UVICORN or not _is_plain(cycle, code):
         return False
-    lines = [_STATUS_LINES[code]]
-    for name, value in (*cycle.default_headers, *headers):
-        if name in _NOT_PLAIN or _CONTROL.search(value):
-            return False
-        lines += name, b": ", value, b"\r\n"
+    told = (*cycle.default_headers, *headers)
+    if not _NOT_PLAIN.isdisjoint(dict(told)) or _CONTROL.search(b"".join([value for _, value in told])):
+        return False
+    lines = [_STATUS_LINES[code], *[b"%b: %b\r\n" % each for each in told]]
     cycle.response_started, cycle.waiting_for_100_continue = True, False
     cycle.transport.write(b"".join((*lines, b"\r\n", body)))
     cycle.response_complete = True

@@ -27,7 +27,11 @@ class Model(BaseModel):
 
     def wire(self) -> dict[str, Any]:
         """The JSON form: camelCase keys, absent instead of null."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        # As `model_dump`, which looks at fifteen options first: that is as long as the dump of a small resource.
+        told: dict[str, Any] = self.__pydantic_serializer__.to_python(
+            self, mode="json", by_alias=True, exclude_none=True
+        )
+        return told
 
 
 NothingAsAbsent = AfterValidator(lambda value: value or None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from api.asgi import App, Receive, Scope, Send, error_answer, send_answer
 from api.channel import replication, reports
 from api.channel.replication import Replication
@@ -17,10 +19,12 @@ class Channel:
     def __init__(self, app: App, replication: Replication, reports: Reports) -> None:
         self._app, self._replication, self._reports = app, replication, reports
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
+        return self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self._answer(scope, receive, send)
         except ApiError as error:

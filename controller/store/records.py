@@ -100,8 +100,7 @@ class StoreFull(StoreError):
     """
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """Resources as they stood at one revision, ordered by (namespace, name)."""
 
     revision: int
