@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m cli.pip_install $(VENV)/install.log
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-swarm test-fresh test-aws-protocols test-schedules test-crash test-queues test-terraform test-aws-tools test-s3-tools lint coverage bench bench-load bench-swarm wheel images swarm-up clean dashboard browser screenshots fuzz
+.PHONY: help up down test test-swarm test-fresh test-aws-protocols test-schedules test-webhooks test-crash test-queues test-terraform test-aws-tools test-s3-tools lint coverage bench bench-load bench-swarm wheel images swarm-up clean dashboard browser screenshots fuzz
 
 help: ## Show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,9 @@ test-aws-protocols: $(VENV)/.installed-dev ## Every operation of every AWS servi
 
 test-schedules: $(VENV)/.installed-dev ## Schedules over every clock change, and killed again and again, against a model (three minutes)
 	@AEREKOS_SCHEDULES=full $(BIN)/python -m pytest -q -n 2 services/schedule*/tests/test_durability.py $(ARGS)
+
+test-webhooks: $(VENV)/.installed-dev ## A hundred kills between what is sent and what is noted of it: nothing is lost (seven minutes)
+	@AEREKOS_WEBHOOKS=full $(BIN)/python -m pytest -q -s services/webhook*/tests/test_crash_rounds.py $(ARGS)
 
 test-terraform: $(VENV)/.installed-dev ## Terraform's own AWS provider against a cloud: apply, plan, change, destroy (two minutes)
 	@$(MAKE) --no-print-directory $(VENV)/terraform/.installed || true

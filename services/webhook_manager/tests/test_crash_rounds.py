@@ -1,6 +1,6 @@
 """Killed between send and acknowledge, again and again: doubles are allowed, losses are not.
 
-`make test` takes some rounds; `AEREKOS_WEBHOOKS=full` takes a hundred.
+`make test` takes some rounds; `make test-webhooks` takes a hundred.
 """
 
 from __future__ import annotations
