@@ -21,6 +21,7 @@ from services.webhook_manager.message_store import open_messages
 from services.webhook_manager.metrics import WebhookMetrics
 from services.webhook_manager.outbox import Outbox
 from services.webhook_manager.reconcilers import EndpointReconciler, SourceReconciler, show_health
+from services.webhook_manager.room import Room
 from services.webhook_manager.routes import WebhookRoutes
 from services.webhook_manager.sending import OutsideSender
 from services.webhook_manager.signing_secrets import SigningSecrets
@@ -55,12 +56,13 @@ def assembled(context: ServiceContext, make_sender: MakeSender, thread: Executor
         metrics,
         lambda uid: _show_health(context, directory, engine, uid),
     )
-    outbox, source_secrets = Outbox(committer, clock, engine.wake), SourceSecrets(own, clock)
-    for forget in (secrets.forget, source_secrets.forget, outbox.forget):
+    room, source_secrets = Room(committer, clock, directory.near, context.data), SourceSecrets(own, clock)
+    outbox = Outbox(committer, room, clock, engine.wake)
+    for forget in (secrets.forget, source_secrets.forget, room.forget):
         directory.on_deleted(forget)
     return Service(
         routes=[
-            WebhookRoutes(directory, committer, outbox, engine, clock),
+            WebhookRoutes(directory, committer, outbox, room, engine, clock),
             InboundRoutes(directory, source_secrets, outbox, clock, metrics),
         ],
         reconcilers=[EndpointReconciler(engine, secrets), SourceReconciler(engine)],

@@ -41,6 +41,14 @@ class Directory:
         found = [each.metadata.uid or "" for each in self.endpoints.all()]
         return {*found, *(each.metadata.uid or "" for each in self.sources.all())}
 
+    def near(self, uid: str) -> list[str]:
+        """The receivers of that one's namespace; none for one that is gone."""
+        found = self.receiver(uid)
+        if found is None:
+            return []
+        endpoints = [each.metadata.uid or "" for each in self.endpoints.all(found.namespace)]
+        return [*endpoints, *(each.metadata.uid or "" for each in self.sources.all(found.namespace))]
+
     async def endpoint(self, name: str, namespace: str) -> WebhookEndpoint:
         """Raises NotFound."""
         found = await self.endpoints.read(name, namespace)

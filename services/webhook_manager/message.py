@@ -41,6 +41,13 @@ class Message(NamedTuple):
     attempts: int
 
 
+class Amount(NamedTuple):
+    """So many messages, of so many bytes together."""
+
+    number: int
+    size: int
+
+
 class Due(NamedTuple):
     """A message that is to be sent, without what is in it."""
 

@@ -20,11 +20,11 @@ import orjson
 from crds.formats import FormatVersion
 from services.sdk.sqlite_file import SqliteFile
 from services.sdk.sqlite_schema import Migrations, add_column
-from services.webhook_manager.message import HEALTHY, Attempt, Draft, Due, Health, Listed, Message, State
+from services.webhook_manager.message import HEALTHY, Amount, Attempt, Draft, Due, Health, Listed, Message, State
 
 OWN = FormatVersion(version=2, oldest_reader=1)
 FILE, LOCK = "webhooks.db", "webhooks.lock"
-ATTEMPTS_KEPT, ENDED_KEPT = 1_000, 50_000
+ATTEMPTS_KEPT, ENDED_KEPT, ENDED_BYTES_KEPT = 1_000, 50_000, 256 << 20
 _STEP = 500
 _TABLES = """
 CREATE TABLE messages (number INTEGER PRIMARY KEY, receiver TEXT NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL,
@@ -184,6 +184,16 @@ def counts(db: sqlite3.Connection, receiver: str) -> dict[State, int]:
     return dict.fromkeys(State, 0) | {State(state): number for state, number in rows}
 
 
+def waits(db: sqlite3.Connection, receivers: Iterable[str]) -> dict[str, Amount]:
+    """What waits for those of them for whom something does."""
+    rows = db.execute(
+        "SELECT receiver, count(*), sum(length(content)) FROM messages"
+        " WHERE state = 0 AND receiver IN (SELECT value FROM json_each(?)) GROUP BY receiver",
+        (orjson.dumps(list(receivers)).decode(),),
+    )
+    return {receiver: Amount(number, size) for receiver, number, size in rows}
+
+
 def waiting_count(db: sqlite3.Connection) -> int:
     """Of all receivers."""
     return int(db.execute("SELECT count(*) FROM messages WHERE state = 0").fetchone()[0])
@@ -210,6 +220,26 @@ def attempts(db: sqlite3.Connection, receiver: str, id: str, limit: int) -> list
         (receiver, id, id, limit),
     )
     return [Attempt(*row) for row in rows]
+
+
+def ended(db: sqlite3.Connection, receiver: str, ids: Iterable[str]) -> Amount:
+    """Of those messages what `replay_ids` would have wait again."""
+    row = db.execute(
+        "SELECT count(*), ifnull(sum(length(content)), 0) FROM messages"
+        " WHERE receiver = ? AND state > 0 AND id IN (SELECT value FROM json_each(?))",
+        (receiver, orjson.dumps(list(ids)).decode()),
+    ).fetchone()
+    return Amount(*row)
+
+
+def ended_in(db: sqlite3.Connection, receiver: str, states: Sequence[State], since: float, until: float) -> Amount:
+    """As `ended`, of `replay_range`."""
+    row = db.execute(
+        "SELECT count(*), ifnull(sum(length(content)), 0) FROM messages WHERE receiver = ? AND state > 0"
+        " AND state IN (SELECT value FROM json_each(?)) AND made >= ? AND made < ?",
+        (receiver, _list(states), since, until),
+    ).fetchone()
+    return Amount(*row)
 
 
 def replay_ids(db: sqlite3.Connection, receiver: str, ids: Iterable[str], now: float) -> int:
@@ -242,7 +272,13 @@ def expire(db: sqlite3.Connection, receiver: str, before: float) -> bool:
         " (SELECT number FROM messages WHERE receiver = ? AND state > 0 ORDER BY number DESC LIMIT ? OFFSET ?)",
         (receiver, _STEP, ENDED_KEPT),
     )
-    return max(old.rowcount, over.rowcount) >= _STEP
+    large = db.execute(
+        "DELETE FROM messages WHERE number IN (SELECT number FROM"
+        " (SELECT number, sum(length(content)) OVER (ORDER BY number DESC) AS size FROM messages"
+        " WHERE receiver = ? AND state > 0) WHERE size > ? ORDER BY number LIMIT ?)",
+        (receiver, ENDED_BYTES_KEPT, _STEP),
+    )
+    return max(old.rowcount, over.rowcount, large.rowcount) >= _STEP
 
 
 def give_up(db: sqlite3.Connection, receiver: str, before: float, now: float, fault: str) -> int:

@@ -20,6 +20,7 @@ from services.webhook_manager.message import Draft, State
 from services.webhook_manager.names import endpoint_path, new_id
 from services.webhook_manager.outbox import Outbox
 from services.webhook_manager.payloads import Occurrence, draft_of
+from services.webhook_manager.room import Room
 from services.webhook_manager.source_kinds import WEBHOOK_SOURCE
 from services.webhook_manager.views import attempt_view, message_view
 
@@ -37,9 +38,15 @@ class WebhookRoutes:
     """One declared method per route."""
 
     def __init__(
-        self, directory: Directory, committer: GroupCommitter, outbox: Outbox, engine: Engine, clock: Clock
+        self,
+        directory: Directory,
+        committer: GroupCommitter,
+        outbox: Outbox,
+        room: Room,
+        engine: Engine,
+        clock: Clock,
     ) -> None:
-        self._directory, self._committer, self._outbox = directory, committer, outbox
+        self._directory, self._committer, self._outbox, self._room = directory, committer, outbox, room
         self._engine, self._clock = engine, clock
 
     @route("POST", f"{_ONE}/messages", permission=("use", WEBHOOK_ENDPOINT), body=NewMessage)
@@ -153,14 +160,19 @@ class WebhookRoutes:
         return {"attempts": [attempt_view(each) for each in found]}
 
     async def _replay(self, uid: str, body: Replay) -> Json:
+        """Raises TooManyRequests where more than may would wait."""
         now = self._clock.now().timestamp()
         if body.since is None:
             ids = list(body.ids)
+            await self._room.require(uid, await self._committer.submit(lambda db: store.ended(db, uid, ids)))
             number = await self._committer.submit(lambda db: store.replay_ids(db, uid, ids, now))
         else:
             states = [STATES[each] for each in body.states]
             since, until = body.since.timestamp(), body.until.timestamp() if body.until else now
+            found = await self._committer.submit(lambda db: store.ended_in(db, uid, states, since, until))
+            await self._room.require(uid, found)
             number = await self._committer.submit(lambda db: store.replay_range(db, uid, states, since, until, now))
+        self._room.forget(uid)
         self._engine.wake(uid)
         return {"messages": number}
 

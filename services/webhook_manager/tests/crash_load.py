@@ -26,6 +26,7 @@ from services.webhook_manager.message import Draft, Message
 from services.webhook_manager.message_store import open_messages
 from services.webhook_manager.metrics import WebhookMetrics
 from services.webhook_manager.outbox import Outbox
+from services.webhook_manager.room import Room
 
 RECEIVERS = ("a", "b")
 MOST = 400
@@ -89,7 +90,10 @@ async def main(folder: Path, seed: int, deadly: float) -> None:
         group.start_soon(engine.run)
         await engine.loaded.wait()
         if deadly:
-            await put_more(Outbox(committer, clock, engine.wake), seed, Noted(folder / "acknowledged"), receiving)
+            room = Room(committer, clock, lambda uid: RECEIVERS, folder)
+            await put_more(
+                Outbox(committer, room, clock, engine.wake), seed, Noted(folder / "acknowledged"), receiving
+            )
         while await committer.submit(store.waiting_count):  # noqa: ASYNC110 - nobody tells when it is over
             await asyncio.sleep(0.05)
         group.cancel_scope.cancel()
