@@ -20,6 +20,10 @@ From = Annotated[str, typer.Option("--from", help="A folder, or s3://bucket/pref
 PassphraseFile = Annotated[
     Path, typer.Option("--passphrase-file", help="File whose first line is the escrow passphrase.")
 ]
+Cloud = Annotated[
+    str,
+    typer.Option("--cloud", help="Whose backups, where several clouds share a place; `aerekos backup list`."),
+]
 Output = Annotated[str, typer.Option("-o", "--output", help="table, json or yaml.")]
 
 
@@ -46,11 +50,11 @@ def list_(from_: From, output: Output = "table") -> None:
 
 
 @backup.command("check")
-def check(from_: From, passphrase_file: PassphraseFile, home: Home = None) -> None:
+def check(from_: From, passphrase_file: PassphraseFile, cloud: Cloud = "", home: Home = None) -> None:
     """Restore the newest backup into a folder of its own, look at all of it, and take it away again."""
     from cli.lifecycle import backup
 
-    say(backup.check(settings.load(home=home), from_, passphrase_file))
+    say(backup.check(settings.load(home=home), from_, passphrase_file, cloud))
 
 
 def restore(
@@ -62,10 +66,12 @@ def restore(
     backup: Annotated[
         str, typer.Option("--backup", help="Its id in `aerekos backup list`; the newest if not given.")
     ] = "",
+    cloud: Cloud = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Try all of it, keep nothing.")] = False,
     home: Home = None,
 ) -> None:
     """Bring a cloud back from a backup, into a home that is empty or not there. Start it then: aerekos up"""
     from cli.lifecycle import restore
 
-    say(restore.restore(settings.load(home=home), from_, passphrase_file, as_of, backup, dry_run=dry_run))
+    which = restore.Which(as_of, backup, cloud)
+    say(restore.restore(settings.load(home=home), from_, passphrase_file, which, dry_run=dry_run))

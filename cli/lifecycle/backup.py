@@ -14,9 +14,10 @@ from cli.output import Progress, as_json, as_yaml, complain
 from cli.tables import grid
 from controller.backup.errors import BackupError
 from controller.backup.locations import open_location
-from controller.backup.manifest import Head
+from controller.backup.manifest import Head, Manifest
 from controller.backup.repository import Repository, heads, ids, open_or_make, open_repository
 from controller.health.machine import human
+from controller.main.backups.choosing import chosen
 from controller.main.backups.creating import Job, create_backup
 from controller.main.backups.restoring import Restored, restore_backup
 from controller.main.errors import Misuse, UserError
@@ -36,8 +37,11 @@ def create(settings: Settings, to: str, passphrase_file: Path) -> str:
         now = datetime.now(UTC)
         job = Job(settings.home, settings.name, managed_services(), secrets.token_hex(4), now)
         head = create_backup(job, repository, lambda: datetime.now(UTC))
+        manifest = repository.manifest(head.id)
+    complain_of_gaps(manifest)
     size = f"{human(head.size)} ({human(repository.new_bytes)} new)"
-    return f"backup {head.id}: {head.resources} resources, {size}, in {repository.place.name}"
+    held = "".join(f"; {name}: {words}" for name, each in manifest.services.items() if (words := told(each.counts)))
+    return f"backup {head.id}: {head.resources} resources, {size}, in {repository.place.name}{held}"
 
 
 def listed(place: str, output: str) -> str:
@@ -60,19 +64,33 @@ def listed(place: str, output: str) -> str:
     return grid(["BACKUP", "CLOUD", "MADE", "AS-OF BACK TO", "RESOURCES", "SIZE"], rows)
 
 
-def check(settings: Settings, place: str, passphrase_file: Path) -> str:
-    """Try the newest backup. Raises UserError for one that could not be restored."""
+def check(settings: Settings, place: str, passphrase_file: Path, cloud: str) -> str:
+    """Try the newest backup of that cloud; it may be left empty where there is one. Raises UserError for one that
+    could not be restored.
+    """
     with refusals(), Progress("reading the backups") as progress:
         use_folders(settings.services_path)
         repository = open_repository(open_location(place), read_passphrase(passphrase_file))
         follow(repository, progress, "restoring into a folder of its own")
-        newest = heads(repository.place)
-        if not newest:
-            raise UserError(f"no backup in {place}", hint=f"aerekos backup create --to {place}")
-        manifest = repository.manifest(newest[-1].id)
+        manifest = repository.manifest(chosen(heads(repository.place), None, place, cloud).id)
         with tempfile.TemporaryDirectory(prefix="aerekos-check-") as folder:
             found = restore_backup(repository, manifest, Path(folder) / "home", managed_services(), dry_run=True)
+    complain_of_gaps(manifest)
     return f"backup {found.backup} is whole: {counted(found)}"
+
+
+def complain_of_gaps(manifest: Manifest) -> None:
+    """Name what is not in that backup, though it should be."""
+    for name, workers in sorted(manifest.elsewhere.items()):
+        complain(f"the data of {name} are NOT in backup {manifest.head.id}: they lie on {', '.join(workers)}")
+    for name, each in sorted(manifest.services.items()):
+        if missing := each.counts.get("missing"):
+            complain(f"{name} has lost {missing} of its files itself: they are not in backup {manifest.head.id}")
+
+
+def told(counts: dict[str, int]) -> str:
+    """Counts of a service, in words; empty where it holds nothing."""
+    return ", ".join(f"{count} {what}" for what, count in counts.items() if count)
 
 
 def read_passphrase(file: Path) -> str:
@@ -97,14 +115,14 @@ def follow(repository: Repository, progress: Progress, doing: str) -> None:
     """Tell what is read, every 16 MiB."""
     last = 0
 
-    def told(read: int, new: int) -> None:
+    def note(read: int, new: int) -> None:
         nonlocal last
         if read - last >= 16 << 20:
             last = read
             progress.now(f"{doing}: {human(read)} read" + (f", {human(new)} new" if new else ""))
 
     progress.now(doing)
-    repository.told = told
+    repository.told = note
 
 
 def counted(found: Restored) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cli.lifecycle.backup import counted, follow, read_passphrase, refusals
+from cli.lifecycle.backup import complain_of_gaps, counted, follow, read_passphrase, refusals
 from cli.output import Progress
 from cli.resources.moments import read_time
 from controller.backup.locations import open_location
@@ -19,18 +20,28 @@ from crds.model import rfc3339
 from services.sdk.discovery import managed_services, use_folders
 
 
-def restore(settings: Settings, place: str, passphrase_file: Path, as_of: str, backup: str, *, dry_run: bool) -> str:
+@dataclass(frozen=True, slots=True)
+class Which:
+    """The options that choose a backup; each may be empty."""
+
+    as_of: str = ""
+    backup: str = ""
+    cloud: str = ""
+
+
+def restore(settings: Settings, place: str, passphrase_file: Path, which: Which, *, dry_run: bool) -> str:
     """What is there now, in words. Raises UserError; nothing is changed then."""
-    moment = _moment(as_of)
+    moment = _moment(which.as_of)
     with refusals(), Progress("reading the backups") as progress:
         require_blank(settings.home)
         use_folders(settings.services_path)
         repository = open_repository(open_location(place), read_passphrase(passphrase_file))
-        manifest = _manifest(repository, moment, backup)
+        manifest = _manifest(repository, moment, which)
         follow(repository, progress, f"restoring {manifest.head.id}")
         found = restore_backup(
             repository, manifest, settings.home, managed_services(), moment=moment, dry_run=dry_run
         )
+    complain_of_gaps(manifest)
     lines = [f"backup {found.backup}, made {rfc3339(manifest.head.made_at)}: {counted(found)}"]
     if moment is not None:
         lines.append(
@@ -56,10 +67,10 @@ def _moment(text: str) -> Moment | None:
     return Moment(at)
 
 
-def _manifest(repository: Repository, moment: Moment | None, backup: str) -> Manifest:
-    if backup:
-        manifest = repository.manifest(backup)
-        if moment is not None:
-            chosen([manifest.head], moment, f"backup {backup}")
+def _manifest(repository: Repository, moment: Moment | None, which: Which) -> Manifest:
+    if which.backup:
+        manifest = repository.manifest(which.backup)
+        chosen([manifest.head], moment, f"backup {which.backup}", which.cloud)
         return manifest
-    return repository.manifest(chosen(heads(repository.place), moment, repository.place.name).id)
+    place = repository.place
+    return repository.manifest(chosen(heads(place), moment, place.name, which.cloud).id)

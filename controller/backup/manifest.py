@@ -2,7 +2,7 @@
 
 The line can be read by whoever reads the place, so that `backup list` needs no passphrase; it is authenticated with
 the body. The body is zlib of JSON: `{"store": {...}, "files": [entry], "services": {name: {"format", "counts",
-"files"}}}`, an entry `[name, size, modified (ns), [chunk id]]`.
+"files"}}, "elsewhere": {name: [worker]}}`, an entry `[name, size, modified (ns), [chunk id]]`.
 """
 
 from __future__ import annotations
@@ -63,13 +63,16 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """`store`: the numbers of the dump (`controller.store.dump.Dumped`), as JSON; `blocks`: its rows."""
+    """`store`: the numbers of the dump (`controller.store.dump.Dumped`), as JSON; `blocks`: its rows. `elsewhere`:
+    services whose data are not in the home, and so not in the backup, with the workers that have them.
+    """
 
     head: Head
     store: dict[str, Any]
     blocks: tuple[Entry, ...]
     files: tuple[Entry, ...]
     services: dict[str, ServiceData] = field(default_factory=dict)
+    elsewhere: dict[str, list[str]] = field(default_factory=dict)
 
     def entries(self) -> Iterator[Entry]:
         """Everything it names."""
@@ -91,6 +94,7 @@ class Manifest:
                 name: {"format": each.format, "counts": each.counts, "files": _told(each.files)}
                 for name, each in self.services.items()
             },
+            "elsewhere": self.elsewhere,
         }
         line, told = self.head.line(), orjson.dumps(body)
         if len(told) > MOST_BODY_BYTES:  # it could be written, and never be read
@@ -145,7 +149,8 @@ def open_manifest(name: str, stored: bytes, keys: Keys) -> Manifest:
         name: ServiceData(each["format"], each["counts"], _entries(each["files"]))
         for name, each in body["services"].items()
     }
-    return Manifest(head, body["store"], _entries(body["blocks"]), _entries(body["files"]), services)
+    blocks, files = _entries(body["blocks"]), _entries(body["files"])
+    return Manifest(head, body["store"], blocks, files, services, body.get("elsewhere", {}))
 
 
 def _told(entries: Sequence[Entry]) -> list[tuple[Any, ...]]:

@@ -74,6 +74,12 @@ class StoreReader:
         self.dumped = Dumped(row.revision, row.compacted, row.compacted_at, rows, living, schema.OWN.version)
         self._connection = connection
 
+    def living(self, group: str, plural: str) -> Iterator[dict[str, Any]]:
+        """The resources of a kind that is not sealed, as they are stored."""
+        whose = (heads.c.living, heads.c.api_group == group, heads.c.plural == plural)
+        newest = select(records.c.body).join(heads, heads.c.revision == records.c.revision).where(*whose)
+        yield from (orjson.loads(row.body) for row in self._connection.execute(newest))
+
     def blocks(self) -> Iterator[Block]:
         """All rows, in the order of their revisions."""
         number, pieces, piece = -1, list[bytes](), list[bytes]()

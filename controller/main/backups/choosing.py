@@ -22,12 +22,20 @@ class Moment:
         return rfc3339(self.at) if self.at is not None else f"revision {self.revision}"
 
 
-def chosen(heads: Sequence[Head], moment: Moment | None, place: str) -> Head:
+def chosen(heads: Sequence[Head], moment: Moment | None, place: str, cloud: str = "") -> Head:
     """The newest; for a time, the first that was made after it and whose history reaches back to it: its data of
-    services are the nearest. For a revision the newest that has it. Raises Refused, and says what there is.
+    services are the nearest. For a revision the newest that has it. Of that cloud alone, which must be said where
+    several share the place. Raises Refused, and says what there is.
     """
+    newest = {each.cloud: each for each in heads}
+    there = "; ".join(f"{name} ({each.id}, {rfc3339(each.made_at)})" for name, each in sorted(newest.items()))
     if not heads:
         raise Refused(f"there is no backup in {place}")
+    if not cloud and len(newest) > 1:
+        raise Refused(f"{place} has backups of {len(newest)} clouds; --cloud NAME says of which: {there}")
+    if cloud and cloud not in newest:
+        raise Refused(f"there is no backup of {cloud} in {place}, but of {there}")
+    heads = [each for each in heads if each.cloud == (cloud or each.cloud)]
     if moment is None:
         return heads[-1]
     fitting = [each for each in heads if _knows(each, moment)]

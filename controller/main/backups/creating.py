@@ -23,6 +23,7 @@ from controller.main.backups.files import names_below, put_file
 from controller.main.backups.scratch import scratch_folder
 from controller.store import dump
 from controller.store.tables import from_microseconds
+from crds.kinds.service import SERVICE
 from crds.managed import ManagedService
 from services.sdk.backup import BackupHooks
 from services.sdk.discovery import load
@@ -60,7 +61,7 @@ def create_backup(job: Job, repository: Repository, now: Callable[[], datetime])
         for each in job.services
         if (found := _service_data(job.home, each, repository, before)) is not None
     }
-    core = _store_and_keys(job.home, repository)
+    core = _store_and_keys(job, repository)
     entries = [*core.files, *core.blocks, *(file for each in services.values() for file in each.files)]
     head = Head(
         id=id,
@@ -73,7 +74,8 @@ def create_backup(job: Job, repository: Repository, now: Callable[[], datetime])
         resources=core.dumped.living,
         size=sum(each.size for each in entries),
     )
-    repository.commit(Manifest(head, core.dumped.wire(), core.blocks, core.files, services), now())
+    elsewhere = {name: workers for name, workers in core.data_on.items() if name not in services}
+    repository.commit(Manifest(head, core.dumped.wire(), core.blocks, core.files, services, elsewhere), now())
     return head
 
 
@@ -134,17 +136,30 @@ class _Core(NamedTuple):
     blocks: tuple[Entry, ...]
     dumped: dump.Dumped
     oldest_at: int
+    data_on: dict[str, list[str]]
 
 
-def _store_and_keys(home: Path, repository: Repository) -> _Core:
+def _store_and_keys(job: Job, repository: Repository) -> _Core:
+    home = job.home
     files = _kept_files(home, repository)
     for _ in range(ATTEMPTS):
         with dump.reading(home / STORE) as store:
+            data_on = _data_on(store, job.services)
             blocks = tuple(repository.put_entry(f"{each.number:012d}", each.pieces) for each in store.blocks())
         found, files = files, _kept_files(home, repository)
         if [(each.name, each.chunks) for each in found] == [(each.name, each.chunks) for each in files]:
-            return _Core(files, blocks, store.dumped, store.oldest_at)
+            return _Core(files, blocks, store.dumped, store.oldest_at, data_on)
     raise Refused("the keys of this cloud are changed all the time: wait until their rotation is over")
+
+
+def _data_on(store: dump.StoreReader, services: Sequence[ManagedService]) -> dict[str, list[str]]:
+    """Managed services that have run, and the workers that keep their data."""
+    names, found = {each.name: each.service_name for each in services if each.backup}, dict[str, list[str]]()
+    for each in store.living(SERVICE.group, SERVICE.plural):
+        name, workers = names.get(each["spec"].get("managed")), each.get("status", {}).get("dataOn")
+        if name and workers:
+            found[name] = [workers] if isinstance(workers, str) else sorted({*workers, *found.get(name, ())})
+    return found
 
 
 def _kept_files(home: Path, repository: Repository) -> tuple[Entry, ...]:

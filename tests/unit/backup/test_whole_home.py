@@ -11,7 +11,7 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,8 +35,10 @@ from controller.main.components import open_components
 from controller.main.settings import load
 from controller.resources.strategy import WriteOptions
 from controller.store.records import StoreError
+from crds.errors import AlreadyExists
 from crds.kinds.config_map import CONFIG_MAP
 from crds.kinds.secret import SECRET
+from crds.kinds.service import SERVICE
 from services.queue_manager.database import MessageDatabase
 from services.schedule_manager.schedule_store import ScheduleStore
 from services.sdk.discovery import managed_services
@@ -374,6 +376,37 @@ def test_the_lock_of_a_restore_that_has_just_ended_does_not_let_two_in(
     monkeypatch.setattr(fcntl, "flock", flock)
     with pytest.raises(Refused, match="under way"):
         restore(place, tmp_path / "target")
+
+
+async def run_elsewhere(home: Path) -> None:
+    """As the conductor notes it when a copy is ready on another worker."""
+    async with open_components(load({}, home=home)) as components:
+        registry = components.registry
+        body = {"metadata": {"name": "queue-manager"}, "spec": {"managed": "queue_manager"}}
+        with suppress(AlreadyExists):
+            await registry.create(SERVICE, "default", body, HOW)
+        key = SERVICE.key("queue-manager", "default")
+        await registry.merge(SERVICE, key, {"status": {"dataOn": ["w2"]}}, HOW, subresource="status")
+
+
+def test_data_that_are_on_another_worker_are_named(home: Path, place: Folder) -> None:
+    anyio.run(run_elsewhere, home)
+    repository = back_up(home, place)
+    assert repository.manifests()[0].elsewhere == {}, "they are in this home as well"
+    shutil.rmtree(home / "data" / "queue-manager")
+    back_up(home, place, "00000002")
+    assert repository.manifests()[1].elsewhere == {"queue-manager": ["w2"]}
+
+
+def test_where_clouds_share_a_location_it_is_said_which(home: Path, place: Folder, tmp_path: Path) -> None:
+    repository = back_up(home, place)
+    create_backup(replace(job(home, mark="00000002"), cloud="elm"), repository, lambda: datetime.now(UTC))
+    with pytest.raises(Refused, match=r"2 clouds; --cloud NAME says of which: elm .*-00000002.*; oak .*-00000001"):
+        chosen(heads(place), None, place.name)
+    assert chosen(heads(place), None, place.name, "oak").id.endswith("-00000001")
+    assert chosen(heads(place), Moment(revision=heads(place)[1].revision), place.name, "elm").id.endswith("-00000002")
+    with pytest.raises(Refused, match="no backup of ash"):
+        chosen(heads(place), None, place.name, "ash")
 
 
 def test_links_that_a_service_put_into_its_data_are_not_followed(home: Path, place: Folder) -> None:
