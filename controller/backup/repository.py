@@ -110,9 +110,9 @@ class Repository:
             raise Damaged(f"{entry.name} has {size} bytes in place of {entry.size}")
 
     def commit(self, manifest: Manifest, now: datetime) -> None:
-        """From now on it is a backup. Raises Refused when it took so long that chunks may be gone."""
+        """From now on it is a backup. Raises Refused when it took so long that chunks may be gone, or is too big."""
         if now - manifest.head.made_at >= UNUSED_FOR:
-            raise Refused(f"the backup took {now - manifest.head.made_at}: begin again, most of it is stored already")
+            raise Refused(f"the backup took {now - manifest.head.made_at}; it must take less than {UNUSED_FOR}")
         sealed = manifest.seal(self._keys)
         self._note_used(manifest.chunks())
         self.place.write(MANIFESTS + manifest.head.id, sealed)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from controller.backup.errors import Damaged
+from controller.backup.errors import Damaged, Refused
 from controller.backup.manifest import Entry
 from controller.backup.repository import CHUNK_BYTES, Repository
 from controller.kit.modes import PRIVATE_UMASK
@@ -53,16 +53,27 @@ def put_file(repository: Repository, root: Path, name: str, before: Entry | None
 
 
 def names_below(root: Path, folder: str) -> list[str]:
-    """All plain files in `folder` of `root`, by their paths from `root`; none where it is not there."""
+    """All plain files in `folder` of `root`, by their paths from `root`; none where it is not there. A dot begins the
+    names of half-written ones. Raises Refused for a link, which a backup would do without; OSError.
+    """
     found = list[str]()
-    for here, _, files, at in os.fwalk(root / folder, follow_symlinks=False):
-        place = Path(here).relative_to(root)
-        found += [
-            str(place / each)
-            for each in files
-            if not each.startswith(".") and stat.S_ISREG(os.stat(each, dir_fd=at, follow_symlinks=False).st_mode)
-        ]
+    _refuse_link(root / folder)
+    for here, folders, files in os.walk(root / folder, onerror=_tell):
+        for each in (Path(here) / name for name in (*folders, *files) if not name.startswith(".")):
+            _refuse_link(each)
+            found += [str(each.relative_to(root))] if each.is_file() else []
     return sorted(found)
+
+
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():
+        raise Refused(f"{path} is a link, which is not followed: put what it leads to in its place")
+
+
+def _tell(odd: OSError) -> None:
+    """`os.walk` would leave it out silently."""
+    if not isinstance(odd, FileNotFoundError):
+        raise odd
 
 
 def write_entry(root: Path, name: str, pieces: Iterable[bytes]) -> None:

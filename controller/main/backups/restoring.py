@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -120,7 +121,7 @@ def _restore_service(
         write_entry(folder, each.name, repository.pieces(each))
     try:
         counts = hooks.restored(folder)
-    except ValueError as odd:
+    except (ValueError, sqlite3.Error) as odd:
         raise Damaged(f"{name}: {odd}") from odd
     if counts != data.counts:
         raise Damaged(f"{name} has {counts} in place of {data.counts}")

@@ -240,7 +240,7 @@ def test_half_a_backup_is_none(repository: Repository, place: Folder) -> None:
 
 def test_a_backup_that_took_a_day_is_given_up(repository: Repository) -> None:
     head = Head(new_id(NOW, "00000001"), "home", NOW, "1", 1, 0, NOW, 0, 0)
-    with pytest.raises(Refused, match="begin again"):
+    with pytest.raises(Refused, match="less than 1 day"):
         repository.commit(Manifest(head, STORE, (), ()), NOW + timedelta(days=1))
 
 

@@ -423,6 +423,15 @@ def test_links_that_a_service_put_into_its_data_are_not_followed(home: Path, pla
         back_up(home, place)
 
 
+@pytest.mark.parametrize("name", ["secrets/store-key", "tls"])
+def test_a_link_among_the_keys_is_refused_not_left_out(home: Path, place: Folder, tmp_path: Path, name: str) -> None:
+    (home / name).rename(tmp_path / "moved")
+    (home / name).symlink_to(tmp_path / "moved")
+    with pytest.raises(Refused, match="is a link"):
+        back_up(home, place)
+    assert heads(place) == []
+
+
 def test_names_that_lead_out_of_the_data_are_refused(home: Path, place: Folder) -> None:
     index = home / "data" / "storage-manager" / "book.db"
     with closing(sqlite3.connect(index)) as db, db:
