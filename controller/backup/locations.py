@@ -69,9 +69,10 @@ class Folder:
         self.root, self.name = root, str(root)
 
     def read(self, name: str) -> bytes | None:
+        path = self._path(name)
         try:
-            return self._path(name).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
+            return path.read_bytes() if path.is_file() else None  # whoever reads a named pipe waits for ever
+        except FileNotFoundError:
             return None
         except OSError as why:
             raise self._unreachable("read", why) from why

@@ -163,6 +163,15 @@ def test_a_head_that_somebody_planted_is_in_nobodys_way(
     assert [each.id for each in heads(place)] == [manifest.head.id]
 
 
+def test_what_is_no_file_is_no_backup(repository: Repository, place: Folder) -> None:
+    kept, folder, pipe = backed_up(repository, b"x"), new_id(NOW, "0000000a"), new_id(NOW, "0000000f")
+    (place.root / "manifests" / folder).mkdir()
+    (place.root / "manifests" / folder / "x").touch()
+    os.mkfifo(place.root / "manifests" / pipe)
+    assert place.read(f"manifests/{folder}") is None
+    assert [each.id for each in heads(place)] == [kept.head.id]
+
+
 def test_a_manifest_that_could_not_be_read_again_is_not_written(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
