@@ -57,6 +57,18 @@ def check(from_: From, passphrase_file: PassphraseFile, cloud: Cloud = "", home:
     say(backup.check(settings.load(home=home), from_, passphrase_file, cloud))
 
 
+@backup.command("delete")
+def delete(
+    from_: From,
+    passphrase_file: PassphraseFile,
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="As `aerekos backup list` shows them.")],
+) -> None:
+    """Take backups away. What no other one needs goes a day later, with the next that is taken away."""
+    from cli.lifecycle import backup
+
+    say(backup.delete(from_, passphrase_file, ids))
+
+
 def restore(
     from_: From,
     passphrase_file: PassphraseFile,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,6 +77,16 @@ def check(settings: Settings, place: str, passphrase_file: Path, cloud: str) -> 
             found = restore_backup(repository, manifest, Path(folder) / "home", managed_services(), dry_run=True)
     complain_of_gaps(manifest)
     return f"backup {found.backup} is whole: {counted(found)}"
+
+
+def delete(place: str, passphrase_file: Path, named: Sequence[str]) -> str:
+    """What went, in words; damaged ones may go. Raises UserError, before anything does, for an id that is none."""
+    with refusals():
+        repository = open_repository(location := open_location(place), read_passphrase(passphrase_file))
+        if unknown := sorted(set(named) - set(ids(location))):
+            raise UserError(f"there is no backup {', '.join(unknown)} in {place}", hint="aerekos backup list")
+        gone = repository.forget(named, datetime.now(UTC))
+    return f"{', '.join(named)} deleted; {gone} chunks that nothing had named for a day are gone"
 
 
 def complain_of_gaps(manifest: Manifest) -> None:
