@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from api.watch_metrics import WatchMetrics
+from controller.kit.clock import Clock, SystemClock
 from controller.kit.distribution import Distribution
 from controller.reconcile.metrics import LoopMetrics
 from controller.store.records import Store
+from crds.kinds.backup import BACKUP_SCHEDULE
 from services.sdk.loop_collector import LoopCollector, cumulative_buckets
 from services.sdk.trace_collector import TraceCollector
 
@@ -65,6 +68,20 @@ class _Watches(Collector):
         yield CounterMetricFamily("aerekos_watchers_expired", text, value=self._watches.expired)
 
 
+class _Backups(Collector):
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store, self._clock = store, clock
+
+    def collect(self) -> Iterator[Metric]:
+        text = "How old the newest whole backup of each schedule is; nothing for one that has none."
+        ages = GaugeMetricFamily("aerekos_backup_age_seconds", text, labels=("schedule",))
+        for record in self._store.list(BACKUP_SCHEDULE.group, BACKUP_SCHEDULE.plural).records:
+            if at := (record.object.get("status") or {}).get("lastBackupAt"):
+                age = self._clock.now() - datetime.fromisoformat(at)
+                ages.add_metric((record.key.name,), age.total_seconds())
+        yield ages
+
+
 class _Requests(Collector):
     def __init__(self) -> None:
         self.answered: Counter[tuple[str, str, int]] = Counter()
@@ -96,6 +113,7 @@ class Metrics:
         *,
         loop: LoopMetrics | None = None,
         watches: WatchMetrics | None = None,
+        clock: Clock | None = None,
     ) -> None:
         """`docker_calls`: what the runtime has asked Docker, by kind; `unreadable`: how many stored records this
         version cannot read. All are read when somebody asks.
@@ -111,6 +129,7 @@ class Metrics:
             "aerekos_audit_problems", "What is wrong with the audit log now; 0: nothing.", registry=self.registry
         )
         self.registry.register(_StoreWrites(store))
+        self.registry.register(_Backups(store, clock or SystemClock()))
         self.registry.register(TraceCollector())
         if docker_calls is not None:
             self.registry.register(_Calls(docker_calls))

@@ -8,6 +8,7 @@ from typing import Any
 from crds.kind import Kind
 from crds.kinds.access_key import ACCESS_KEY
 from crds.kinds.admission_policy import VALIDATING_ADMISSION_POLICY, VALIDATING_ADMISSION_POLICY_BINDING
+from crds.kinds.backup import BACKUP, BACKUP_SCHEDULE
 from crds.kinds.client_credential import CLIENT_CREDENTIAL
 from crds.kinds.config_map import CONFIG_MAP
 from crds.kinds.definition import DEFINITION
@@ -53,6 +54,8 @@ CORE_KINDS: tuple[Kind[Any], ...] = (
     IMAGE_POLICY,
     VALIDATING_ADMISSION_POLICY,
     VALIDATING_ADMISSION_POLICY_BINDING,
+    BACKUP,
+    BACKUP_SCHEDULE,
     *IAM_KINDS,
 )
 

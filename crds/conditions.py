@@ -25,6 +25,9 @@ class ConditionType(Term):
     NAMES_ACCEPTED = "NamesAccepted", "CustomResourceDefinition: no other kind has its names."
     ESTABLISHED = "Established", "CustomResourceDefinition: the kind is served."
     TERMINATING = "Terminating", "CustomResourceDefinition: it is being deleted, and its resources first."
+    COMPLETE = "Complete", "Backup: it is whole, and can be restored."
+    BACKED_UP = "BackedUp", "BackupSchedule: the last backup that was due is whole."
+    RESTORABLE = "Restorable", "BackupSchedule: the newest backup was restored in a drill, and is whole."
     CONTENT_REMAINING = "NamespaceContentRemaining", "Namespace: resources are left in it."
     FINALIZERS_REMAINING = "NamespaceFinalizersRemaining", "Namespace: what is left waits for finalizers."
     DELETION_CONTENT_FAILURE = "NamespaceDeletionContentFailure", "Namespace: something in it may not be deleted."
@@ -123,6 +126,12 @@ class Reason(Term):
     IPSEC_UNSUPPORTED = "IpsecUnsupported", "Its kernel has no IPsec (ESP with AES-GCM)."
     ENCRYPTION_DISABLED = "EncryptionDisabled", "`AEREKOS_OVERLAY_ENCRYPTION` is off."
     NOT_REPORTED = "NotReported", "The agent has not reported it yet."
+
+    # Of Backups and BackupSchedules.
+    BACKUP_SUCCEEDED = "BackupSucceeded", "It is whole."
+    BACKUP_FAILED = "BackupFailed", "It could not be made; the message says why."
+    DRILL_SUCCEEDED = "DrillSucceeded", "The newest backup was restored, and is whole."
+    DRILL_FAILED = "DrillFailed", "The newest backup could not be restored; the message says why."
 
     # Of CustomResourceDefinitions and Namespaces, as in Kubernetes.
     NO_CONFLICTS = "NoConflicts", "No other kind has its names."

@@ -60,6 +60,12 @@ class EventReason(Term):
     PEERS_UNREACHABLE = "PeersUnreachable", "A worker does not reach all others through the overlay network."
     NAME_RESOLUTION_FAILED = "NameResolutionFailed", "The name of its peers resolves to nothing on a worker."
 
+    # Backups.
+    BACKUP_SUCCEEDED = "BackupSucceeded", "A backup of the cloud is whole."
+    BACKUP_FAILED = "BackupFailed", "A backup of the cloud could not be made."
+    DRILL_SUCCEEDED = "DrillSucceeded", "The newest backup was restored into a folder of its own, and is whole."
+    DRILL_FAILED = "DrillFailed", "The newest backup could not be restored."
+
     # The conductor and its store.
     DISK_FULL = "DiskFull", "The disk of the store is full: only changes and deletions are taken."
     DISK_SPACE_AVAILABLE = "DiskSpaceAvailable", "The disk of the store has room again."

@@ -25,6 +25,15 @@ class ServicePhase(Term):
     SCALED_TO_ZERO = "ScaledToZero", "`spec.replicas` is 0, or it sleeps until somebody asks for it: nothing runs."
 
 
+class BackupPhase(Term):
+    """Where a Backup stands."""
+
+    PENDING = "Pending", "It waits until it is begun."
+    RUNNING = "Running", "It is made; `status.readBytes` grows."
+    SUCCEEDED = "Succeeded", "It is whole, and can be restored."
+    FAILED = "Failed", "It could not be made; the condition Complete says why. Another one is another Backup."
+
+
 class InstancePhase(Term):
     """Where one running instance of a Service stands (`status.instances[].phase`)."""
 

@@ -38,6 +38,8 @@ _GUARDED = frozenset(
     # Whoever may write what IAM says of people decides what they may.
     | {kind.plural for kind in IAM_KINDS}
     | {"oidcproviders", "iamaccounts", "instanceprofiles"}
+    # Whoever backs up, and to where, has all there is.
+    | {"backups", "backupschedules"}
     # What limits others: whoever is limited does not write it.
     | {kind.plural for kind in (RESOURCE_QUOTA, LIMIT_RANGE, IMAGE_POLICY)}
     | {kind.plural for kind in (VALIDATING_ADMISSION_POLICY, VALIDATING_ADMISSION_POLICY_BINDING)}

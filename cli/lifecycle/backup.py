@@ -41,7 +41,7 @@ def create(settings: Settings, to: str, passphrase_file: Path) -> str:
     complain_of_gaps(manifest)
     size = f"{human(head.size)} ({human(repository.new_bytes)} new)"
     held = "".join(f"; {name}: {words}" for name, each in manifest.services.items() if (words := told(each.counts)))
-    return f"backup {head.id}: {head.resources} resources, {size}, in {repository.place.name}{held}"
+    return f"backup {head.id}: {head.resources} resources, {size}, in {repository.location.name}{held}"
 
 
 def listed(place: str, output: str) -> str:
@@ -72,7 +72,7 @@ def check(settings: Settings, place: str, passphrase_file: Path, cloud: str) -> 
         use_folders(settings.services_path)
         repository = open_repository(open_location(place), read_passphrase(passphrase_file))
         follow(repository, progress, "restoring into a folder of its own")
-        manifest = repository.manifest(chosen(heads(repository.place), None, place, cloud).id)
+        manifest = repository.manifest(chosen(heads(repository.location), None, place, cloud).id)
         with tempfile.TemporaryDirectory(prefix="aerekos-check-") as folder:
             found = restore_backup(repository, manifest, Path(folder) / "home", managed_services(), dry_run=True)
     complain_of_gaps(manifest)

@@ -72,5 +72,5 @@ def _manifest(repository: Repository, moment: Moment | None, which: Which) -> Ma
         manifest = repository.manifest(which.backup)
         chosen([manifest.head], moment, f"backup {which.backup}", which.cloud)
         return manifest
-    place = repository.place
+    place = repository.location
     return repository.manifest(chosen(heads(place), moment, place.name, which.cloud).id)

@@ -46,17 +46,15 @@ class Location(Protocol):
         ...
 
 
-def open_location(text: str, *, credentials: dict[str, str] | None = None) -> Location:
-    """The place that somebody names: a folder, or `s3://bucket/prefix`. Raises Refused.
-
-    credentials: `accessKeyId`, `secretAccessKey`, `endpoint` and `region` for S3; by default those of the environment
-    (AWS_ENDPOINT_URL, AWS_PROFILE and the like).
+def open_location(text: str) -> Location:
+    """The place that somebody names: a folder, or `s3://bucket/prefix`, which is reached as AWS's own tools reach it
+    (AWS_ENDPOINT_URL, AWS_PROFILE and the like). Raises Refused.
     """
     if text.startswith("s3://"):
         found = _S3.fullmatch(text)
         if found is None:
             raise Refused(f"{text} names no bucket; give s3://bucket or s3://bucket/prefix")
-        return Bucket(found[1], (found[2] or "").strip("/"), credentials or {})
+        return Bucket(found[1], (found[2] or "").strip("/"))
     if "://" in text:
         raise Refused(f"{text}: only folders and s3://bucket/prefix are known")
     return Folder(Path(text).expanduser().absolute())
@@ -137,9 +135,9 @@ class Folder:
 class Bucket:
     """Objects below one prefix. Any S3: aerekos of another cloud, AWS, MinIO, Ceph."""
 
-    def __init__(self, bucket: str, prefix: str, given: dict[str, str]) -> None:
+    def __init__(self, bucket: str, prefix: str) -> None:
         self._bucket, self._prefix, self.name = bucket, f"{prefix}/" if prefix else "", f"s3://{bucket}/{prefix}"
-        self._client = _client(given)
+        self._client = _client()
 
     def read(self, name: str) -> bytes | None:
         from botocore.exceptions import BotoCoreError
@@ -202,7 +200,7 @@ class Bucket:
             raise Unreachable(f"{self.name} does not answer: {why}") from why
 
 
-def _client(given: dict[str, str]) -> Any:
+def _client() -> Any:
     import botocore.session
     from botocore.config import Config
 
@@ -210,13 +208,5 @@ def _client(given: dict[str, str]) -> Any:
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
         retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-        s3={"addressing_style": "path"} if given.get("endpoint") else None,
     )
-    named = {
-        "endpoint_url": given.get("endpoint"),
-        "region_name": given.get("region"),
-        "aws_access_key_id": given.get("accessKeyId"),
-        "aws_secret_access_key": given.get("secretAccessKey"),
-    }
-    session = botocore.session.get_session()
-    return session.create_client("s3", config=config, **{key: value for key, value in named.items() if value})
+    return botocore.session.get_session().create_client("s3", config=config)

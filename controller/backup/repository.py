@@ -40,22 +40,22 @@ Told = Callable[[int, int], None]
 class Repository:
     """One place, opened with its passphrase. Blocking. Raises BackupError."""
 
-    def __init__(self, place: Location, keys: Keys) -> None:
-        self.place, self._keys = place, keys
+    def __init__(self, location: Location, keys: Keys) -> None:
+        self.location, self._keys = location, keys
         self.read_bytes = self.new_bytes = 0
         self._known: set[str] | None = None
         self.told: Told = lambda read, new: None
 
     def manifests(self) -> list[Manifest]:
         """All that are whole, oldest first. Raises Damaged when one of them is not."""
-        return [self.manifest(each) for each in ids(self.place)]
+        return [self.manifest(each) for each in ids(self.location)]
 
     def manifest(self, id: str) -> Manifest:
         """Raises Refused where there is none of that id, Damaged."""
-        stored = self.place.read(MANIFESTS + id) if _ID.fullmatch(id) else None
+        stored = self.location.read(MANIFESTS + id) if _ID.fullmatch(id) else None
         if stored is None:
             raise Refused(
-                f"there is no backup {id} in {self.place.name}; aerekos backup list --from {self.place.name}"
+                f"there is no backup {id} in {self.location.name}; aerekos backup list --from {self.location.name}"
             )
         return open_manifest(id, stored, self._keys)
 
@@ -65,7 +65,7 @@ class Repository:
         self.read_bytes += len(content)
         if chunk not in self._chunks_in_use():
             sealed = self._keys.seal_chunk(chunk, _packed(content))
-            self.place.write(_path(chunk), sealed)
+            self.location.write(_path(chunk), sealed)
             self._chunks_in_use().add(chunk)
             self.new_bytes += len(sealed)
         self.told(self.read_bytes, self.new_bytes)
@@ -85,14 +85,14 @@ class Repository:
 
     def get(self, chunk: str) -> bytes:
         """Raises Damaged for one that is missing, shortened or changed, and says how it comes back."""
-        stored = self.place.read(_path(chunk)) if _CHUNK.fullmatch(chunk) else None
+        stored = self.location.read(_path(chunk)) if _CHUNK.fullmatch(chunk) else None
         again = "another backup stores it again, also for the older ones, if the cloud still has what was in it"
         if stored is None:
-            raise Damaged(f"chunk {chunk} is missing in {self.place.name}: {again}")
+            raise Damaged(f"chunk {chunk} is missing in {self.location.name}: {again}")
         try:
             content = _unpacked(self._keys.open_chunk(chunk, stored), chunk)
         except Damaged as odd:
-            raise Damaged(f"{odd}. Remove {_path(chunk)} from {self.place.name}: {again}") from odd
+            raise Damaged(f"{odd}. Remove {_path(chunk)} from {self.location.name}: {again}") from odd
         if self._keys.chunk_id(content) != chunk:
             raise Damaged(f"chunk {chunk} holds something else")
         self.read_bytes += len(content)
@@ -115,26 +115,26 @@ class Repository:
             raise Refused(f"the backup took {now - manifest.head.made_at}; it must take less than {UNUSED_FOR}")
         sealed = manifest.seal(self._keys)
         self._note_used(manifest.chunks())
-        self.place.write(MANIFESTS + manifest.head.id, sealed)
+        self.location.write(MANIFESTS + manifest.head.id, sealed)
 
     def forget(self, ids: Iterable[str], now: datetime) -> int:
         """Take those backups away, and what nothing has named for a day. How many chunks went."""
         for each in ids:
             if _ID.fullmatch(each):
-                self.place.remove(MANIFESTS + each)
+                self.location.remove(MANIFESTS + each)
         return self._sweep(now)
 
     def _sweep(self, now: datetime) -> int:
         named = {chunk for each in self.manifests() for chunk in each.chunks()}
         noted, unused = self._noted(), dict[str, datetime]()
         gone = 0
-        for path in self.place.names(CHUNKS):
+        for path in self.location.names(CHUNKS):
             chunk = path.rpartition("/")[2]
             if chunk in named:
                 continue
             since = noted.get(chunk, now)
             if now - since >= UNUSED_FOR and not self._is_new(path, now):
-                self.place.remove(path)
+                self.location.remove(path)
                 gone += 1
             else:
                 unused[chunk] = since
@@ -145,7 +145,7 @@ class Repository:
 
     def _is_new(self, path: str, now: datetime) -> bool:
         """Whether somebody has stored it again, though nothing named it: their backup may be about to name it."""
-        written_at = self.place.written_at(path)
+        written_at = self.location.written_at(path)
         return written_at is not None and now - written_at < UNUSED_FOR
 
     def _note_used(self, chunks: set[str]) -> None:
@@ -157,26 +157,26 @@ class Repository:
     def _noted(self) -> dict[str, datetime]:
         """Chunks that nothing named, and since when. Nobody vouches for that file: one of nonsense is begun anew."""
         try:
-            told = orjson.loads(self.place.read(UNUSED) or b"{}")
+            told = orjson.loads(self.location.read(UNUSED) or b"{}")
             return {chunk: datetime.fromisoformat(since).astimezone(UTC) for chunk, since in told.items()}
         except (ValueError, TypeError, AttributeError, OverflowError):
             return {}
 
     def _note(self, unused: dict[str, datetime]) -> None:
-        self.place.write(UNUSED, orjson.dumps({chunk: since.isoformat() for chunk, since in unused.items()}))
+        self.location.write(UNUSED, orjson.dumps({chunk: since.isoformat() for chunk, since in unused.items()}))
 
     def _chunks_in_use(self) -> set[str]:
         """Chunks that are there and that a manifest names, and those stored since. One that nothing names is stored
         again: it may be about to be removed.
         """
         if self._known is None:
-            there = {path.rpartition("/")[2] for path in self.place.names(CHUNKS)}
+            there = {path.rpartition("/")[2] for path in self.location.names(CHUNKS)}
             self._known = there & {chunk for each in self._whole() for chunk in each.chunks()}
         return self._known
 
     def _whole(self) -> Iterator[Manifest]:
         """Those that can be read: a damaged one must not be in the way of another backup."""
-        for head in heads(self.place):
+        for head in heads(self.location):
             with suppress(Damaged):
                 yield self.manifest(head.id)
 

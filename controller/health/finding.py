@@ -45,6 +45,9 @@ class Code(Term):
     CERTIFICATE_EXPIRED = "CertificateExpired", "A certificate has ended."
     AUTOSTART_MISSING = "AutostartMissing", "The cloud does not start with its machine."
     UNREADABLE_RECORDS = "UnreadableRecords", "Stored records cannot be read by this version, and are left alone."
+    BACKUP_FAILED = "BackupFailed", "The last backup of a schedule could not be made."
+    BACKUP_OVERDUE = "BackupOverdue", "The newest backup of a schedule is much older than it should be."
+    BACKUP_NOT_RESTORABLE = "BackupNotRestorable", "The newest backup of a schedule could not be restored in a drill."
     AUDIT_LOG_FAILING = "AuditLogFailing", "The audit log cannot be written."
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from controller.health import resources, workers
+from controller.health import backups, resources, workers
 from controller.health.finding import SEVERITIES, Code, Finding, Verdict
 from controller.kit.clock import Clock
 from controller.kit.leases import Leases
 from controller.resources.registry import Registry
 from crds.kind import GROUP, Kind
+from crds.kinds.backup import BACKUP_SCHEDULE
 from crds.kinds.namespace import NAMESPACE
 from crds.kinds.service import SERVICE
 from crds.kinds.worker import WORKER
@@ -105,6 +106,7 @@ class Health:
         yield from resources.of_services(self._bodies(SERVICE), self._managed, self._clock.now())
         yield from workers.of_workers(self._bodies(WORKER), self._leases, self._own)
         yield from resources.of_namespaces(self._bodies(NAMESPACE), self._clock.now())
+        yield from backups.of_schedules(self._bodies(BACKUP_SCHEDULE), self._clock.now())
         if (keys := self._kind("keys")) is not None:
             yield from resources.of_keys(keys, self._bodies(keys))
         if (buckets := self._kind("buckets")) is not None:

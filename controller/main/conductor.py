@@ -40,6 +40,7 @@ from controller.kit.process_exit import exit_now
 from controller.kit.systemd import Notifier
 from controller.kit.threads import Threads
 from controller.kit.unix_sockets import short_path
+from controller.main.backups.jobs import Jobs
 from controller.main.bootstrap import SYSTEM_CONDUCTOR, ensure_worker, let_agents_join
 from controller.main.components import Components, open_components
 from controller.main.controllers import make_loop
@@ -130,7 +131,8 @@ async def _serve(settings: Settings, notifier: Notifier) -> int:
     async with open_components(settings) as components:
         runtime = await choose(components)
         _remember(settings)
-        loop = make_loop(components, runtime)
+        jobs = Jobs(settings, lambda key: loop.enqueue(key))
+        loop = make_loop(components, runtime, jobs)
         resources = LocalResources(components.registry, SYSTEM_CONDUCTOR)
         gateways = Gateways(settings, components.clock, components.rng, Threads(1))
         async with anyio.create_task_group() as group:
@@ -151,6 +153,7 @@ async def _serve(settings: Settings, notifier: Notifier) -> int:
             tasks.start_soon(keep_room, components, loop, name="room")
             tasks.start_soon(wake_owners, components, name="waking")
             tasks.start_soon(keep_small, settings.log_file, Threads(1), name="log")
+            tasks.start_soon(jobs.run, name="backups")
             tasks.start_soon(_sweep_sessions, components, name="sessions")
             if settings.stack is None:  # in a stack, agents are services of their own
                 tasks.start_soon(_run_agent, components, name="agent")

@@ -10,6 +10,8 @@ from controller.main.components import Components
 from controller.main.runtime_selection import Runtime
 from controller.reconcile.loop import Loop
 from controller.reconcile.reconciler import Reconciler
+from controller.reconcilers.backup import BackupJobs, BackupReconciler
+from controller.reconcilers.backup_schedule import BackupScheduleReconciler
 from controller.reconcilers.definition import DefinitionReconciler
 from controller.reconcilers.namespace import NamespaceReconciler
 from controller.reconcilers.quota import QuotaReconciler
@@ -22,7 +24,7 @@ from crds.kinds.service import SERVICE
 from crds.kinds.worker import WORKER
 
 
-def make_loop(components: Components, runtime: Runtime) -> Loop:
+def make_loop(components: Components, runtime: Runtime, jobs: BackupJobs) -> Loop:
     """The loop with its reconcilers. What the driver sees wakes the reconcilers and is told as Events."""
     managed = {service.name: service for service in components.services}
     in_swarm = runtime.swarm if components.settings.stack else None
@@ -31,6 +33,8 @@ def make_loop(components: Components, runtime: Runtime) -> Loop:
         NamespaceReconciler(components.registry.catalog),
         DefinitionReconciler(components.registry.catalog),
         QuotaReconciler(components.registry.admission.quotas.used),
+        BackupReconciler(jobs),
+        BackupScheduleReconciler(jobs),
         WorkerReconciler(components.leases, leaving),
         ServiceReconciler(
             runtime.driver,

@@ -222,6 +222,7 @@ def _app(
             lambda: len(registry.quarantine),
             loop=loop,
             watches=resources.watches,
+            clock=clock,
         ),
         limits=RateLimiter(
             clock, per_second=components.settings.requests_per_second, watches=components.settings.watches_per_user

@@ -97,9 +97,11 @@ def test_a_backup_is_made_and_is_the_way_back(operator: Operator) -> None:
 def test_a_cloud_comes_back_from_nothing(operator: Operator) -> None:
     page, cloud = sections("disaster-recovery.md"), operator.cloud
     operator.type(page["The passphrase"] + page["Back up"] + page["Know that it works"])
+    assert "nightly" in operator.type(page["On a schedule"])
     cloud.do("create", "service", "later", "--command", "sleep 600")
     assert "1 buckets" in operator.type(page["The machine is gone"])
     assert operator.stored() == CONTENT and "later" not in cloud.do("get", "services")
+    eventually(lambda: cloud.do("get", "backups").count("Succeeded") == 1, "what was being backed up is made once")
     moment = datetime.now(UTC).isoformat()
     operator.type('aerekos create service wrong --command "sleep 600"\n' + page["Back up"])
     operator.type(f"moment={moment}\n" + page["A day too late"])

@@ -44,6 +44,7 @@ FOR_ADMINS = {"users", "jointokens", "workers", "customresourcedefinitions"}
 FOR_ADMINS |= {"roles", "clusterroles", "rolebindings", "clusterrolebindings"}
 FOR_ADMINS |= {"resourcequotas", "limitranges", "imagepolicies"}
 FOR_ADMINS |= {"validatingadmissionpolicies", "validatingadmissionpolicybindings"}
+FOR_ADMINS |= {"backups", "backupschedules"}
 FOR_ADMINS |= {"iamusers", "iamgroups", "iamroles", "iampolicies", "iamaccounts", "instanceprofiles", "oidcproviders"}
 EVERYDAY = {"namespaces", "events", "services", "configmaps", "secrets", "serviceaccounts", "leases"}
 EVERYDAY |= {"keys", "keyaliases", "keygrants", "buckets", "managedsecrets", "queues"}
@@ -61,7 +62,7 @@ CLUSTER_WIDE = {"nodes", "namespaces", "persistentvolumes"} | {
     "workers",
     "customresourcedefinitions",
 }
-CLUSTER_WIDE |= {"clusterroles", "clusterrolebindings", "imagepolicies"}
+CLUSTER_WIDE |= {"clusterroles", "clusterrolebindings", "imagepolicies", "backups", "backupschedules"}
 CLUSTER_WIDE |= {"validatingadmissionpolicies", "validatingadmissionpolicybindings"}
 EDITORS_WRITE = EVERYDAY | {"pods", "pods/eviction", "deployments", "deployments/scale"}
 EDITORS_WRITE |= {f"{each}/scale" for each in EVERYDAY}

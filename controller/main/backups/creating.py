@@ -51,7 +51,7 @@ def create_backup(job: Job, repository: Repository, now: Callable[[], datetime])
     Raises BackupError, StoreBroken for a store that cannot be read, OSError for a file that cannot.
     """
     id = new_id(job.made_at, job.mark)
-    if repository.place.read(MANIFESTS + id) is not None:
+    if repository.location.read(MANIFESTS + id) is not None:
         return repository.manifest(id).head
     if not (job.home / STORE).is_file():
         raise Refused(f"there is no cloud in {job.home}")
@@ -81,7 +81,7 @@ def create_backup(job: Job, repository: Repository, now: Callable[[], datetime])
 
 def _before(repository: Repository, cloud: str) -> Manifest | None:
     """The newest backup of this cloud that can be read: what has not changed since is not read again."""
-    for head in reversed(heads(repository.place)):
+    for head in reversed(heads(repository.location)):
         with suppress(Damaged):
             if head.cloud == cloud:
                 return repository.manifest(head.id)

@@ -50,8 +50,8 @@ def chunk_files(place: Folder) -> list[Path]:
 def test_what_is_stored_comes_back(tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes]) -> None:
     repository = Repository(Folder(tmp_path_factory.mktemp("p")), Keys(bytes(32)))
     entry = repository.put_entry("x", pieces)
-    assert list(Repository(repository.place, Keys(bytes(32))).pieces(entry)) == pieces
-    assert len(chunk_files(repository.place)) == len(set(pieces)), "each content once"  # type: ignore[arg-type]
+    assert list(Repository(repository.location, Keys(bytes(32))).pieces(entry)) == pieces
+    assert len(chunk_files(repository.location)) == len(set(pieces)), "each content once"  # type: ignore[arg-type]
 
 
 def test_the_same_content_is_stored_once_for_all_backups(repository: Repository, place: Folder) -> None:
@@ -178,7 +178,7 @@ def test_a_manifest_that_could_not_be_read_again_is_not_written(
     monkeypatch.setattr(manifest_module, "MOST_BODY_BYTES", 100)
     with pytest.raises(Refused, match="bytes"):
         backed_up(repository, b"x")
-    assert heads(repository.place) == []
+    assert heads(repository.location) == []
 
 
 def test_a_manifest_under_another_name_is_refused(repository: Repository, place: Folder) -> None:

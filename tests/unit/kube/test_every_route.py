@@ -30,6 +30,7 @@ FOR_ADMINS = {
     *("roles", "clusterroles", "rolebindings", "clusterrolebindings"),
     *("resourcequotas", "limitranges", "imagepolicies"),
     *("iamusers", "iamgroups", "iamroles", "iampolicies"),
+    *("backups", "backupschedules"),
     *("validatingadmissionpolicies", "validatingadmissionpolicybindings"),
 }
 READS = {"get", "list", "watch"}
