@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -101,7 +102,8 @@ def test_a_cloud_comes_back_from_nothing(operator: Operator) -> None:
     cloud.do("create", "service", "later", "--command", "sleep 600")
     assert "1 buckets" in operator.type(page["The machine is gone"])
     assert operator.stored() == CONTENT and "later" not in cloud.do("get", "services")
-    eventually(lambda: cloud.do("get", "backups").count("Succeeded") == 1, "what was being backed up is made once")
+    (made,) = json.loads(cloud.do("get", "backups", "-o", "json"))["items"]  # it was being made when it was backed up
+    cloud.do("wait", f"backup/{made['metadata']['name']}", "--for", "condition=Complete", "--timeout", "80")
     moment = datetime.now(UTC).isoformat()
     operator.type('aerekos create service wrong --command "sleep 600"\n' + page["Back up"])
     operator.type(f"moment={moment}\n" + page["A day too late"])

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from controller.backup.repository import Repository, heads, open_or_make, open_r
 from controller.kit.modes import PRIVATE_UMASK
 from controller.main.backups.creating import Job, create_backup
 from controller.main.backups.restoring import restore_backup
+from controller.main.backups.scratch import scratch_folder
 from controller.store.records import StoreError
 from crds.formats import NewerFormat
 from services.sdk.discovery import managed_services, use_folders
@@ -54,8 +54,8 @@ def check(order: dict[str, Any], repository: Repository) -> dict[str, Any]:
     if not found:
         raise Refused(f"there is no backup in {repository.location.name}")
     manifest = repository.manifest(found[-1].id)
-    with tempfile.TemporaryDirectory(dir=Path(order["home"]) / "run", prefix="drill-") as folder:
-        restored = restore_backup(repository, manifest, Path(folder) / "home", managed_services(), dry_run=True)
+    with scratch_folder(Path(order["home"]) / "run", "drill-") as folder:
+        restored = restore_backup(repository, manifest, folder / "home", managed_services(), dry_run=True)
     counts = [f"{count} {what}" for each in restored.services.values() for what, count in each.items() if count]
     return {"id": restored.backup, "resources": sum(restored.kinds.values()), "counts": ", ".join(counts)}
 

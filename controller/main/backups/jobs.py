@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
-import time
 from collections.abc import Callable
 
 import anyio
-import anyio.to_thread
 import structlog
 from anyio.streams.text import TextReceiveStream
 
@@ -21,7 +18,7 @@ from crds.meta import ObjectKey
 log = structlog.get_logger("backup")
 COMMAND = (sys.executable, "-P", "-m", "controller.main.backups.job")
 AWS_FILE = "backup-aws"
-_MOST_WAITING, _LEFT_SECONDS = 1000, 86_400.0
+_MOST_WAITING = 1000
 
 
 class Jobs:
@@ -47,7 +44,6 @@ class Jobs:
 
     async def run(self) -> None:
         """Never ends by itself."""
-        await anyio.to_thread.run_sync(self._clear)
         async for name, order, key in self._take:
             if (job := self._jobs.get(name)) is None:
                 continue  # dropped while it waited
@@ -58,12 +54,6 @@ class Jobs:
             job.finished = True
             log.info("backup job ended", action=order.action, to=order.to, failure=job.failure or None)
             self._wake(key)
-
-    def _clear(self) -> None:
-        """What processes left that were killed with a conductor. A day old: somebody may be backing up by hand."""
-        run, before = self._settings.run, time.time() - _LEFT_SECONDS
-        for each in (*run.glob("drill-*"), *(old for old in run.glob("backup-*") if old.stat().st_mtime < before)):
-            shutil.rmtree(each, ignore_errors=True)
 
     async def _do(self, job: BackupJob, order: BackupOrder) -> None:
         async with await anyio.open_process(COMMAND, stderr=sys.stderr, env=self._env()) as process:
