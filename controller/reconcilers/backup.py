@@ -126,6 +126,8 @@ def _ended(resource: Backup, job: BackupJob, world: World) -> Outcome:
     status.phase, status.id = BackupPhase.SUCCEEDED, str(job.result["id"])
     status.revision, status.resources = int(job.result["revision"]), int(job.result["resources"])
     text = f"{status.id}: {status.resources} resources at revision {status.revision}"
+    if elsewhere := job.result.get("elsewhere"):
+        text += f"; NOT in it: data of {elsewhere}, which lie on other workers"
     set_condition(status.conditions, told(ConditionType.COMPLETE, Reason.BACKUP_SUCCEEDED, text, True), now=now)
     world.events.record(resource, EventReason.BACKUP_SUCCEEDED, text)
     return done(text)

@@ -19,6 +19,7 @@ from controller.backup.errors import BackupError, Refused
 from controller.backup.locations import Folder, open_location
 from controller.backup.repository import Repository, heads, open_or_make, open_repository
 from controller.kit.modes import PRIVATE_UMASK
+from controller.main.backups.choosing import chosen
 from controller.main.backups.creating import Job, create_backup
 from controller.main.backups.restoring import restore_backup
 from controller.main.backups.scratch import scratch_folder
@@ -45,15 +46,14 @@ def create(order: dict[str, Any], repository: Repository) -> dict[str, Any]:
     job = Job(Path(order["home"]), order["cloud"], managed_services(), order["mark"], made_at)
     head = create_backup(job, repository, lambda: datetime.now(UTC))
     tell(read=repository.read_bytes, new=repository.new_bytes)
-    return {"id": head.id, "revision": head.revision, "resources": head.resources}
+    elsewhere = ", ".join(sorted(repository.manifest(head.id).elsewhere))
+    return {"id": head.id, "revision": head.revision, "resources": head.resources, "elsewhere": elsewhere}
 
 
 def check(order: dict[str, Any], repository: Repository) -> dict[str, Any]:
-    """The newest, restored beside the home: on its disk, which has room for a cloud."""
-    found = heads(repository.location)
-    if not found:
-        raise Refused(f"there is no backup in {repository.location.name}")
-    manifest = repository.manifest(found[-1].id)
+    """The newest of this cloud, restored beside the home: on its disk, which has room for a cloud."""
+    location = repository.location
+    manifest = repository.manifest(chosen(heads(location), None, location.name, order["cloud"]).id)
     with scratch_folder(Path(order["home"]) / "run", "drill-") as folder:
         restored = restore_backup(repository, manifest, folder / "home", managed_services(), dry_run=True)
     counts = [f"{count} {what}" for each in restored.services.values() for what, count in each.items() if count]
