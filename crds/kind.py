@@ -12,6 +12,7 @@ from pydantic import Field
 
 from crds.formats import Upgrade
 from crds.invariants import Invariant, Reference
+from crds.lent_rights import Lends
 from crds.meta import ObjectKey, ObjectMeta, Spec, Status
 from crds.model import Model
 from crds.passed_roles import PassedRoles
@@ -90,7 +91,7 @@ class Kind(Generic[M]):
     `invariants` hold for every write, whoever makes it; `references`: the resources of other kinds it cannot do
     without. `keepers`: finalizers that each resource has from its birth and that only its service takes away
     (`crds.invariants`). `name_label`: a label that always says the resource's own name. `passes`: the roles of IAM
-    that it gives away.
+    that it gives away. `lends`: what its service does in the place of whoever writes it.
 
     `upgrades`: each leads stored bodies from one format to the next, the first from 1 to 2 (`crds.formats.Upgrade`).
     """
@@ -120,6 +121,7 @@ class Kind(Generic[M]):
     invariants: tuple[Invariant, ...] = field(default=(), compare=False, repr=False)
     references: tuple[Reference, ...] = field(default=(), compare=False, repr=False)
     passes: PassedRoles | None = field(default=None, compare=False, repr=False)
+    lends: Lends | None = field(default=None, compare=False, repr=False)
     keepers: tuple[str, ...] = ()
     keeper: str = ""
     name_label: str = ""

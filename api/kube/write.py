@@ -10,6 +10,7 @@ from api.asgi import Response, json_answer
 from api.auth.authorizer import Authorizer
 from api.auth.escalation import refuse_escalation
 from api.auth.iam_policies import IamPolicies
+from api.auth.lending import refuse_lending
 from api.auth.networks import refuse_foreign_networks
 from api.auth.pass_role import RolePassing
 from api.kube.get_list import chosen
@@ -85,7 +86,8 @@ class WriteHandler:
         return _written(ask, 200 if before else 201, written)
 
     def _guarded(self, ask: ApiRequest, edit: Edit) -> Edit:
-        if ask.target.kind.group != RBAC and ask.target.kind is not SERVICE and ask.target.kind.passes is None:
+        kind = ask.target.kind
+        if kind.group != RBAC and kind is not SERVICE and kind.passes is None and kind.lends is None:
             return edit
 
         def guarded(current: dict[str, Any]) -> dict[str, Any]:
@@ -102,20 +104,22 @@ class WriteHandler:
         place = target.namespace or str(named or "default")
         if target.kind is SERVICE and not target.subresource:
             refuse_foreign_networks(self._authorizer, ask.who, place, body, besides or {})
-        if target.kind.passes is not None and not target.subresource:
-            self._refuse_passing(ask, place, body, besides)
+        if (target.kind.passes is not None or target.kind.lends is not None) and not target.subresource:
+            self._refuse_giving(ask, place, body, besides)
         if target.kind.group == RBAC:
             namespace = target.namespace or "" if target.kind.namespaced else ""
             refuse_escalation(self._authorizer, ask.who, target.kind, namespace, target.name, body)
 
-    def _refuse_passing(
+    def _refuse_giving(
         self, ask: ApiRequest, namespace: str, body: dict[str, Any], besides: dict[str, Any] | None
     ) -> None:
-        """Raises Forbidden for a resource with a role that the asker may not pass."""
+        """Raises Forbidden for a resource with a role that the asker may not pass, or a right they have not."""
         name, kind = ask.target.name or str((body.get("metadata") or {}).get("name") or ""), ask.target.kind
         record = self._registry.store.get(kind.key(name, namespace)) if name and besides is None else None
         before = besides if besides is not None else record.object if record else {}
-        self.passing.refuse(ask.who, kind, namespace, before, body, partly=besides is not None)
+        partly = besides is not None
+        self.passing.refuse(ask.who, kind, namespace, before, body, partly=partly)
+        refuse_lending(self._authorizer, ask.who, kind, namespace, before, body, partly=partly)
 
     async def delete(self, ask: ApiRequest) -> Response:
         """200: a Status once it is gone, the marked resource while finalizers hold it."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from crds.kind import Column, Kind, Resource
+from crds.kinds.event import EVENT
+from crds.lent_rights import LentRight
 from crds.meta import Spec, Status
 from crds.model import Model, Timestamp
 from services.sdk.urls import url_fault
@@ -94,6 +97,10 @@ def _host(endpoint: dict[str, Any]) -> str:
     return f"{scheme}{mark}{rest.partition('/')[0].partition('?')[0]}"
 
 
+def _reads(spec: Mapping[str, Any]) -> list[LentRight]:
+    return [] if spec.get("events") is None else [LentRight("list", EVENT.plural, group=EVENT.group)]
+
+
 WEBHOOK_ENDPOINT = Kind(
     name="WebhookEndpoint",
     plural="webhookendpoints",
@@ -101,6 +108,7 @@ WEBHOOK_ENDPOINT = Kind(
     short_names=("whe",),
     categories=("all",),
     model=WebhookEndpoint,
+    lends=_reads,
     description="An address that messages are sent to, signed, until it takes them.",
     columns=(
         Column("Name", "metadata.name"),

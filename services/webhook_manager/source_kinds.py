@@ -9,11 +9,13 @@ from pydantic import Field, model_validator
 
 from crds.invariants import Transition, on, spec_of
 from crds.kind import Column, Kind, Resource
+from crds.lent_rights import LentRight
 from crds.meta import Spec, Status
 from crds.model import Model
 from crds.passed_roles import PassedRoles
 from services.sdk.aws.accounts import account_of
 from services.sdk.aws.arns import parse_arn
+from services.webhook_manager.kinds import WEBHOOK_ENDPOINT
 
 PRINCIPAL = "events.amazonaws.com"
 Provider = Literal["GitHub", "Stripe", "Slack", "StandardWebhooks"]
@@ -87,6 +89,12 @@ def _roles(spec: Mapping[str, Any]) -> list[str]:
     return [arn.rpartition("/")[2]] if arn else []
 
 
+def _uses(spec: Mapping[str, Any]) -> list[LentRight]:
+    """What is sent through an endpoint is signed with its secret."""
+    name = spec.get("endpoint")
+    return [LentRight("use", WEBHOOK_ENDPOINT.plural, name)] if isinstance(name, str) and name else []
+
+
 def _target(source: dict[str, Any]) -> str:
     spec = source.get("spec") or {}
     return str((spec.get("queue") or {}).get("arn") or spec.get("endpoint") or "")
@@ -102,6 +110,7 @@ WEBHOOK_SOURCE = Kind(
     description="Somebody whose signed messages are taken in, and put into a queue or sent on.",
     invariants=(has_a_role_of_its_account,),
     passes=PassedRoles(PRINCIPAL, _roles, harmless=frozenset({"description"})),
+    lends=_uses,
     columns=(
         Column("Name", "metadata.name"),
         Column("Provider", "spec.provider"),
