@@ -20,6 +20,7 @@ from controller.health.machine import human
 from controller.main.backups.choosing import chosen
 from controller.main.backups.creating import Job, create_backup
 from controller.main.backups.restoring import Restored, restore_backup
+from controller.main.backups.scratch import scratch_folder
 from controller.main.errors import Misuse, UserError
 from controller.main.settings import Settings
 from controller.store.records import StoreError
@@ -73,8 +74,8 @@ def check(settings: Settings, place: str, passphrase_file: Path, cloud: str) -> 
         repository = open_repository(open_location(place), read_passphrase(passphrase_file))
         follow(repository, progress, "restoring into a folder of its own")
         manifest = repository.manifest(chosen(heads(repository.location), None, place, cloud).id)
-        with tempfile.TemporaryDirectory(prefix="aerekos-check-") as folder:
-            found = restore_backup(repository, manifest, Path(folder) / "home", managed_services(), dry_run=True)
+        with scratch_folder(Path(tempfile.gettempdir()), "aerekos-check-") as folder:
+            found = restore_backup(repository, manifest, folder / "home", managed_services(), dry_run=True)
     complain_of_gaps(manifest)
     return f"backup {found.backup} is whole: {counted(found)}"
 

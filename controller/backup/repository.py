@@ -47,8 +47,14 @@ class Repository:
         self.told: Told = lambda read, new: None
 
     def manifests(self) -> list[Manifest]:
-        """All that are whole, oldest first. Raises Damaged when one of them is not."""
-        return [self.manifest(each) for each in ids(self.location)]
+        """All that are whole, oldest first. Raises Damaged when one of them is not, and says how to go on."""
+        found = []
+        for id in ids(self.location):
+            try:
+                found.append(self.manifest(id))
+            except Damaged as odd:
+                raise Damaged(f"{odd}. No chunk is taken away until it is: aerekos backup delete {id}") from odd
+        return found
 
     def manifest(self, id: str) -> Manifest:
         """Raises Refused where there is none of that id, Damaged."""

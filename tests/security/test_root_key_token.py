@@ -253,6 +253,9 @@ async def test_a_backup_of_a_wrapped_root_key_is_restored_beside_its_token_alone
 
     with pytest.raises(Refused, match="AEREKOS_PKCS11_MODULE"):
         await restored("without")
+    monkeypatch.setenv("AEREKOS_ROOT_KEY", "pkcs11")
+    with pytest.raises(Refused, match="pkcs11_module: is missing"):
+        await restored("without")
     for name, value in said(tokens).items():
         monkeypatch.setenv(name, value)
     assert (await restored("beside")).kinds["keymaterials"] == 1

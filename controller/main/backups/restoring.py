@@ -31,6 +31,7 @@ from controller.main.backups.choosing import Moment
 from controller.main.backups.creating import STORE
 from controller.main.backups.files import write_entry
 from controller.main.components import sealed_kinds
+from controller.main.errors import Misuse
 from controller.main.root_key import RootKeyFile, SealedRecords
 from controller.main.settings import load as load_settings
 from controller.main.settings import token_key_of
@@ -178,9 +179,10 @@ def _root_key(staging: Path) -> bytes:
         raise Damaged("the backup has keys of KMS, and no root key")
     try:
         return RootKeyFile(staging / _ROOT_KEY, (), token_key_of(load_settings(home=staging))).content()
-    except OSError as closed:
+    except (OSError, Misuse) as closed:
+        why = closed.message if isinstance(closed, Misuse) else closed.strerror
         raise Refused(
-            f"the root key in the backup is not opened: {closed.strerror}. Where a PKCS#11 token wrapped it, that "
+            f"the root key in the backup is not opened: {why}. Where a PKCS#11 token wrapped it, that "
             "token is needed here: set AEREKOS_PKCS11_MODULE, AEREKOS_PKCS11_TOKEN, AEREKOS_PKCS11_KEY and "
             "AEREKOS_PKCS11_PIN_FILE to it (docs/operations/lost-keys.md)"
         ) from closed

@@ -318,7 +318,7 @@ def test_a_damaged_backup_is_in_nobodys_way_and_nothing_is_swept_then(repository
     flipped(place.root / "manifests" / old.head.id)
     again = open_repository(place, PASSPHRASE)
     assert read(again, backed_up(again, b"new", mark="00000002")) == b"new"
-    with pytest.raises(Damaged):
+    with pytest.raises(Damaged, match=f"aerekos backup delete {old.head.id}"):
         again.forget([], NOW + timedelta(days=3))
 
 

@@ -9,6 +9,7 @@ import os
 import random
 import shutil
 import sqlite3
+import tempfile
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -22,6 +23,7 @@ import pytest
 from quick_store import commits_wait_for_no_disk
 from unit.backup.conftest import PASSPHRASE
 
+from cli.lifecycle.backup import check
 from controller.backup.errors import BackupError, Damaged, Refused, WrongPassphrase
 from controller.backup.locations import Folder
 from controller.backup.manifest import Entry
@@ -350,6 +352,19 @@ def test_copies_that_a_killed_backup_left_are_taken_away_and_no_others(home: Pat
         back_up(home, place)
         assert beside.exists() and not left.exists()
     assert list((home / "run").glob("backup-*")) == []
+
+
+def test_a_cloud_that_a_killed_check_put_together_is_taken_away(
+    home: Path, place: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    back_up(home, place)
+    left, passphrase = tmp_path / "tmp" / "aerekos-check-dead", tmp_path / "passphrase"
+    (left / "home" / "secrets").mkdir(parents=True)
+    passphrase.touch(mode=0o600)
+    passphrase.write_text(PASSPHRASE)
+    monkeypatch.setattr(tempfile, "tempdir", str(left.parent))
+    told = check(load({}, home=home), place.name, passphrase, "oak")
+    assert "is whole" in told and f"{len(bodies())} objects" in told and list(left.parent.iterdir()) == []
 
 
 def test_a_backup_of_another_cloud_is_not_what_this_one_goes_on_from(home: Path, place: Folder) -> None:
