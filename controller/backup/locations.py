@@ -162,6 +162,8 @@ class Bucket:
             found = self._ask("put_object", Key=self._prefix + name, Body=content, IfNoneMatch="*")
         except FileExistsError:
             return False
+        except NotImplementedError:
+            found = self._ask("put_object", Key=self._prefix + name, Body=content)
         if found is None:
             raise Unreachable(f"cannot write {self.name}: there is no such bucket")
         return True
@@ -185,16 +187,21 @@ class Bucket:
         self._ask("delete_object", Key=self._prefix + name)
 
     def _ask(self, operation: str, **members: Any) -> Any:
-        """None for what is not there. Raises FileExistsError for what must not be, and is."""
+        """None for what is not there. Raises FileExistsError for what must not be, and is; NotImplementedError where
+        that cannot be asked.
+        """
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             return getattr(self._client, operation)(Bucket=self._bucket, **members)
         except ClientError as refused:
-            if refused.response["Error"]["Code"] in ("NoSuchKey", "NoSuchBucket", "404"):
+            code = refused.response["Error"]["Code"]
+            if code in ("NoSuchKey", "NoSuchBucket", "404"):
                 return None
-            if refused.response["Error"]["Code"] in ("PreconditionFailed", "ConditionalRequestConflict", "412"):
+            if code in ("PreconditionFailed", "ConditionalRequestConflict"):
                 raise FileExistsError(self.name) from refused
+            if code == "NotImplemented" and "IfNoneMatch" in members:
+                raise NotImplementedError(self.name) from refused
             raise Unreachable(f"{self.name} refuses {operation}: {refused.response['Error']}") from refused
         except (BotoCoreError, OSError) as why:
             raise Unreachable(f"{self.name} does not answer: {why}") from why

@@ -1,4 +1,4 @@
-"""A bucket whose answers break off: they are asked for again, and told when that does not help."""
+"""Buckets whose answers break off, which are asked for again, and one that knows no conditions."""
 
 from __future__ import annotations
 
@@ -25,6 +25,19 @@ class Breaking(BaseHTTPRequestHandler):
         self.end_headers()
         type(self).left -= 1
         self.wfile.write(CONTENT[:7] if self.left >= 0 else CONTENT)
+
+    def do_HEAD(self) -> None:
+        self.send_response(404)
+        self.end_headers()
+
+    def do_PUT(self) -> None:
+        conditional = "If-None-Match" in self.headers
+        answer = b"<Error><Code>NotImplemented</Code></Error>" if conditional else b""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(501 if conditional else 200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
 
     def log_message(self, format: str, *arguments: object) -> None:
         pass
@@ -53,3 +66,7 @@ def test_answers_that_always_break_off_are_told(location: Location, monkeypatch:
     monkeypatch.setattr(Breaking, "left", ATTEMPTS)
     with pytest.raises(Unreachable, match=r"broke off keys\.json"):
         location.read("keys.json")
+
+
+def test_a_bucket_that_knows_no_conditions_is_written_without(location: Location) -> None:
+    assert location.create("keys.json", b"{}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import pytest
@@ -52,6 +52,17 @@ def test_files_come_back_by_their_names(location: Location) -> None:
     location.remove("a/1")
     location.remove("a/1")
     assert list(location.names("")) == ["a/2", "b/1"]
+
+
+def test_a_file_is_created_for_the_first_alone(location: Location) -> None:
+    assert location.create("keys.json", b"first") and not location.create("keys.json", b"second")
+    assert isinstance(location, Bucket)
+    with pytest.raises(FileExistsError):  # who was as quick as that one learns it from the condition
+        location._ask("put_object", Key="oak/keys.json", Body=b"third", IfNoneMatch="*")
+    assert location.read("keys.json") == b"first"
+    written_at = location.written_at("keys.json")
+    assert written_at is not None and abs(datetime.now(UTC) - written_at) < timedelta(minutes=10)
+    assert location.written_at("nothing") is None
 
 
 def test_long_lists_come_page_after_page(location: Location, monkeypatch: pytest.MonkeyPatch) -> None:
