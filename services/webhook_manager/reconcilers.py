@@ -39,10 +39,10 @@ class EndpointReconciler:
             await self._engine.enable(uid)
             health = self._engine.health(uid)
         show_health(status, health, is_enabled=resource.spec.enabled)
-        status.secret_name = secret_name(meta.name)
+        status.secret_name, status.secret_version = secret_name(meta.name), 0
+        self._engine.wake(uid)
         until = await self._secrets.ensure(resource)
         status.secret_version = resource.spec.secret_version
-        self._engine.wake(uid)
         self._record(resource, before, world)
         seconds = None if until is None else max((until - world.clock.now()).total_seconds(), 1.0)
         return done(status.disabled_because, reason=_REASONS[status.phase], requeue_after=seconds)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 from datetime import datetime, timedelta
 
+import anyio
+
 from crds.errors import AlreadyExists, ApiError, Conflict, NotFound
 from crds.kinds.secret import SECRET, Secret
 from crds.meta import OwnerReference
@@ -37,13 +39,15 @@ class SigningSecrets:
     def __init__(self, own: Resources, clock: Clock) -> None:
         self._own, self._clock = own, clock
         self._known: dict[str, tuple[list[bytes] | SecretUnreadable, float]] = {}
+        self._locks: dict[str, anyio.Lock] = {}
 
     async def keys(self, uid: str, name: str, namespace: str) -> list[bytes]:
         """What signs messages to the endpoint of that uid and name. Raises SecretUnreadable."""
-        known, now = self._known.get(uid), self._clock.monotonic()
-        if known is None or now >= known[1]:
-            found = await self._read(uid, name, namespace, known[0] if known is not None else None)
-            known = self._known[uid] = (found, now + FRESH_SECONDS)
+        async with self._locks.setdefault(uid, anyio.Lock()):  # of all that wait for it one reads
+            known, now = self._known.get(uid), self._clock.monotonic()
+            if known is None or now >= known[1]:
+                found = await self._read(uid, name, namespace, known[0] if known is not None else None)
+                known = self._known[uid] = (found, now + FRESH_SECONDS)
         if isinstance(known[0], SecretUnreadable):
             raise SecretUnreadable(str(known[0]))
         return known[0]
@@ -60,6 +64,7 @@ class SigningSecrets:
 
     def forget(self, uid: str) -> None:
         self._known.pop(uid, None)
+        self._locks.pop(uid, None)
 
     async def ensure(self, endpoint: WebhookEndpoint) -> datetime | None:
         """Have the Secret as the spec says. Returns when something of it ends. Raises Temporary."""

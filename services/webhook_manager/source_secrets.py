@@ -8,6 +8,8 @@ import base64
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import anyio
+
 from crds.errors import ApiError, NotFound, Unavailable
 from crds.kinds.secret import SECRET
 from services.sdk.resources import Clock, Resources
@@ -36,20 +38,23 @@ class SourceSecrets:
     def __init__(self, own: Resources, clock: Clock) -> None:
         self._own, self._clock = own, clock
         self._known: dict[str, _Known] = {}
+        self._locks: dict[str, anyio.Lock] = {}
 
     async def of(self, source: WebhookSource) -> list[str]:
         """What may prove its messages. Raises Unavailable."""
-        uid, name, now = source.metadata.uid or "", source.spec.secret_name, self._clock.monotonic()
-        known = self._known.get(uid)
-        if known is None or known.name != name or now >= known.until:
-            before = known.texts if known is not None and known.name == name else None
-            known = self._known[uid] = _Known(name, await self._read(source, before), now + _FRESH_SECONDS)
+        uid, name = source.metadata.uid or "", source.spec.secret_name
+        async with self._locks.setdefault(uid, anyio.Lock()):  # of all that wait for it one reads
+            known, now = self._known.get(uid), self._clock.monotonic()
+            if known is None or known.name != name or now >= known.until:
+                before = known.texts if known is not None and known.name == name else None
+                known = self._known[uid] = _Known(name, await self._read(source, before), now + _FRESH_SECONDS)
         if known.texts is None:
             raise Unavailable("what proves messages cannot be read now")
         return known.texts
 
     def forget(self, uid: str) -> None:
         self._known.pop(uid, None)
+        self._locks.pop(uid, None)
 
     async def _read(self, source: WebhookSource, before: list[str] | None) -> list[str] | None:
         namespace = source.metadata.namespace or "default"

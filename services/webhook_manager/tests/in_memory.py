@@ -128,6 +128,7 @@ class Webhooks:
         async def counted(kind: Any, name: str, *rest: Any) -> Any:
             if kind is SECRET:
                 reads.append(name)
+                await anyio.sleep(0.01)
                 if fault is not None:
                     raise fault
             return await get(kind, name, *rest)
