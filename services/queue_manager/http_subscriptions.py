@@ -8,8 +8,8 @@ Source: Amazon SNS Developer Guide, "Fanout to HTTP/S endpoints", "Message deliv
 from __future__ import annotations
 
 import logging
-import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -18,9 +18,8 @@ import anyio
 import anyio.abc
 import orjson
 
-from crds.errors import ApiError
 from crds.kinds.namespace import NAMESPACE
-from services.queue_manager.broker import Broker, ToSend
+from services.queue_manager.broker import Broker, Gone, NotInFlight, TooLong, ToSend
 from services.queue_manager.live_queue import LiveQueue
 from services.queue_manager.message import Draft, Received
 from services.queue_manager.receipt_handles import ReceiptHandle
@@ -114,18 +113,28 @@ class HttpSubscriptions:
                 await self._broker.drop(each.uid)
 
     async def _deliver_all(self, uid: str) -> None:
-        """Until the subscription is no more."""
+        """Until the subscription is no more. Raises nothing: what goes wrong with one stops no other."""
         queue = self._broker.queue(address_queue(uid), False)
         try:
-            await self._ask_if_nobody_did(uid)
+            await self._ask_in_the_end(uid)
             async with anyio.create_task_group() as group:
                 for _ in range(WORKERS):
                     group.start_soon(self._work, uid, queue)
             await self._broker.drop(queue.uid)
-        except (sqlite3.Error, ApiError):
-            log.exception("a subscription is not served until it is changed, or this service starts anew")
+        except Exception:
+            log.exception("what waits for an address that is no more stays until this service starts anew")
         finally:
             self._served.discard(uid)
+
+    async def _ask_in_the_end(self, uid: str) -> None:
+        """Again after a while where it failed: the conductor may be starting anew."""
+        while self._subscriptions.by_uid(uid) is not None:
+            try:
+                await self._ask_if_nobody_did(uid)
+                return
+            except Exception:
+                log.exception("an address is not asked to confirm yet")
+                await anyio.sleep(_FAILED_SECONDS)
 
     async def _ask_if_nobody_did(self, uid: str) -> None:
         """One that did not come by `Subscribe`, which asks by itself."""
@@ -136,6 +145,7 @@ class HttpSubscriptions:
         there = self._subscriptions.by_uid(uid)
         found = self._topics.topic_of(there) if there is not None else None
         if there is not None and found is not None and not there.status.origin:
+            await self._key()  # before it is written down that the address was asked: making the key can fail
             await self.ask_to_confirm(found, await self._topics.note_origin(there, self._context.api))
 
     async def _work(self, uid: str, queue: LiveQueue) -> None:
@@ -147,7 +157,7 @@ class HttpSubscriptions:
                         await self._attempt(subscription, queue, each)
                 if queue.stopped:
                     await anyio.sleep(_WAIT_SECONDS)  # the service ends
-            except (sqlite3.Error, ApiError):
+            except Exception:  # also of what nobody thought of: all others wait on the same tasks
                 log.exception("what is published to an address waits")
                 await anyio.sleep(_FAILED_SECONDS)
 
@@ -158,7 +168,8 @@ class HttpSubscriptions:
         if not fault:
             await self._broker.delete(queue, handle)
         elif not lasting and message.receives <= RETRIES:
-            await self._broker.postpone(queue, handle, RETRY_SECONDS * 1000)
+            with suppress(Gone, NotInFlight, TooLong):  # it was kept for a day while it was posted
+                await self._broker.postpone(queue, handle, RETRY_SECONDS * 1000)
         else:
             fields = {"subscription": subscription.metadata.name}
             log.warning("not delivered to an address: %s", fault, extra={"fields": fields})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,10 +18,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from crds.errors import Unavailable
 from crds.kinds.namespace import NAMESPACE
+from services.queue_manager import broker, http_subscriptions
+from services.queue_manager.live_queue import QueueRules
 from services.queue_manager.sns_signing import new_token, open_signing_key, uid_of
 from services.queue_manager.tests.in_memory import OUTSIDE, Queues, queues_of
-from services.queue_manager.topic_kinds import SUBSCRIPTION, SubscriptionSpec
+from services.queue_manager.topic_kinds import SUBSCRIPTION, Subscription, SubscriptionSpec
+from services.queue_manager.topics import Topics
 from services.sdk.testing import User, virtual_time
 
 TOPIC = "arn:aws:sns:us-east-1:000000000000:news"
@@ -202,6 +207,61 @@ async def test_a_subscription_of_kubectl_is_asked_as_well_and_goes_with_all_of_i
         number = len(OUTSIDE.requests)
         await queues.service.advance(300)
         assert len(OUTSIDE.requests) == number
+
+
+@pytest.mark.parametrize("fault", ["retention", "in flight"])
+@virtual_time
+async def test_what_goes_wrong_with_one_address_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    slow, taken = "https://slow.example.com/", list[str]()
+
+    async def answered(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(3600 if request.headers["host"] == "slow.example.com" else 8)
+        taken.append(orjson.loads(request.content)["Message"])
+        return httpx.Response(200)
+
+    if fault == "retention":
+        monkeypatch.setattr(http_subscriptions, "ADDRESS_RULES", QueueRules(0, 10_000))
+    async with topics(tmp_path) as queues:
+        await ask(queues, "CreateTopic", Name="other")
+        other = TOPIC.replace("news", "other")
+        await subscribe(queues)
+        await confirm(queues)
+        await ask(queues, "Subscribe", TopicArn=other, Protocol="https", Endpoint=slow)
+        await queues.service.advance(3)
+        await confirm(queues)
+        if fault == "in flight":
+            monkeypatch.setattr(broker, "MOST_IN_FLIGHT", 1)
+        OUTSIDE.answer = answered  # type: ignore[assignment]  # the transport awaits it
+        await ask(queues, "Publish", TopicArn=other, Message="never taken")
+        await queues.service.advance(10)
+        await ask(queues, "Publish", TopicArn=TOPIC, Message="to the other")
+        # Whoever looks for this one deletes the first, which is kept no longer, while it is still being posted; or is
+        # told that there is too much in flight.
+        await queues.service.advance(2)
+        await ask(queues, "Publish", TopicArn=other, Message="the next")
+        await queues.service.advance(7)
+        assert taken == ["to the other"]
+
+
+@virtual_time
+async def test_a_subscription_is_asked_when_the_conductor_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted, faults = Topics.note_origin, [Unavailable("it starts anew")] * 2
+
+    async def note_origin(topics: Topics, subscription: Subscription, origin: str) -> Subscription:
+        if faults:
+            raise faults.pop()
+        return await noted(topics, subscription, origin)
+
+    monkeypatch.setattr(Topics, "note_origin", note_origin)
+    async with topics(tmp_path) as queues:
+        spec = SubscriptionSpec.model_validate({"topicArn": TOPIC, "protocol": "https", "endpoint": URL})
+        await queues.service.resources.create(SUBSCRIPTION, SUBSCRIPTION.new("mine", namespace="default", spec=spec))
+        await queues.service.advance(30)
+        assert [each["Type"] for each in messages()] == ["SubscriptionConfirmation"]
 
 
 @pytest.mark.parametrize(
