@@ -24,6 +24,7 @@ from services.sdk.resources import Resources
 
 _FAILURES = (PostgresError, OSError, TimeoutError, StoreError)
 _SOON_SECONDS = 1.0
+_FOLDER = "snapshot"
 
 
 def _backups_of(database: Database, seen: Lister) -> Iterable[ObjectKey]:
@@ -76,11 +77,10 @@ class BackupReconciler:
             await asyncio.gather(job, return_exceptions=True)
         if not status.folder:
             return done()
-        folder, archive = await self._opened(resource)
+        home, folder = _place(resource)
+        archive = self._places.sealed(resource.metadata.namespace or "default", status.bucket, home)
         try:
-            if status.backup:
-                await base_backups.remove(archive, folder, status.backup)
-            await base_backups.remove_unfinished(archive, folder)
+            await base_backups.remove_below(archive, folder)
         except StoreError as error:
             raise Temporary(f"it cannot be removed: {error}", after=15.0) from error
         return done()
@@ -100,7 +100,7 @@ class BackupReconciler:
             status.database_uid = database.metadata.uid or ""
             status.bucket = (database.spec.backup.bucket or "") if database.spec.backup else ""
             home = archive_folder(namespace, status.database_uid)
-            status.folder = f"{home}/snapshot/{backup.metadata.uid}"
+            status.folder = f"{home}/{_FOLDER}/{backup.metadata.uid}"
             return again(0.0, "where it lies is noted")
         if status.database_uid != database.metadata.uid:
             status.phase, status.message = BackupPhase.FAILED, "its Database was deleted, and is another one now"
@@ -113,11 +113,17 @@ class BackupReconciler:
 
     async def _opened(self, backup: DatabaseBackup) -> tuple[str, Archive]:
         """Its folder, and the archive that is in. Raises Temporary."""
-        home, kind, name = backup.status.folder.rsplit("/", 2)
+        home, folder = _place(backup)
         namespace = backup.metadata.namespace or "default"
-        if name != backup.metadata.uid:
-            raise Temporary(f"{backup.status.folder} is not where it lies", after=60.0)
-        return f"{kind}/{name}", await self._places.archive(namespace, backup.status.bucket, home)
+        return folder, await self._places.archive(namespace, backup.status.bucket, home)
+
+
+def _place(backup: DatabaseBackup) -> tuple[str, str]:
+    """Of its Database's archive, and in that its own. Raises Temporary."""
+    home, _, name = backup.status.folder.rpartition(f"/{_FOLDER}/")
+    if name != backup.metadata.uid:
+        raise Temporary(f"{backup.status.folder} is not where it lies", after=60.0)
+    return home, f"{_FOLDER}/{name}"
 
 
 async def _take(archive: Archive, source: Source, folder: str) -> BaseManifest:

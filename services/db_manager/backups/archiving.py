@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from services.db_manager.backups import base_backups
-from services.db_manager.backups.base_backups import Archive, Source
+from services.db_manager.backups.base_backups import Archive, SealedArchive, Source
 from services.db_manager.backups.catalog import (
+    LOG,
     BaseManifest,
     WalChunk,
     read_chunk_name,
@@ -166,10 +167,9 @@ async def stored_log(archive: Archive, state: ArchiveState) -> list[WalChunk]:
     return [read_chunk_name(each) for each in await archive.names(wal_folder(state.system, state.timeline))]
 
 
-async def remove_archive(archive: Archive) -> None:
+async def remove_archive(archive: SealedArchive) -> None:
     """All of it: base backups first. Raises StoreError."""
-    for each in [*await archive.names(f"{BASES}/"), *await archive.names("wal/")]:
-        await archive.delete(each)
+    await base_backups.remove_below(archive, BASES, LOG)
 
 
 async def end_archiving(source: Source) -> bool:

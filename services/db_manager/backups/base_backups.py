@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import secrets
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,7 +20,7 @@ from services.db_manager import server
 from services.db_manager.backups.catalog import BaseManifest, Part
 from services.db_manager.backups.replication import ReplicationConnection
 from services.db_manager.backups.sealing import Damaged, Sealer
-from services.db_manager.backups.stores import BackupStore, Missing
+from services.db_manager.backups.stores import BackupStore, Missing, MissingBucket
 from services.db_manager.kinds import Endpoint
 from services.sdk.postgres import PostgresConnection
 
@@ -53,21 +54,11 @@ class Source:
         )
 
 
-class Archive:
-    """The objects of one store below `prefix`, opened and sealed."""
+class SealedArchive:
+    """The objects of one store below `prefix`, by their names: to remove them takes no key."""
 
-    def __init__(self, store: BackupStore, prefix: str, sealer: Sealer) -> None:
-        self.store, self._prefix, self.sealer = store, prefix, sealer
-
-    async def put(self, name: str, content: bytes) -> None:
-        """Raises StoreError."""
-        full = f"{self._prefix}/{name}"
-        await self.store.put(full, await asyncio.to_thread(self.sealer.seal, full, content))
-
-    async def get(self, name: str) -> bytes:
-        """Raises StoreError, Damaged."""
-        full = f"{self._prefix}/{name}"
-        return await asyncio.to_thread(self.sealer.open, full, await self.store.get(full))
+    def __init__(self, store: BackupStore, prefix: str) -> None:
+        self.store, self._prefix = store, prefix
 
     async def names(self, prefix: str, after: str = "") -> list[str]:
         """Raises StoreError."""
@@ -78,6 +69,24 @@ class Archive:
     async def delete(self, name: str) -> None:
         """Raises StoreError."""
         await self.store.delete(f"{self._prefix}/{name}")
+
+
+class Archive(SealedArchive):
+    """One whose objects are opened and sealed."""
+
+    def __init__(self, store: BackupStore, prefix: str, sealer: Sealer) -> None:
+        super().__init__(store, prefix)
+        self.sealer = sealer
+
+    async def put(self, name: str, content: bytes) -> None:
+        """Raises StoreError."""
+        full = f"{self._prefix}/{name}"
+        await self.store.put(full, await asyncio.to_thread(self.sealer.seal, full, content))
+
+    async def get(self, name: str) -> bytes:
+        """Raises StoreError, Damaged."""
+        full = f"{self._prefix}/{name}"
+        return await asyncio.to_thread(self.sealer.open, full, await self.store.get(full))
 
 
 async def take(
@@ -156,6 +165,14 @@ async def remove(archive: Archive, folder: str, name: str) -> None:
     await archive.delete(f"{folder}/{name}/{_MANIFEST}")
     for each in await archive.names(f"{folder}/{name}/"):
         await archive.delete(each)
+
+
+async def remove_below(archive: SealedArchive, *folders: str) -> None:
+    """All there is in them: manifests first, as names go. A bucket that is gone holds nothing. Raises StoreError."""
+    with suppress(MissingBucket):
+        for folder in folders:
+            for each in await archive.names(f"{folder}/"):
+                await archive.delete(each)
 
 
 async def remove_unfinished(archive: Archive, folder: str) -> None:

@@ -20,6 +20,7 @@ from pydantic import Field
 from crds.model import MicroTimestamp, Model, rfc3339_micro
 from services.db_manager.backups.replication import lsn_text
 
+LOG = "wal"
 SEGMENT_BYTES = 16 << 20
 """Of a file of the log, as initdb makes clusters."""
 
@@ -63,7 +64,7 @@ class WalChunk(NamedTuple):
 
 
 def wal_folder(system: str, timeline: int) -> str:
-    return f"wal/{int(system):016X}/{timeline:08X}/"
+    return f"{LOG}/{int(system):016X}/{timeline:08X}/"
 
 
 def chunk_name(folder: str, start: int, end: int, mark: datetime | None) -> str:

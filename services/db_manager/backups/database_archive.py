@@ -94,8 +94,10 @@ class DatabaseArchives:
         database.status.backup = None
 
     async def _remove(self, database: Database, bucket: str) -> None:
+        namespace = database.metadata.namespace or "default"
+        folder = archive_folder(namespace, database.metadata.uid or "")
         try:
-            await remove_archive(await self.archive(database, bucket))
+            await remove_archive(self._places.sealed(namespace, bucket, folder))
         except StoreError as error:
             text = f"its archive cannot be removed: {error}"
             raise Temporary(text, reason=DatabaseReason.ARCHIVE_BEHIND, after=15.0) from error

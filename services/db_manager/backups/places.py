@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from crds.errors import AlreadyExists, NotFound
 from crds.kinds.secret import SECRET, Secret
-from services.db_manager.backups.base_backups import Archive
+from services.db_manager.backups.base_backups import Archive, SealedArchive
 from services.db_manager.backups.sealing import KEY_BYTES, Sealer
 from services.db_manager.backups.stores import BackupStore, BucketStore, FolderStore
 from services.db_manager.conditions import DatabaseReason
@@ -45,8 +45,13 @@ class BackupPlaces:
         self._folder = FolderStore(context.data / FOLDER)
 
     async def archive(self, namespace: str, bucket: str, folder: str) -> Archive:
-        """`bucket`: empty for our own folder. Raises Temporary while its key cannot be had, and for a folder of
-        another namespace: statuses say where something lies, and people may write statuses.
+        """`bucket`: empty for our own folder. Raises Temporary as `sealed` does, and while its key cannot be had."""
+        store = self.sealed(namespace, bucket, folder).store
+        return Archive(store, folder, await self._sealer(namespace))
+
+    def sealed(self, namespace: str, bucket: str, folder: str) -> SealedArchive:
+        """The same without its key, which may be lost, or gone before it with the namespace. Raises Temporary for a
+        folder of another namespace: statuses say where something lies, and a mistake in one opens nobody else's.
         """
         named = _PATH.fullmatch(folder)
         if named is None or named.group(1) != namespace or (bucket and not _BUCKET.fullmatch(bucket)):
@@ -54,7 +59,7 @@ class BackupPlaces:
                 f"{bucket or 'the folder'} has no archive {folder} of the namespace {namespace}",
                 after=_LOOK_AGAIN_SECONDS,
             )
-        return Archive(self._store(namespace, bucket), folder, await self._sealer(namespace))
+        return SealedArchive(self._store(namespace, bucket), folder)
 
     def _store(self, namespace: str, bucket: str) -> BackupStore:
         if not bucket:

@@ -29,6 +29,10 @@ class Missing(StoreError):
     """There is no object of that name."""
 
 
+class MissingBucket(StoreError):
+    """There is no bucket of that name, and nothing in it."""
+
+
 class BackupStore(Protocol):
     """Objects by name."""
 
@@ -124,4 +128,6 @@ class BucketStore:
         code = said.group(1) if said else str(answer.status_code)
         if code == "NoSuchKey":
             raise Missing(f"{path} is missing")
+        if code == "NoSuchBucket":
+            raise MissingBucket(f"there is no bucket {self._bucket} ({code})")
         raise StoreError(f"the bucket {self._bucket} refuses {method}: {code}")

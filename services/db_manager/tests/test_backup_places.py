@@ -6,19 +6,28 @@ import asyncio
 import base64
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from crds.kinds.secret import SECRET
 from services.db_manager.backup import HOOKS
+from services.db_manager.backup_kinds import DATABASE_BACKUP, DatabaseBackupSpec
+from services.db_manager.backup_reconciler import BackupReconciler
+from services.db_manager.backups.archiving import Archiving, remove_archive
+from services.db_manager.backups.base_backups import SealedArchive
+from services.db_manager.backups.database_archive import DatabaseArchives
 from services.db_manager.backups.places import KEY_SECRET, BackupPlaces, archive_folder
 from services.db_manager.backups.sealing import Damaged
 from services.db_manager.backups.stores import BucketStore, Missing, StoreError
+from services.db_manager.kinds import DATABASE, BackupStatus, DatabaseSpec
 from services.db_manager.manifest import MANIFEST
 from services.sdk.reconcile import Temporary
 from services.sdk.testing import ServiceHarness, client_over, in_memory, serving, virtual_time
 
 UID, OTHER = "0" * 36, "1" * 36
+NOWHERE: Any = None
+"""A World, where none is looked at."""
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +55,10 @@ def test_a_bucket_keeps_objects_by_name(storage: ServiceHarness) -> None:
             await store.delete(names[7])
             with pytest.raises(Missing):
                 await store.get(names[7])
+            gone = BucketStore(client_over(http, "storage-manager"), "nowhere", "default")
             with pytest.raises(StoreError, match="NoSuchBucket"):
-                await BucketStore(client_over(http, "storage-manager"), "nowhere", "default").put("a", b"")
+                await gone.put("a", b"")
+            await remove_archive(SealedArchive(gone, archive_folder("default", UID)))
 
     asyncio.run(work())
 
@@ -82,6 +93,35 @@ async def test_a_status_that_names_what_is_anothers_opens_nothing() -> None:
         ):
             with pytest.raises(Temporary, match="has no archive"):
                 await places.archive("default", bucket, folder)
+
+
+@pytest.mark.parametrize("key", ["c2hvcnQ=", None])
+def test_what_is_deleted_takes_its_objects_along_without_their_key(key: str | None) -> None:
+    """It may be lost, or gone before: a namespace that is being deleted takes no new one."""
+
+    async def work() -> None:
+        async with in_memory(MANIFEST) as service:
+            own, places = service.resources, BackupPlaces(service.context)
+            home, snapshot = archive_folder("default", UID), f"snapshot/{OTHER}"
+            archive = await places.archive("default", "", home)
+            for name in ("base/b/manifest", "base/b/part-000001", "wal/a/b/c"):
+                for each in (name, f"{snapshot}/{name}"):
+                    await archive.put(each, b"rows")
+            await own.delete(SECRET, KEY_SECRET, "default")
+            if key is not None:
+                await own.create(SECRET, SECRET.new(KEY_SECRET, namespace="default", data={"key": key}))
+            backup = DATABASE_BACKUP.new("b", namespace="default", spec=DatabaseBackupSpec(database="d"))
+            backup.metadata.uid, backup.status.folder, backup.status.backup = OTHER, f"{home}/{snapshot}", "b"
+            database = DATABASE.new("d", namespace="default", spec=DatabaseSpec(engine="postgresql"))
+            database.metadata.uid, database.status.backup = UID, BackupStatus()
+            archives = DatabaseArchives(places, Archiving(service.context.clock), own)
+            await BackupReconciler(archives, places, own).finalize(backup, NOWHERE)
+            assert await archive.names("") and not await archive.names(snapshot)
+            await archives.finish(database)
+            assert await archive.names("") == []
+            assert key is not None or not (await own.list(SECRET, "default")).items, "and no key is made for it"
+
+    asyncio.run(work())
 
 
 def test_a_backup_of_the_cloud_has_what_lies_in_the_folder(tmp_path: Path) -> None:
