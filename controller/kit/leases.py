@@ -56,7 +56,11 @@ class Leases:
         self._leases: dict[str, HeartbeatLease] = {}
         self._lost: set[str] = set()
         self._first_beat = anyio.Event()
-        self.began_at = clock.monotonic()
+        self._began_at = clock.monotonic()
+
+    def begin(self) -> None:
+        """Beats can be heard from now on: silence before counts against nobody."""
+        self._began_at = self._clock.monotonic()
 
     def beat(
         self,
@@ -89,11 +93,11 @@ class Leases:
     def expires_in(self, worker: str) -> float:
         """Seconds until the lease is lost; zero or less when it is.
 
-        A worker never heard counts as heard when this process began: after a restart of the conductor
+        A worker never heard counts as heard when this process began to listen: after a restart of the conductor
         nobody is NotReady before it had the time to beat.
         """
         lease = self._leases.get(worker)
-        heard_at = self.began_at if lease is None else lease.heard_at
+        heard_at = self._began_at if lease is None else lease.heard_at
         return heard_at + LEASE_SECONDS - self._clock.monotonic()
 
     def forget(self, worker: str) -> None:

@@ -141,6 +141,7 @@ async def _serve(settings: Settings, notifier: Notifier) -> int:
             for number, task in enumerate(runtime.tasks):
                 await tasks.start(task, name=f"runtime {number}")
             await tasks.start(serve_http, components, runtime, loop, name="http")
+            components.leases.begin()
             gateways.open()
             tasks.start_soon(gateways.run, name="gateways")
             await tasks.start(loop.run, name="loop")

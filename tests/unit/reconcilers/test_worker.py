@@ -94,6 +94,14 @@ async def test_a_restarted_conductor_waits_before_it_judges():
     assert condition(worker.status.conditions, "Ready").reason == "HeartbeatMissed"
 
 
+async def test_a_conductor_that_starts_slowly_counts_no_silence_before_it_listens():
+    here, worker = world(), WORKER.new("oak")
+    leases = Leases(here.clock)
+    await anyio.sleep(30)
+    leases.begin()
+    assert await until_phase(WorkerReconciler(leases), worker, here, "NotReady") == pytest.approx(3.501)
+
+
 async def test_one_that_never_spoke_is_told_apart():
     here, worker = world(), WORKER.new("oak")
     assert await until_phase(WorkerReconciler(Leases(here.clock)), worker, here, "NotReady") == pytest.approx(3.501)
