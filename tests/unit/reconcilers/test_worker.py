@@ -99,7 +99,7 @@ async def test_a_conductor_that_starts_slowly_counts_no_silence_before_it_listen
     leases = Leases(here.clock)
     await anyio.sleep(30)
     leases.begin()
-    assert await until_phase(WorkerReconciler(leases), worker, here, "NotReady") == pytest.approx(3.501)
+    assert await until_phase(WorkerReconciler(leases), worker, here, "NotReady") == pytest.approx(33.501)
 
 
 async def test_one_that_never_spoke_is_told_apart():
