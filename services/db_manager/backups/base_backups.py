@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
+import re
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -28,6 +29,7 @@ PART_BYTES = 2 << 20
 _LEVEL = 1  # more would cost more time than it saves room
 _MANIFEST = "manifest"
 _SLOT = "aerekos_base"
+_NAME = re.compile(r"[A-Za-z0-9-]+(?:/[A-Za-z0-9-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,11 @@ class Source:
 
 
 class SealedArchive:
-    """The objects of one store below `prefix`, by their names: to remove them takes no key."""
+    """The objects of one store below `prefix`, by their names: to remove them takes no key.
+
+    Names are of letters, digits, hyphens and slashes, so that none leads out of it: others, which whoever may write
+    into a bucket may have put there, are not seen. Asking for one raises Damaged.
+    """
 
     def __init__(self, store: BackupStore, prefix: str) -> None:
         self.store, self._prefix = store, prefix
@@ -63,12 +69,18 @@ class SealedArchive:
     async def names(self, prefix: str, after: str = "") -> list[str]:
         """Raises StoreError."""
         cut = len(self._prefix) + 1
-        behind = f"{self._prefix}/{after}" if after else ""
-        return [each[cut:] for each in await self.store.names(f"{self._prefix}/{prefix}", behind)]
+        behind = self._full(after) if after else ""
+        found = await self.store.names(f"{self._full(prefix.removesuffix('/'))}/", behind)
+        return [each[cut:] for each in found if _NAME.fullmatch(each[cut:])]
 
     async def delete(self, name: str) -> None:
         """Raises StoreError."""
-        await self.store.delete(f"{self._prefix}/{name}")
+        await self.store.delete(self._full(name))
+
+    def _full(self, name: str) -> str:
+        if not _NAME.fullmatch(name):
+            raise Damaged(f"{name!r} is no name in an archive")
+        return f"{self._prefix}/{name}"
 
 
 class Archive(SealedArchive):
@@ -80,12 +92,12 @@ class Archive(SealedArchive):
 
     async def put(self, name: str, content: bytes) -> None:
         """Raises StoreError."""
-        full = f"{self._prefix}/{name}"
+        full = self._full(name)
         await self.store.put(full, await asyncio.to_thread(self.sealer.seal, full, content))
 
     async def get(self, name: str) -> bytes:
         """Raises StoreError, Damaged."""
-        full = f"{self._prefix}/{name}"
+        full = self._full(name)
         return await asyncio.to_thread(self.sealer.open, full, await self.store.get(full))
 
 
@@ -146,9 +158,12 @@ async def manifest(archive: Archive, folder: str, name: str) -> BaseManifest:
     """Raises StoreError, Damaged."""
     found = f"{folder}/{name}/{_MANIFEST}"
     try:
-        return BaseManifest.model_validate_json(await archive.get(found))
+        read = BaseManifest.model_validate_json(await archive.get(found))
     except ValidationError:
         raise Damaged(f"{found} is of a version that this one does not know") from None
+    if read.id != name:
+        raise Damaged(f"{found} is that of another base backup, {read.id}")
+    return read
 
 
 async def parts_of(archive: Archive, folder: str, base: BaseManifest) -> AsyncIterator[bytes]:

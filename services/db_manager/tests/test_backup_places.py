@@ -14,14 +14,16 @@ from crds.kinds.secret import SECRET
 from services.db_manager.backup import HOOKS
 from services.db_manager.backup_kinds import DATABASE_BACKUP, DatabaseBackupSpec
 from services.db_manager.backup_reconciler import BackupReconciler
+from services.db_manager.backups import base_backups
 from services.db_manager.backups.archiving import Archiving, remove_archive
-from services.db_manager.backups.base_backups import SealedArchive
+from services.db_manager.backups.base_backups import Archive, SealedArchive
 from services.db_manager.backups.database_archive import DatabaseArchives
 from services.db_manager.backups.places import KEY_SECRET, BackupPlaces, archive_folder
-from services.db_manager.backups.sealing import Damaged
-from services.db_manager.backups.stores import BucketStore, Missing, StoreError
+from services.db_manager.backups.sealing import Damaged, Sealer
+from services.db_manager.backups.stores import BucketStore, FolderStore, Missing, StoreError
 from services.db_manager.kinds import DATABASE, BackupStatus, DatabaseSpec
 from services.db_manager.manifest import MANIFEST
+from services.db_manager.tests.test_backup_catalog import base
 from services.sdk.reconcile import Temporary
 from services.sdk.testing import ServiceHarness, client_over, in_memory, serving, virtual_time
 
@@ -116,10 +118,31 @@ def test_what_is_deleted_takes_its_objects_along_without_their_key(key: str | No
             database.metadata.uid, database.status.backup = UID, BackupStatus()
             archives = DatabaseArchives(places, Archiving(service.context.clock), own)
             await BackupReconciler(archives, places, own).finalize(backup, NOWHERE)
-            assert await archive.names("") and not await archive.names(snapshot)
+            assert await archive.names("wal/") and not await archive.names(snapshot)
             await archives.finish(database)
-            assert await archive.names("") == []
+            assert [*await archive.names("base/"), *await archive.names("wal/")] == []
             assert key is not None or not (await own.list(SECRET, "default")).items, "and no key is made for it"
+
+    asyncio.run(work())
+
+
+def test_no_name_leads_out_of_an_archive(tmp_path: Path) -> None:
+    async def work() -> None:
+        store, sealer = FolderStore(tmp_path), Sealer(bytes(32))
+        mine, theirs = (Archive(store, archive_folder(each, UID), sealer) for each in ("mine", "theirs"))
+        await theirs.put("base/b/part-000001", b"rows")
+        way = f"../../../../{archive_folder('theirs', UID)}/base/b"
+        for wrong in (way, "..", "b/../b", ".", "", "b//c", "b\n"):
+            with pytest.raises(Damaged, match="no name in an archive"):
+                await base_backups.remove(mine, "base", wrong)
+            with pytest.raises(Damaged, match="no name in an archive"):
+                await mine.names(f"base/{wrong}/")
+        await store.put(f"{archive_folder('mine', UID)}/base/a b", b"somebody's")
+        assert await mine.names("base/") == [] and len(await theirs.names("base/")) == 1
+        manifest = base(0, 1).model_copy(update={"id": "other"}).model_dump_json(by_alias=True)
+        await mine.put("base/b0/manifest", manifest.encode())
+        with pytest.raises(Damaged, match="another base backup, other"):
+            await base_backups.manifest(mine, "base", "b0")
 
     asyncio.run(work())
 
