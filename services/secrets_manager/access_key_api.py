@@ -13,11 +13,11 @@ Json = dict[str, Any]
 
 
 class AccessKey(NamedTuple):
-    """One access key of a user. `created_at`: to the second."""
+    """One access key of a user. `created_at`: to the second; None where nobody knows, as of a user's first key."""
 
     id: str
     active: bool
-    created_at: datetime
+    created_at: datetime | None
 
 
 class AccessKeyApi(Protocol):
@@ -59,7 +59,7 @@ class SignedAccessKeyApi:
 
     async def keys(self, pair: KeyPair) -> list[AccessKey]:
         found = (await self._iam(pair, "ListAccessKeys"))["AccessKeyMetadata"]
-        return [AccessKey(each["AccessKeyId"], each["Status"] == "Active", each["CreateDate"]) for each in found]
+        return [AccessKey(each["AccessKeyId"], each["Status"] == "Active", each.get("CreateDate")) for each in found]
 
     async def was_used(self, pair: KeyPair, key: str) -> bool:
         return "LastUsedDate" in (await self._iam(pair, "GetAccessKeyLastUsed", AccessKeyId=key))["AccessKeyLastUsed"]

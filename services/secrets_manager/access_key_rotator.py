@@ -5,17 +5,20 @@ The value is JSON with `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`; other me
 keys at most, the current one and the previous one: who read the secret before goes on with what they have until the
 next rotation, which deactivates and deletes the previous key before it makes another.
 
-A key that was made while this process was killed, before its secret was stored, is nobody's: the next try deletes it.
-It is told by its date, which is no earlier than the pending version's, and by that it was never used.
+A key that was made while this process was killed, before its secret was stored, is nobody's: a later try deletes it.
+It is told by its date, within a minute after the rotation set out to make one, which is written down before, and by
+that it was not used for so long that a use would have been written down.
 """
 
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.role_calls import CallFault, KeyPair
+from services.sdk.resources import Clock
 from services.secrets_manager.access_key_api import AccessKey, AccessKeyApi
 from services.secrets_manager.envelope import SecretValue
 from services.secrets_manager.rotation import RotationFailure
@@ -24,13 +27,16 @@ from services.secrets_manager.secret_store import SecretStore
 from services.secrets_manager.stages import CURRENT, PENDING, PREVIOUS, holder, move
 
 ID, SECRET = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
+_MADE_WITHIN = timedelta(seconds=60)
+_NOTED_WITHIN = timedelta(minutes=10)
+"""Uses of keys are written down every five minutes."""
 
 
 class AccessKeyRotator:
     """Carries out the steps; of setSecret there is nothing left to do, for a key is good from its making."""
 
-    def __init__(self, store: SecretStore, api: AccessKeyApi) -> None:
-        self._store, self._api = store, api
+    def __init__(self, store: SecretStore, api: AccessKeyApi, clock: Clock) -> None:
+        self._store, self._api, self._clock = store, api, clock
 
     async def carry_out(self, step: str, found: FoundSecret, token: str) -> None:
         """Raises RotationFailure."""
@@ -49,6 +55,7 @@ class AccessKeyRotator:
         value = await self._value(found, found.current)
         pair = _pair_of(value)
         await self._make_room(found, token, pair)
+        found = await self._store.note_attempt(found, token)
         made = await self._api.create(pair)
         content = json.dumps({**value, ID: made.id, SECRET: made.secret}).encode()
         await self._store.put(found, token, SecretValue(content), (PENDING,))
@@ -67,9 +74,23 @@ class AccessKeyRotator:
             await self._api.delete(pair, other.id)
 
     async def _is_lost(self, found: FoundSecret, token: str, pair: KeyPair, other: AccessKey) -> bool:
+        """Whether this rotation made it, and nobody ever learned its secret. Raises RotationFailure while that cannot
+        be told yet.
+        """
         pending = found.version(token)
-        began = pending.created_at.replace(microsecond=0) if pending is not None else None
-        return began is not None and other.created_at >= began and not await self._api.was_used(pair, other.id)
+        set_out = pending.attempted_at if pending is not None else None
+        if set_out is None or other.created_at is None:
+            return False
+        if not set_out.replace(microsecond=0) <= other.created_at <= set_out + _MADE_WITHIN:
+            return False
+        if await self._api.was_used(pair, other.id):
+            return False
+        if self._clock.now() < other.created_at + _NOTED_WITHIN:
+            raise RotationFailure(
+                f"the access key {other.id} was made as this rotation was interrupted; it is deleted when nobody "
+                "used it for ten minutes"
+            )
+        return True
 
     async def _previous(self, found: FoundSecret) -> str:
         """The id of the key in the previous version; empty where there is none."""

@@ -46,7 +46,7 @@ def assembled(context: ServiceContext, webhooks: Rotator, access_keys: AccessKey
     built_in: dict[str, Rotator] = {
         POSTGRES_SINGLE_USER: PostgresRotator(store, engines),
         POSTGRES_MULTI_USER: AlternatingPostgresRotator(store, engines),
-        ACCESS_KEY: AccessKeyRotator(store, access_keys),
+        ACCESS_KEY: AccessKeyRotator(store, access_keys, context.clock),
     }
     rotations = Rotations(store, webhooks, built_in, metrics)
     secrets = SecretAccess(store, SecretAuthorizer(CallerAccess(context), context), context.clock)

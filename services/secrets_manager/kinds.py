@@ -96,7 +96,7 @@ class ManagedSecretSpec(Spec):
 class VersionStatus(Model):
     """A version: which labels it has, and the ARN of the key it is sealed with (`DefaultEncryptionKey`: the account's
     default), empty while a rotation has not made its value yet. `number`: counts versions from 1, for clients of
-    Vault. `accessedOn`: the day it was read.
+    Vault. `accessedOn`: the day it was read. `attemptedAt`: when a rotation last had an access key made for it.
     """
 
     version_id: str
@@ -104,6 +104,7 @@ class VersionStatus(Model):
     stages: list[str] = []
     created_at: MicroTimestamp
     accessed_on: Timestamp | None = None
+    attempted_at: MicroTimestamp | None = None
     key: str = ""
 
 

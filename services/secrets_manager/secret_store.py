@@ -141,6 +141,15 @@ class SecretStore:
 
         return await self.change(found, change)
 
+    async def note_attempt(self, found: FoundSecret, token: str) -> FoundSecret:
+        """With the moment at which something outside is about to be made for that version. Raises AwsError."""
+        moment = {"attempted_at": self._clock.now()}
+
+        def change(now: FoundSecret) -> list[VersionStatus]:
+            return [each.model_copy(update=moment) if each.version_id == token else each for each in now.versions]
+
+        return await self.change(found, change)
+
     async def patch_status(self, found: FoundSecret, status: dict[str, Any]) -> FoundSecret:
         """With a changed status, if it is what was found. Raises Conflict."""
         patch = {"metadata": {"resourceVersion": found.secret.metadata.resource_version}, "status": status}

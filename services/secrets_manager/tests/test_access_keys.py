@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +12,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.sdk.aws.role_calls import CallFault, KeyPair
-from services.secrets_manager.access_key_api import AccessKey
+from services.sdk.resources import Clock
+from services.secrets_manager.access_key_api import AccessKey, SignedAccessKeyApi
 from services.secrets_manager.access_key_rotator import ID, SECRET, AccessKeyRotator
 from services.secrets_manager.envelope import Envelope
 from services.secrets_manager.key_client import KeyClient
@@ -29,6 +31,19 @@ USER = "arn:aws:iam::111122223333:user/robot"
 
 class Killed(BaseException):
     """The process ended here."""
+
+
+class Later:
+    """A clock that is so far ahead of another."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self.ahead = clock, timedelta()
+
+    def now(self) -> datetime:
+        return self._clock.now() + self.ahead
+
+    def monotonic(self) -> float:
+        return self._clock.monotonic() + self.ahead.total_seconds()
 
 
 class Directory:
@@ -102,7 +117,8 @@ class Robot:
         keys = KeyClient(context.service_client("key-manager"))
         store = SecretStore(context, Envelope(keys, context.clock, metrics))
         self.directory = Directory(context.clock.now)
-        rotator = AccessKeyRotator(store, self.directory)
+        self.clock = Later(context.clock)
+        rotator = AccessKeyRotator(store, self.directory, self.clock)
         self.rotations = Rotations(store, rotator, {ACCESS_KEY: rotator}, metrics)
         self.secrets, self.first = account.client(), self.directory.add()
         self.secrets.create_secret(Name="robot", SecretString=json.dumps(self.value_of(self.first)))
@@ -155,6 +171,7 @@ def test_the_key_makes_the_next_one_and_lives_until_the_rotation_after_it(robot:
 @pytest.mark.parametrize("carried_out", [True, False], ids=["after the call", "before the call"])
 def test_whoever_is_killed_at_any_call_is_gone_on_for(robot: Robot, carried_out: bool) -> None:
     robot.rotate(token())
+    robot.clock.ahead = timedelta(minutes=11)
     for last in range(1, 12):
         directory, wanted, before = robot.directory, token(), robot.value()
         directory.calls, directory.kill_at, directory.carried_out = 0, last, carried_out
@@ -184,16 +201,53 @@ def test_a_second_key_of_somebody_else_is_left_alone(robot: Robot) -> None:
     assert other.id not in robot.directory.keys_now and robot.value()[ID] != robot.first.id
 
 
-def test_a_new_key_that_somebody_uses_already_is_theirs(robot: Robot) -> None:
+def test_a_key_that_was_made_as_it_was_killed_goes_when_nobody_uses_it_for_ten_minutes(robot: Robot) -> None:
     wanted = token()
-    robot.directory.kill_at = 1
+    robot.directory.kill_at = 2  # when it has made the key
     with pytest.raises(RuntimeError):
         robot.rotate(wanted)
-    robot.directory.kill_at, other = 0, robot.directory.add()
-    robot.directory.used.add(other.id)
+    robot.directory.kill_at = 0
+    (other,) = robot.active - {robot.first.id}
+    with pytest.raises(RotationFailure, match=f"{other} was made as this rotation was interrupted"):
+        robot.rotate(wanted)
+    robot.clock.ahead = timedelta(minutes=11)
+    robot.directory.used.add(other)
     with pytest.raises(RotationFailure, match="second active access key"):
         robot.rotate(wanted)
-    assert other.id in robot.active
+    assert other in robot.active
+    robot.directory.used.remove(other)
+    robot.rotate(wanted)
+    assert other not in robot.directory.keys_now and robot.value()[ID] in robot.active
+
+
+def test_a_key_that_somebody_makes_while_rotations_fail_is_theirs(robot: Robot) -> None:
+    foreign, wanted = robot.directory.add(), token()
+    with pytest.raises(RotationFailure, match="second active access key"):
+        robot.rotate(wanted)
+    del robot.directory.keys_now[foreign.id]
+    theirs = robot.directory.add(created_at=robot.clock.now() + timedelta(seconds=1))
+    robot.clock.ahead = timedelta(hours=1)
+    with pytest.raises(RotationFailure, match=f"second active access key, {theirs.id}"):
+        robot.rotate(wanted)
+    assert robot.active == {robot.first.id, theirs.id}
+
+
+def test_a_key_of_which_nobody_knows_when_it_was_made_is_no_lost_one(robot: Robot) -> None:
+    wanted, other = token(), robot.directory.add()
+    secret, key = robot.directory.keys_now[other.id]
+    robot.directory.keys_now[other.id] = secret, key._replace(created_at=None)
+    with pytest.raises(RotationFailure, match=f"second active access key, {other.id}"):
+        robot.rotate(wanted)
+
+
+def test_a_first_key_is_listed_without_its_date() -> None:
+    class Calls:
+        async def answer(self, *asked: object) -> dict[str, Any]:
+            return {"AccessKeyMetadata": [{"AccessKeyId": "AKIA1", "Status": "Active"}]}
+
+    api = SignedAccessKeyApi.__new__(SignedAccessKeyApi)
+    api._calls = Calls()  # type: ignore[assignment]
+    assert asyncio.run(api.keys(KeyPair("AKIA1", "x"))) == [AccessKey("AKIA1", True, None)]
 
 
 @pytest.mark.parametrize(
