@@ -41,7 +41,7 @@ RETRIES, RETRY_SECONDS, TIMEOUT_SECONDS = 3, 20, 15.0
 WORKERS = 4
 _HIDDEN_MS, _WAIT_SECONDS, _FAILED_SECONDS = 60_000, 60.0, 5.0
 _ASKED_SECONDS = 2.0
-CONFIRM, CERTIFICATE = "/sns/confirm", "/sns/certificate.pem"
+CONFIRM, CERTIFICATES = "/sns/confirm", "/sns/certificates"
 SERVICE = "/services/queue-manager"
 _AGENT = "Amazon Simple Notification Service Agent"
 log = logging.getLogger("queue_manager")
@@ -204,12 +204,12 @@ class HttpSubscriptions:
         return f"it answered {answer.status}", 400 <= answer.status < 500 and answer.status != 429
 
     async def _signed(self, subscription: Subscription, told: dict[str, Any]) -> bytes:
-        found = self._topics.topic_of(subscription)
+        found, key = self._topics.topic_of(subscription), await self._key()
         version = found.spec.signature_version if found is not None else "1"
         proof = {
             "SignatureVersion": version,
-            "Signature": signed(await self._key(), told, version),
-            "SigningCertURL": self._link(subscription, CERTIFICATE),
+            "Signature": signed(key, told, version),
+            "SigningCertURL": self._link(subscription, f"{CERTIFICATES}/{key.fingerprint}.pem"),
         }
         return orjson.dumps({**told, **proof})
 

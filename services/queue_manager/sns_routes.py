@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from xml.sax.saxutils import escape
 
-from crds.errors import BadRequest
-from services.queue_manager.http_subscriptions import CERTIFICATE, CONFIRM, Key
+from crds.errors import BadRequest, NotFound
+from services.queue_manager.http_subscriptions import CERTIFICATES, CONFIRM, Key
 from services.queue_manager.sns_signing import uid_of
 from services.queue_manager.topic_kinds import ADDRESSES, Subscription
 from services.queue_manager.topics import Topics, subscription_arn
@@ -52,7 +52,10 @@ class SnsRoutes:
         content = _ANSWER.format(arn=escape(subscription_arn(topic, found)), id=escape(request.id))
         return Response(content.encode(), content_type="text/xml")
 
-    @route("GET", CERTIFICATE, permission=None)
+    @route("GET", f"{CERTIFICATES}/{{name}}", permission=None)
     async def certificate(self, request: Request) -> Response:
-        """What `SigningCertURL` leads to."""
-        return Response((await self._key()).certificate, content_type="application/x-pem-file")
+        """What `SigningCertURL` leads to: one address for each certificate, as receivers keep what they read."""
+        key = await self._key()
+        if request.parameters["name"] != f"{key.fingerprint}.pem":
+            raise NotFound("no message is signed by that certificate here")
+        return Response(key.certificate, content_type="application/x-pem-file")

@@ -30,10 +30,11 @@ _UID, _TIME, _MARK = 32, 8, 64
 
 
 class SigningKey(NamedTuple):
-    """The private key, its certificate as PEM, and what tokens are made with."""
+    """The private key, its certificate as PEM, the SHA-256 of that in hexadecimal, and what tokens are made with."""
 
     private: rsa.RSAPrivateKey
     certificate: bytes
+    fingerprint: str
     tokens: bytes
 
 
@@ -45,8 +46,9 @@ def open_signing_key(folder: Path, now: datetime) -> SigningKey:
     content = path.read_bytes()
     private = serialization.load_pem_private_key(content, None)
     assert isinstance(private, rsa.RSAPrivateKey)
-    certificate = x509.load_pem_x509_certificate(content).public_bytes(serialization.Encoding.PEM)
-    return SigningKey(private, certificate, hashlib.sha256(b"sns-tokens\x00" + content).digest())
+    certificate = x509.load_pem_x509_certificate(content)
+    plain, mark = certificate.public_bytes(serialization.Encoding.PEM), certificate.fingerprint(hashes.SHA256()).hex()
+    return SigningKey(private, plain, mark, hashlib.sha256(b"sns-tokens\x00" + content).digest())
 
 
 def signed(key: SigningKey, told: Mapping[str, str], version: str) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
+import shutil
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from crds.errors import Unavailable
 from crds.kinds.namespace import NAMESPACE
 from services.queue_manager import broker, http_subscriptions
+from services.queue_manager.backup import HOOKS
 from services.queue_manager.live_queue import QueueRules
 from services.queue_manager.sns_signing import new_token, open_signing_key, uid_of
 from services.queue_manager.tests.in_memory import OUTSIDE, Queues, queues_of
@@ -99,9 +103,10 @@ async def test_nothing_is_sent_before_it_confirmed_and_all_is_signed(tmp_path: P
         arn = head["x-amz-sns-subscription-arn"]
         assert (await attributes(queues, arn))["PendingConfirmation"] == "false"
         async with queues.service.client(User("system:anonymous")) as http:
-            pem = (
-                await http.get(urlsplit(told["SigningCertURL"]).path.removeprefix("/services/queue-manager"))
-            ).content
+            path = urlsplit(told["SigningCertURL"]).path.removeprefix("/services/queue-manager")
+            pem = (await http.get(path)).content
+            assert hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem.decode())).hexdigest() in path
+            assert (await http.get("/sns/certificates/" + "0" * 64 + ".pem")).status_code == 404, "another one's"
         key = x509.load_pem_x509_certificate(pem).public_key()
         assert isinstance(key, rsa.RSAPublicKey)
         for each, names in (
@@ -139,6 +144,21 @@ def test_an_old_token_confirms_nothing(tmp_path: Path) -> None:
     assert uid_of(key, token, now + timedelta(days=2)) == uid.replace("-", "")
     assert uid_of(key, token, now + timedelta(days=2, seconds=1)) is None
     assert open_signing_key(tmp_path, now).tokens == key.tokens, "it is made once"
+
+
+@virtual_time
+async def test_what_comes_back_from_a_backup_signs_by_the_same_key(tmp_path: Path) -> None:
+    data, scratch, back = (tmp_path / name for name in ("data", "scratch", "back"))
+    for each in (data, scratch, back):
+        each.mkdir()
+    async with topics(data) as queues:
+        await subscribe(queues)
+        there = HOOKS.snapshot(data, scratch)
+        for file in there.files:
+            shutil.copy(file.root / file.name, back / file.name)
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    assert open_signing_key(back, now).certificate == open_signing_key(data, now).certificate
+    assert HOOKS.restored(back) == there.counts
 
 
 @virtual_time
