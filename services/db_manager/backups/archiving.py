@@ -16,21 +16,17 @@ from services.db_manager.backups.catalog import (
     LOG,
     BaseManifest,
     WalChunk,
-    read_chunk_name,
+    chunks_among,
     superfluous_bases,
     superfluous_chunks,
     usable_bases,
     wal_folder,
 )
-from services.db_manager.backups.sealing import Damaged
-from services.db_manager.backups.stores import StoreError
 from services.db_manager.backups.wal_archiver import ArchiveState, WalArchiver, forget_slot
 from services.db_manager.kinds import BackupPolicy
-from services.sdk.postgres import PostgresError
 from services.sdk.resources import Clock
 
 BASES = "base"
-_FAILURES = (PostgresError, OSError, TimeoutError, StoreError, Damaged)
 _RETRY_SECONDS = (1.0, 2.0, 5.0, 15.0)
 _LOOK_SECONDS = 600.0
 
@@ -116,8 +112,8 @@ class _Run:
             archiver = WalArchiver(self._archive, wanted.source, wanted.policy.ship_seconds, self.report.state, told)
             try:
                 await archiver.run()
-            except _FAILURES as error:
-                self.report.log_fault = f"its log is not stored: {error or 'no answer in time'}"
+            except Exception as error:  # whatever it is: nothing would be stored any more, and nobody told
+                self.report.log_fault = f"its log is not stored: {_said(error)}"
             await asyncio.sleep(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)])
             failures += 1
 
@@ -128,20 +124,23 @@ class _Run:
             self._due.clear()
             self._looked = self.report.state.whole_since
             try:
-                await self._look()
-                failures, self.report.base_fault, pause = 0, "", _LOOK_SECONDS
-            except _FAILURES as error:
-                self.report.base_fault = f"no base backup: {error or 'no answer in time'}"
+                self.report.base_fault = await self._look()
+                failures, pause = 0, _LOOK_SECONDS
+            except Exception as error:
+                self.report.base_fault = f"no base backup: {_said(error)}"
                 pause = _RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)]
                 failures += 1
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._due.wait()
 
-    async def _look(self) -> None:
-        """Take a base backup if one is due, and remove what nobody needs."""
-        bases = await base_backups.manifests(self._archive, BASES)
+    async def _look(self) -> str:
+        """Take a base backup if one is due, and remove what nobody needs. Returns what cannot be read: nothing is
+        removed then, since it may be good under another key, and need its log.
+        """
+        bases, damaged = await base_backups.manifests(self._archive, BASES)
         chunks = await stored_log(self._archive, self.report.state)
+        chunks = [each for each in chunks if each.end <= self.report.state.position]  # behind it are none of ours
         self.report.bases = usable = usable_bases(bases, chunks, self.report.state.system, self.report.state.timeline)
         now, policy = self._clock.now(), self.wanted.policy
         if not usable or now - usable[-1].completed_at >= timedelta(hours=policy.every_hours):
@@ -149,7 +148,10 @@ class _Run:
             bases.append(await base_backups.take(self._archive, self.wanted.source, BASES))
             self.report.state.marks_anyway = True  # a recovery from it ends behind it
             self.report.bases = [*usable, bases[-1]]
+        if damaged:
+            return f"base backups cannot be read, and nothing is removed until then: {damaged[0]}"
         await self._remove_old(bases, chunks, now - timedelta(days=policy.retention_days))
+        return ""
 
     async def _remove_old(self, bases: list[BaseManifest], chunks: list[WalChunk], oldest: datetime) -> None:
         old = superfluous_bases(bases, oldest)
@@ -162,9 +164,15 @@ class _Run:
             await self._archive.delete(chunk.name)
 
 
+def _said(error: Exception) -> str:
+    """A TimeoutError says nothing."""
+    return str(error) or ("no answer in time" if isinstance(error, TimeoutError) else type(error).__name__)
+
+
 async def stored_log(archive: Archive, state: ArchiveState) -> list[WalChunk]:
     """Of that system and timeline, in order. Raises StoreError."""
-    return [read_chunk_name(each) for each in await archive.names(wal_folder(state.system, state.timeline))]
+    folder = wal_folder(state.system, state.timeline)
+    return chunks_among(folder, await archive.names(folder))
 
 
 async def remove_archive(archive: SealedArchive) -> None:

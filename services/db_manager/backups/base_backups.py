@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -29,7 +30,7 @@ PART_BYTES = 2 << 20
 _LEVEL = 1  # more would cost more time than it saves room
 _MANIFEST = "manifest"
 _SLOT = "aerekos_base"
-_NAME = re.compile(r"[A-Za-z0-9-]+(?:/[A-Za-z0-9-]+)*")
+_STEP = re.compile(r"[A-Za-z0-9-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +72,14 @@ class SealedArchive:
         cut = len(self._prefix) + 1
         behind = self._full(after) if after else ""
         found = await self.store.names(f"{self._full(prefix.removesuffix('/'))}/", behind)
-        return [each[cut:] for each in found if _NAME.fullmatch(each[cut:])]
+        return [each[cut:] for each in found if _is_name(each[cut:])]
 
     async def delete(self, name: str) -> None:
         """Raises StoreError."""
         await self.store.delete(self._full(name))
 
     def _full(self, name: str) -> str:
-        if not _NAME.fullmatch(name):
+        if not _is_name(name):
             raise Damaged(f"{name!r} is no name in an archive")
         return f"{self._prefix}/{name}"
 
@@ -99,6 +100,10 @@ class Archive(SealedArchive):
         """Raises StoreError, Damaged."""
         full = self._full(name)
         return await asyncio.to_thread(self.sealer.open, full, await self.store.get(full))
+
+
+def _is_name(name: str) -> bool:
+    return all(_STEP.fullmatch(each) for each in name.split("/"))
 
 
 async def take(
@@ -148,10 +153,27 @@ SELECT split_part(current_setting('server_version'), ' ', 1),
 """
 
 
-async def manifests(archive: Archive, folder: str) -> list[BaseManifest]:
-    """Of every whole base backup below that folder, the oldest first. Raises StoreError, Damaged."""
-    names = [each for each in await archive.names(f"{folder}/") if each.endswith(f"/{_MANIFEST}")]
-    return [await manifest(archive, folder, each.split("/")[-2]) for each in names]
+class Manifests(NamedTuple):
+    """`whole`: the oldest first. `damaged`: what is wrong with each of the others."""
+
+    whole: list[BaseManifest]
+    damaged: list[str]
+
+
+async def manifests(archive: Archive, folder: str) -> Manifests:
+    """Of every base backup below that folder. Raises StoreError."""
+    found = Manifests([], [])
+    for name in await _with_manifest(archive, folder):
+        try:
+            found.whole.append(await manifest(archive, folder, name))
+        except Damaged as error:
+            found.damaged.append(str(error))
+    return found
+
+
+async def _with_manifest(archive: Archive, folder: str) -> list[str]:
+    parts = [each.removeprefix(f"{folder}/").split("/") for each in await archive.names(f"{folder}/")]
+    return [each[0] for each in parts if each[1:] == [_MANIFEST]]
 
 
 async def manifest(archive: Archive, folder: str, name: str) -> BaseManifest:
@@ -192,10 +214,9 @@ async def remove_below(archive: SealedArchive, *folders: str) -> None:
 
 async def remove_unfinished(archive: Archive, folder: str) -> None:
     """What has no manifest, while none is being taken. Raises StoreError."""
-    names = await archive.names(f"{folder}/")
-    whole = {each.split("/")[-2] for each in names if each.endswith(f"/{_MANIFEST}")}
-    for each in names:
-        if each.split("/")[-2] not in whole:
+    whole = set(await _with_manifest(archive, folder))
+    for each in await archive.names(f"{folder}/"):
+        if each.removeprefix(f"{folder}/").partition("/")[0] not in whole:
             await archive.delete(each)
 
 

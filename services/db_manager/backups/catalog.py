@@ -11,6 +11,7 @@ before TIME finds its end in it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal, NamedTuple
@@ -21,6 +22,7 @@ from crds.model import MicroTimestamp, Model, rfc3339_micro
 from services.db_manager.backups.replication import lsn_text
 
 LOG = "wal"
+_CHUNK = re.compile(r"([0-9A-F]{16})-([0-9A-F]{16})(?:-([0-9]{13}))?")
 SEGMENT_BYTES = 16 << 20
 """Of a file of the log, as initdb makes clusters."""
 
@@ -75,9 +77,30 @@ def chunk_name(folder: str, start: int, end: int, mark: datetime | None) -> str:
 
 def read_chunk_name(name: str) -> WalChunk:
     """Raises ValueError."""
-    start, end, *mark = name.rpartition("/")[2].split("-")
-    moment = datetime.fromtimestamp(int(mark[0]) / 1000, UTC) if mark else None
+    read = _CHUNK.fullmatch(name.rpartition("/")[2])
+    if read is None:
+        raise ValueError(f"{name} is no name of an object of the log")
+    start, end, mark = read.groups()
+    moment = datetime.fromtimestamp(int(mark) / 1000, UTC) if mark else None
     return WalChunk(name, int(start, 16), int(end, 16), moment)
+
+
+def chunks_among(folder: str, names: Iterable[str]) -> list[WalChunk]:
+    """Those of a folder of the log, in order. What else lies there, others have put there."""
+    read = [read_chunk_name(each) for each in sorted(names) if _CHUNK.fullmatch(each.removeprefix(folder))]
+    return [each for each in read if each.start < each.end]
+
+
+def overlapping(chunks: Iterable[WalChunk]) -> set[WalChunk]:
+    """Of those in order, each that says it holds what another one holds too."""
+    found: set[WalChunk] = set()
+    furthest: WalChunk | None = None
+    for each in chunks:
+        if furthest is not None and each.start < furthest.end:
+            found |= {furthest, each}
+        if furthest is None or each.end > furthest.end:
+            furthest = each
+    return found
 
 
 def segment_floor(lsn: int) -> int:
@@ -160,11 +183,11 @@ def usable_bases(
 
 def whole_since(chunks: Sequence[WalChunk]) -> int:
     """From where on nothing is missing up to the end."""
-    since = chunks[-1].start if chunks else 0
-    for each in reversed(chunks):
-        if each.end < since:
-            break
-        since = min(since, each.start)
+    since = reached = chunks[0].start if chunks else 0
+    for each in chunks:
+        if each.start > reached:
+            since = each.start
+        reached = max(reached, each.end)
     return since
 
 

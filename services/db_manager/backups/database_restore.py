@@ -14,7 +14,14 @@ from services.db_manager.backup_kinds import DATABASE_BACKUP
 from services.db_manager.backups import base_backups, restoring
 from services.db_manager.backups.archiving import BASES, stored_log
 from services.db_manager.backups.base_backups import Archive
-from services.db_manager.backups.catalog import LatestMoment, RecoveryPlan, Unrestorable, plan_recovery
+from services.db_manager.backups.catalog import (
+    LatestMoment,
+    RecoveryPlan,
+    Unrestorable,
+    WalChunk,
+    overlapping,
+    plan_recovery,
+)
 from services.db_manager.backups.places import BackupPlaces, archive_folder
 from services.db_manager.backups.replication import lsn_of
 from services.db_manager.backups.sealing import Damaged
@@ -181,13 +188,28 @@ async def _plan(archive: Archive, status: RestoreStatus) -> RecoveryPlan:
     assert status.time is not None
     if status.folder != BASES:
         return RecoveryPlan(await base_backups.manifest(archive, status.folder, status.base))
-    bases = [each for each in await base_backups.manifests(archive, BASES) if each.completed_at <= status.time]
+    whole, damaged = await base_backups.manifests(archive, BASES)
+    bases = [each for each in whole if each.completed_at <= status.time]
+    if not bases and damaged:
+        raise Damaged(damaged[0])
     if not bases:
         raise Unrestorable(f"there is no base backup from before {rfc3339_micro(status.time)}")
     base = max(bases, key=lambda each: each.completed_at)
     log = await stored_log(archive, ArchiveState(system=base.system, timeline=base.timeline))
+    log = await _of_ours(archive, log)
     latest = LatestMoment(status.time, status.system, lsn_of(status.latest_lsn or "0/0"))
     return plan_recovery([base], log, status.time, latest)
+
+
+async def _of_ours(archive: Archive, log: list[WalChunk]) -> list[WalChunk]:
+    """Without objects that do not open and lie over others: somebody else has put those there. Raises StoreError."""
+    strange: set[WalChunk] = set()
+    for each in overlapping(log):
+        try:
+            await archive.get(each.name)
+        except (Damaged, Missing):
+            strange.add(each)
+    return [each for each in log if each not in strange]
 
 
 def _failed(error: Exception) -> Temporary:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.db_manager.backups.base_backups import Archive, Source
-from services.db_manager.backups.catalog import chunk_name, read_chunk_name, segment_floor, wal_folder
+from services.db_manager.backups.catalog import chunk_name, chunks_among, segment_floor, wal_folder
 from services.db_manager.backups.replication import ReplicationConnection, WalData, lsn_of, lsn_text
+from services.db_manager.backups.sealing import Damaged
+from services.db_manager.backups.stores import Missing
 from services.sdk.postgres import PostgresConnection, PostgresError, quoted_text
 
 SLOT = "aerekos_backup"
@@ -70,12 +73,22 @@ class WalArchiver:
         state.system, state.timeline = system or "", int(timeline or 0)
         self._folder = wal_folder(state.system, state.timeline)
         kept = segment_floor(await _kept_from(sql))
-        stored = await self.archive.names(self._folder)
-        end = read_chunk_name(stored[-1]).end if stored else 0
+        end = await self._stored_up_to(kept)
         if end < kept:  # the first time, or the server has given up on us: only a new base backup can go on from here
             state.whole_since = end = kept
         state.position = self._received = end
         await log.start(SLOT, end, state.timeline)
+
+    async def _stored_up_to(self, kept: int) -> int:
+        """Where the last object of the log ends that reaches there; 0 for none. It has to open: a name alone may be
+        anybody's who writes into the bucket, and what it says would be acknowledged.
+        """
+        for chunk in reversed(chunks_among(self._folder, await self.archive.names(self._folder))):
+            if chunk.end >= kept:
+                with suppress(Damaged, Missing):
+                    await self.archive.get(chunk.name)
+                    return chunk.end
+        return 0
 
     async def _follow(self, sql: PostgresConnection, log: ReplicationConnection) -> None:
         loop = asyncio.get_running_loop()

@@ -12,8 +12,9 @@ import pytest
 
 from services.db_manager import server
 from services.db_manager.backups import restoring
+from services.db_manager.backups.archiving import stored_log
 from services.db_manager.backups.base_backups import Archive, Source
-from services.db_manager.backups.catalog import LatestMoment, RecoveryPlan, WalChunk, read_chunk_name, wal_folder
+from services.db_manager.backups.catalog import LatestMoment, RecoveryPlan, WalChunk
 from services.db_manager.backups.sealing import Sealer
 from services.db_manager.backups.stores import FolderStore
 from services.db_manager.backups.wal_archiver import ArchiveState, WalArchiver
@@ -58,7 +59,7 @@ async def now(connection: PostgresConnection) -> datetime:
 
 
 async def chunks(archive: Archive, state: ArchiveState) -> list[WalChunk]:
-    return [read_chunk_name(each) for each in await archive.names(wal_folder(state.system, state.timeline))]
+    return await stored_log(archive, state)
 
 
 def latest_of(state: ArchiveState) -> LatestMoment:

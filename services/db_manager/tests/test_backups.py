@@ -10,7 +10,7 @@ import pytest
 from services.db_manager.backups import base_backups, restoring
 from services.db_manager.backups.archiving import Archiving, Report, Wanted, end_archiving
 from services.db_manager.backups.base_backups import Archive
-from services.db_manager.backups.catalog import Unrestorable, plan_recovery
+from services.db_manager.backups.catalog import Unrestorable, plan_recovery, wal_folder
 from services.db_manager.backups.sealing import Damaged
 from services.db_manager.backups.wal_archiver import ArchiveState
 from services.db_manager.kinds import BackupPolicy
@@ -77,14 +77,17 @@ async def test_an_archive_with_a_gap_begins_anew_with_a_base_backup(
                 await sql.execute(f"CREATE TABLE public.more{number} (n int)")
                 await sql.execute("SELECT pg_switch_wal()")
             await sql.execute("CHECKPOINT")
+        folder = f"databases/one/{wal_folder(report.state.system, report.state.timeline)}"
+        for strange in ("x", f"{'F' * 15}0-{'F' * 16}"):  # by whoever may write into the bucket
+            await archive.store.put(f"{folder}{strange}", b"anything")
         report = archiving_of_all.keep("one", wanted, archive)
         await until(lambda: is_whole(report))
-        assert report.fault == "" and len(await base_backups.manifests(archive, "base")) == 2
+        assert report.fault == "" and len((await base_backups.manifests(archive, "base")).whole) == 2
         assert report.state.latest is not None
         log = await chunks(archive, report.state)
         plan = plan_recovery(report.bases, log, report.state.latest, latest_of(report.state))
         await restoring.verify(archive, "base", plan)
-        first, second = await base_backups.manifests(archive, "base")
+        first, second = (await base_backups.manifests(archive, "base")).whole
         between = first.completed_at + (second.completed_at - first.completed_at) / 2
         with pytest.raises(Unrestorable, match="is missing"):
             plan_recovery([first], log, between, latest_of(report.state))
