@@ -35,6 +35,12 @@ MARKER = "aerekos.restored"
 """A file of the cluster: which restore it is of."""
 _UNPACK_SECONDS = 3600.0
 _HALF, _WHOLE, _STREAM = "../.restoring", "../.restored", "../.restoring/stream.gz"
+_DISCARDED = "../.discarded"
+_CLEAR = (
+    f"set -e; rm -rf {_DISCARDED}; if [ -e {_WHOLE} ]; then mv {_WHOLE} {_DISCARDED}; sync ..; fi; "
+    f"rm -rf {_DISCARDED} {_HALF}; mkdir -m 700 {_HALF} {_HALF}/cluster"
+)
+"""What was brought in before loses its name first: a server that starts meanwhile takes no half of it."""
 _ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
@@ -65,7 +71,7 @@ async def bring(
         endpoint.host, endpoint.port, server.SUPERUSER, password, "postgres", application=server.APPLICATION
     ) as connection:
         await connection.execute("CREATE TEMPORARY TABLE stream (line text)")
-        await _shell(connection, f"rm -rf {_WHOLE} {_HALF} && mkdir -m 700 {_HALF} {_HALF}/cluster")
+        await _shell(connection, _CLEAR)
         brought = 0
         async for each in _stream(archive, folder, plan):
             await connection.copy_in("COPY pg_temp.stream FROM STDIN", base64.b64encode(each) + b"\n")
