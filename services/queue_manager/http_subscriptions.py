@@ -77,7 +77,10 @@ class HttpSubscriptions:
                 stop()
 
     async def ask_to_confirm(self, found: FoundTopic, subscription: Subscription) -> None:
-        """Send the address the token that confirms it. Raises sqlite3.Error."""
+        """Send the address the token that confirms it, unless one is on its way to it. Raises sqlite3.Error."""
+        queue = self._broker.queue(address_queue(subscription), False)
+        if queue.order.messages:  # until it confirms it gets nothing else
+            return
         now = self._context.clock.now()
         token = new_token(await self._key(), subscription.metadata.uid or "", now)
         told = {
@@ -90,7 +93,6 @@ class HttpSubscriptions:
             "SubscribeURL": self._link(subscription, CONFIRM, TopicArn=found.arn, Token=token),
             "Timestamp": time_text(now),
         }
-        queue = self._broker.queue(address_queue(subscription), False)
         await self._broker.send([ToSend(queue, ADDRESS_RULES, Draft(orjson.dumps(told).decode()))])
 
     def _link(self, subscription: Subscription, path: str, **query: str) -> str:

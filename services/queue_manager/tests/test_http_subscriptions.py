@@ -162,6 +162,19 @@ async def test_what_comes_back_from_a_backup_signs_by_the_same_key(tmp_path: Pat
 
 
 @virtual_time
+async def test_an_address_that_takes_nothing_is_asked_one_question_at_a_time(tmp_path: Path) -> None:
+    async with topics(tmp_path) as queues:
+        OUTSIDE.answer = lambda request: httpx.Response(503)
+        for _ in range(5):
+            await subscribe(queues)
+        assert len(OUTSIDE.requests) == 1
+        await queues.service.advance(100)
+        assert len({each["Token"] for each in messages()}) == 1
+        await subscribe(queues)
+        assert len({each["MessageId"] for each in messages()}) == 2, "when that one was given up"
+
+
+@virtual_time
 async def test_raw_messages_and_texts_of_their_own(tmp_path: Path) -> None:
     raw = {"Attributes.entry.1.key": "RawMessageDelivery", "Attributes.entry.1.value": "true"}
     async with topics(tmp_path) as queues:
