@@ -29,6 +29,10 @@ MOST_IN_FLIGHT = 120_000
 LONGEST_HIDDEN = 43_200_000
 ATTEMPT_WINDOW = 300_000
 _CHUNK = 2_000
+_LOADED = """SELECT queue, number, sent, due, grp, receives, receipt, taken,
+  CASE WHEN queue IN (SELECT number FROM queues WHERE uid GLOB 'address:*') THEN length(CAST(body AS BLOB)) ELSE 0 END
+  FROM messages ORDER BY number"""
+"""Bodies are read of queues that are measured (`live_queue.ADDRESS`), of no others."""
 _SPACE_EVERY_SECONDS = 60.0
 # Longer than any commit: what is being deleted comes back to nobody.
 _FAR = 1 << 62
@@ -275,7 +279,8 @@ class Broker:
             if queue.fifo:
                 key = (row.scope, row.draft.deduplication)
                 queue.deduplication.remember(key, Remembered(_sent(row, queue), row.sent))
-            queue.order.add(Message(row.number, row.sent, row.due, row.draft.group), now)
+            size = len(row.draft.body.encode()) if queue.measured else 0
+            queue.order.add(Message(row.number, row.sent, row.due, row.draft.group, size=size), now)
             self._came(queue)
 
     def _unsent(self, rows: Sequence[NewRow]) -> None:
@@ -463,8 +468,7 @@ class Broker:
         for number, uid, fifo in self._database.rows("SELECT number, uid, fifo FROM queues"):
             self._added(number, uid, bool(fifo))
             self._next = max(self._next, number + 1)
-        rows = "SELECT queue, number, sent, due, grp, receives, receipt, taken FROM messages ORDER BY number"
-        for queue, *columns in self._database.rows(rows):
+        for queue, *columns in self._database.rows(_LOADED):
             message = Message(*columns)
             self._next = max(self._next, message.id + 1)
             self._by_number[queue].order.add(message, now, in_flight=message.receives > 0)

@@ -11,6 +11,9 @@ from services.queue_manager.deduplication import Deduplication
 from services.queue_manager.fifo_order import FifoOrder
 from services.queue_manager.standard_order import StandardOrder
 
+ADDRESS = "address:"
+"""What begins the uid of a queue that no resource describes: of an address that subscribed to a topic."""
+
 
 @dataclass(frozen=True, slots=True)
 class QueueRules:
@@ -28,7 +31,9 @@ class QueueRules:
 
 
 class LiveQueue:
-    """One of the event loop. `now`: the wall clock in milliseconds."""
+    """One of the event loop. `now`: the wall clock in milliseconds. `measured`: whether the sizes of its messages are
+    known.
+    """
 
     def __init__(self, number: int, uid: str, fifo: bool, now: Callable[[], int]) -> None:
         self.number, self.uid, self.fifo, self._now = number, uid, fifo, now
@@ -38,6 +43,7 @@ class LiveQueue:
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self.stopped = self.dropped = False
+        self.measured = uid.startswith(ADDRESS)
 
     async def changed(self, seconds: float, *, first: bool = False) -> None:
         """Returns when there may be something to receive, or the time has passed. first: before all who wait."""

@@ -33,16 +33,24 @@ class Sent:
 class Message:
     """What the order of a queue needs of a message. `due`: when it is, or was, visible. `hidden`: it is not visible;
     `in_flight`: because somebody received it, at `taken`. `receipt`: the number of that receive, which nobody can
-    guess; 0 before the first.
+    guess; 0 before the first. `size`: bytes of its body where its queue is measured, else 0.
     """
 
-    __slots__ = ("due", "group", "hidden", "id", "in_flight", "receipt", "receives", "sent", "taken")
+    __slots__ = ("due", "group", "hidden", "id", "in_flight", "receipt", "receives", "sent", "size", "taken")
 
     def __init__(
-        self, id: int, sent: int, due: int, group: str = "", receives: int = 0, receipt: int = 0, taken: int = 0
+        self,
+        id: int,
+        sent: int,
+        due: int,
+        group: str = "",
+        receives: int = 0,
+        receipt: int = 0,
+        taken: int = 0,
+        size: int = 0,
     ) -> None:
         self.id, self.sent, self.due, self.group = id, sent, due, group
-        self.receives, self.receipt, self.taken = receives, receipt, taken
+        self.receives, self.receipt, self.taken, self.size = receives, receipt, taken, size
         self.hidden = self.in_flight = False
 
 

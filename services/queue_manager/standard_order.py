@@ -10,11 +10,13 @@ from services.queue_manager.message import Message
 
 
 class StandardOrder:
-    """Messages by their number. `in_flight`, `delayed`: how many are hidden, and why."""
+    """Messages by their number. `in_flight`, `delayed`: how many are hidden, and why. `size`: bytes of those whose
+    size is known.
+    """
 
     def __init__(self) -> None:
         self.messages: dict[int, Message] = {}
-        self.in_flight = self.delayed = 0
+        self.in_flight = self.delayed = self.size = 0
         self._due: LazyHeap[tuple[int, int]] = LazyHeap(self._is_due_then, lambda: self.in_flight + self.delayed)
         self._sent: LazyHeap[tuple[int, int]] = LazyHeap(self._is_there, lambda: len(self.messages))
         self._make_ready()
@@ -29,6 +31,7 @@ class StandardOrder:
     def add(self, message: Message, now: int, *, in_flight: bool = False) -> None:
         """in_flight: as it was before a restart."""
         self.messages[message.id] = message
+        self.size += message.size
         self._sent.push((message.sent, message.id))
         if message.due > now:
             self._hide(message, in_flight=in_flight)
@@ -102,12 +105,13 @@ class StandardOrder:
 
     def remove(self, message: Message) -> None:
         del self.messages[message.id]
+        self.size -= message.size
         self._count(message, -1)
 
     def clear(self) -> None:
         """Forget all of them."""
         self.messages.clear()
-        self.in_flight = self.delayed = 0
+        self.in_flight = self.delayed = self.size = 0
         self._due.clear()
         self._sent.clear()
         self._make_ready()

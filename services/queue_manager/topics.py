@@ -20,7 +20,7 @@ from services.queue_manager.authorization import decide_by_queue_policy
 from services.queue_manager.broker import Broker, ToSend
 from services.queue_manager.directory import QueueDirectory, asked_region
 from services.queue_manager.filter_policy import TooMuchEffort, body_of, filter_policy, filterable
-from services.queue_manager.live_queue import QueueRules
+from services.queue_manager.live_queue import ADDRESS, LiveQueue, QueueRules
 from services.queue_manager.message import Draft
 from services.queue_manager.message_attributes import MOST, attributes_size
 from services.queue_manager.metrics import TopicMetrics
@@ -46,6 +46,8 @@ from services.sdk.resources import Resources
 _ATTEMPTS = 10
 ADDRESS_RULES = QueueRules(delay=0, retention=86_400_000)
 """Of the queue of an address: what was not delivered for a day is gone."""
+MOST_WAITING, MOST_WAITING_BYTES = 100_000, 256 << 20
+"""For one address."""
 _PUBLISHER = Requester("service", "sns.amazonaws.com")
 
 
@@ -280,7 +282,9 @@ class Topics:
         if subscription.spec.protocol in ADDRESSES and not only_dead:
             body = _envelope(found, what, known, self._clock.now(), subscription.spec.protocol)
             address = self._broker.queue(address_queue(subscription), False)
-            return ToSend(address, ADDRESS_RULES, Draft(body))
+            if _has_room(address, len(body.encode())):
+                return ToSend(address, ADDRESS_RULES, Draft(body))
+            only_dead = True
         for queue, is_dead in self._queues_for(found, subscription.spec):
             if only_dead and not is_dead:
                 continue
@@ -391,7 +395,7 @@ def address_queue(subscription: Subscription | str) -> str:
     resource.
     """
     uid = subscription if isinstance(subscription, str) else subscription.metadata.uid or ""
-    return f"address:{uid}"
+    return f"{ADDRESS}{uid}"
 
 
 def time_text(when: datetime) -> str:
@@ -421,6 +425,11 @@ def _shown(attribute: dict[str, Any]) -> dict[str, str]:
     if value is None:
         value = base64.b64encode(attribute["BinaryValue"]).decode()
     return {"Type": attribute["DataType"], "Value": value}
+
+
+def _has_room(address: LiveQueue, size: int) -> bool:
+    order = address.order
+    return len(order.messages) < MOST_WAITING and order.size + size <= MOST_WAITING_BYTES
 
 
 def _fits(draft: Draft, queue: FoundQueue) -> bool:

@@ -215,6 +215,29 @@ async def test_what_no_address_took_goes_to_the_dead_letters(tmp_path: Path) -> 
 
 
 @virtual_time
+async def test_what_waits_for_an_address_is_bounded_also_over_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.queue_manager.topics.MOST_WAITING_BYTES", 2500)
+    dead = '{"deadLetterTargetArn": "arn:aws:sqs:us-east-1:000000000000:dead"}'
+    async with topics(tmp_path) as queues:
+        url = await queues.queue("dead")
+        await subscribe(queues, **{"Attributes.entry.1.key": "RedrivePolicy", "Attributes.entry.1.value": dead})
+        await confirm(queues)
+        OUTSIDE.answer = lambda request: httpx.Response(503)
+        for each in "abc":
+            await publish(queues, each * 900)
+        assert [orjson.loads(each)["Message"][0] for each in await queues.bodies(url)] == ["c"]
+    async with topics(tmp_path, queues) as again:
+        await publish(again, "d" * 900)
+        assert [orjson.loads(each)["Message"][0] for each in await again.bodies(url)] == ["d"]
+        OUTSIDE.answer = lambda request: httpx.Response(200)
+        await again.service.advance(70)
+        await publish(again, "e" * 900)
+        assert messages()[-1]["Message"] == "e" * 900
+
+
+@virtual_time
 async def test_it_goes_to_no_address_of_this_cloud(tmp_path: Path) -> None:
     async with topics(tmp_path) as queues:
         OUTSIDE.addresses = ["127.0.0.1", "10.0.0.1", "169.254.169.254"]
