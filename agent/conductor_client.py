@@ -98,7 +98,7 @@ class ConductorClient:
             try:
                 response = await client.post(url + path, json=body, headers=headers, extensions=told)
             except httpx.HTTPError as fault:
-                faults.append(f"{url}: {fault or type(fault).__name__}")
+                faults.append(f"{url}: {str(fault) or type(fault).__name__}")
                 continue
             if response.status_code >= 500 or response.status_code == 429:
                 faults.append(f"{url}: answered {response.status_code}")

@@ -105,7 +105,7 @@ async def _shown_ca(urls: Sequence[str], make: MakeClient, asked: Mapping[str, s
                     raise CannotJoin("the join token was refused: it is unknown, expired, revoked or used up")
                 response.raise_for_status()
             except httpx.HTTPError as fault:
-                faults.append(f"{url}: {fault or type(fault).__name__}")
+                faults.append(f"{url}: {str(fault) or type(fault).__name__}")
                 continue
             return _single_certificate(response.text), response.headers.get(PROOF, "")
     raise Unreachable("; ".join(faults))

@@ -95,7 +95,9 @@ class RegistryProxy:
         except (AgentError, httpx.HTTPError) as lost:
             if begun.any:
                 raise  # half an answer is out: only a broken connection tells Docker that the rest is missing
-            await _answer(send, 503, "UNAVAILABLE", f"the conductor does not answer: {lost or type(lost).__name__}")
+            await _answer(
+                send, 503, "UNAVAILABLE", f"the conductor does not answer: {str(lost) or type(lost).__name__}"
+            )
 
     async def _proxy(self, scope: Any, receive: Any, send: Any) -> None:
         upstream = await self._upstream()

@@ -156,7 +156,7 @@ class RoleCredentials:
             told = await self._ask(upstream, {"namespace": namespace, "name": name, "token": token})
             return Answer(int(told["status"]), dict(told["body"]))
         except (AgentError, httpx.HTTPError, ValueError, KeyError, TypeError) as lost:
-            why = f"the conductor does not answer: {lost or type(lost).__name__}"
+            why = f"the conductor does not answer: {str(lost) or type(lost).__name__}"
             return refusal(503, "ServiceUnavailable", why)
 
     async def _ask(self, upstream: Upstream, body: dict[str, str]) -> dict[str, Any]:

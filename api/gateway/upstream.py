@@ -102,7 +102,7 @@ class UpstreamConnection(asyncio.Protocol):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as wrong:
             if not self.body.complete:
-                self.fail(BrokenOff(f"no HTTP answer: {wrong or type(wrong).__name__}"))
+                self.fail(BrokenOff(f"no HTTP answer: {str(wrong) or type(wrong).__name__}"))
         if self._head_seen and not self.body.complete and self._error is None:
             self._pass_parser()
         if self._then is not None and self._head_seen:

@@ -129,7 +129,7 @@ class ImageResolver:
         except (httpx.HTTPError, OSError) as lost:
             # One caller waits, not each of those who ask about other images meanwhile.
             self._away_until = self._clock.monotonic() + AWAY_SECONDS
-            message = f"the registry does not answer: {lost or type(lost).__name__}"
+            message = f"the registry does not answer: {str(lost) or type(lost).__name__}"
             raise RegistryUnavailable(message, reason=Reason.REGISTRY_UNAVAILABLE) from lost
 
 

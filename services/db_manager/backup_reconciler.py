@@ -61,7 +61,7 @@ class BackupReconciler:
         try:
             taken = job.result()
         except _FAILURES as error:
-            status.message = f"it could not be taken: {error or 'no answer in time'}"
+            status.message = f"it could not be taken: {str(error) or 'no answer in time'}"
             raise Temporary(status.message, reason=DatabaseReason.BACKUP_FAILED, after=5.0) from error
         status.phase, status.message, status.backup = BackupPhase.COMPLETED, "", taken.id
         status.version, status.size, status.time = taken.version, taken.size, taken.completed_at

@@ -96,7 +96,7 @@ class DatabaseReconciler:
             facts = await self._provisioned(database, service, endpoint, world)
         except (PostgresError, OSError, TimeoutError) as error:
             self._metrics.record(namespace, name, None)
-            text = f"the server {service.metadata.name} does not answer as it should: {error or 'no answer in time'}"
+            text = f"the server {service.metadata.name} does not answer as it should: {str(error) or 'no answer in time'}"
             raise Temporary(text, reason=DatabaseReason.UNREACHABLE, after=1.0) from error
         self._metrics.record(namespace, name, facts)
         database.status.version, database.status.endpoint = facts.version, endpoint
@@ -111,7 +111,7 @@ class DatabaseReconciler:
         try:
             said = await self._archives.keep(database, world.clock.now())
         except (PostgresError, OSError, TimeoutError) as error:
-            text = f"the server does not answer: {error or 'no answer in time'}"
+            text = f"the server does not answer: {str(error) or 'no answer in time'}"
             said = (False, DatabaseReason.ARCHIVE_BEHIND, text)
         except Temporary as error:
             said = (False, error.reason, str(error))

@@ -192,5 +192,5 @@ def _unreachable(error: Exception) -> Temporary:
     if isinstance(error, PostgresError) and error.code == _STILL_DEPENDED_ON:
         text = "something in the server depends on its roles: see DROP ROLE there, as the superuser"
         return Temporary(text, reason=DatabaseReason.ROLE_IN_USE, after=15.0)
-    text = f"the database does not answer as it should: {error or 'no answer in time'}"
+    text = f"the database does not answer as it should: {str(error) or 'no answer in time'}"
     return Temporary(text, reason=DatabaseReason.UNREACHABLE, after=1.0)

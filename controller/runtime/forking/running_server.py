@@ -84,7 +84,7 @@ class RunningServer:
                 return messages.receive(self._control)[0]
             except (OSError, EOFError, ValueError) as lost:
                 self.end(kill=not isinstance(lost, EOFError))
-                raise ServerLost(f"{lost or type(lost).__name__} ({self.ended})") from lost
+                raise ServerLost(f"{str(lost) or type(lost).__name__} ({self.ended})") from lost
 
     def retire(self) -> None:
         """End it as soon as nobody can ask about a child of it any more."""

@@ -218,5 +218,5 @@ def _failed(error: Exception) -> Temporary:
         return error
     reason = DatabaseReason.RESTORE_FAILED if isinstance(error, _WRONG) else DatabaseReason.RESTORING
     return Temporary(
-        f"it cannot be restored: {error or 'no answer in time'}", reason=reason, after=_LOOK_AGAIN_SECONDS
+        f"it cannot be restored: {str(error) or 'no answer in time'}", reason=reason, after=_LOOK_AGAIN_SECONDS
     )
