@@ -96,7 +96,8 @@ class DatabaseReconciler:
             facts = await self._provisioned(database, service, endpoint, world)
         except (PostgresError, OSError, TimeoutError) as error:
             self._metrics.record(namespace, name, None)
-            text = f"the server {service.metadata.name} does not answer as it should: {str(error) or 'no answer in time'}"
+            why = str(error) or "no answer in time"
+            text = f"the server {service.metadata.name} does not answer as it should: {why}"
             raise Temporary(text, reason=DatabaseReason.UNREACHABLE, after=1.0) from error
         self._metrics.record(namespace, name, facts)
         database.status.version, database.status.endpoint = facts.version, endpoint
