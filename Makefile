@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m cli.pip_install $(VENV)/install.log
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-swarm test-fresh test-aws-protocols test-schedules test-webhooks test-crash test-queues test-terraform test-aws-tools test-s3-tools lint coverage bench bench-load bench-swarm wheel images swarm-up clean dashboard browser screenshots fuzz
+.PHONY: help up down test test-swarm test-fresh test-aws-protocols test-schedules test-webhooks test-crash test-long test-queues test-terraform test-aws-tools test-s3-tools lint coverage bench bench-load bench-swarm wheel images swarm-up clean dashboard browser screenshots fuzz
 
 help: ## Show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ test-schedules: $(VENV)/.installed-dev ## Schedules over every clock change, and
 
 test-webhooks: $(VENV)/.installed-dev ## A hundred kills between what is sent and what is noted of it: nothing is lost (seven minutes)
 	@AEREKOS_WEBHOOKS=full $(BIN)/python -m pytest -q -s services/webhook*/tests/test_crash_rounds.py $(ARGS)
+
+test-long: $(VENV)/.installed-dev ## What docs/operations and docs/databases.md say takes a cloud down, and back (ten minutes)
+	@$(APART) $(BIN)/python -m pytest -n 2 --dist loadfile -m long tests $(ARGS)
 
 test-terraform: $(VENV)/.installed-dev ## Terraform's own AWS provider against a cloud: apply, plan, change, destroy (two minutes)
 	@$(MAKE) --no-print-directory $(VENV)/terraform/.installed || true

@@ -132,6 +132,7 @@ def test_who_is_deleted_is_gone_from_the_database(shop: Cloud) -> None:
     assert shop.command("get", "secret", "app-credentials").code != 0
 
 
+@pytest.mark.long
 def test_users_of_a_database_that_goes_can_go(shop: Cloud) -> None:
     shop.do("delete", "database", "shop")
     for each in ("reader", "writer", "boss", "less"):

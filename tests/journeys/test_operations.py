@@ -85,6 +85,7 @@ def test_nothing_is_left_out_that_is_not_there() -> None:
         assert all(f"## {each}\n" in (PAGES / page).read_text(encoding="utf-8") for each in titles)
 
 
+@pytest.mark.long
 def test_a_backup_is_made_and_is_the_way_back(operator: Operator) -> None:
     page = sections("backup.md")
     operator.type(page["Make one"])
@@ -110,6 +111,7 @@ def test_a_cloud_comes_back_from_nothing(operator: Operator) -> None:
     assert operator.stored() == CONTENT and "wrong" not in cloud.do("get", "services")
 
 
+@pytest.mark.long
 def test_every_day_commands_work(operator: Operator) -> None:
     for page, title in (
         ("rollback.md", "Of a service"),
@@ -122,6 +124,7 @@ def test_every_day_commands_work(operator: Operator) -> None:
     assert operator.stored() == CONTENT
 
 
+@pytest.mark.long
 def test_a_home_may_lie_elsewhere(operator: Operator) -> None:
     operator.type(sections("moving.md")["Into another folder"])
     moved = Cloud(Path(f"{operator.cloud.home}-elsewhere"), operator.cloud.port)
@@ -131,6 +134,7 @@ def test_a_home_may_lie_elsewhere(operator: Operator) -> None:
         moved.command("down")
 
 
+@pytest.mark.long
 def test_a_lost_ca_is_put_back_or_made_again(operator: Operator) -> None:
     page, cloud = sections("lost-ca.md"), operator.cloud
     operator.type(sections("backup.md")["Make one"])
@@ -144,6 +148,7 @@ def test_a_lost_ca_is_put_back_or_made_again(operator: Operator) -> None:
     assert operator.stored() == CONTENT
 
 
+@pytest.mark.long
 def test_lost_keys_are_put_back_or_given_up(operator: Operator) -> None:
     page, cloud = sections("lost-keys.md"), operator.cloud
     operator.type(sections("backup.md")["Make one"])
