@@ -45,13 +45,15 @@ APART = home=$$(mktemp -d) && trap 'rm -rf "$$home"' EXIT && \
 	    AEREKOS_HOME="$$home/home" XDG_CONFIG_HOME="$$home/config" XDG_DATA_HOME="$$home/data"
 
 # Real Swarms come after the rest: three machines that start beside a test with a deadline would take its time.
+# Machines that move have both cores to themselves: on a slow one their Swarm calls a node Down that only waited for one.
 TESTS = $(APART) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 test: $(VENV)/.installed-dev $(VENV)/kubectl ## Run all tests but those that deploy whole clouds on machines
 	@$(TRY_BROWSER)
 	@$(TRY_TOOLS)
 	@$(TRY_DASHBOARD)
 	@$(TESTS) $(or $(ARGS),--ignore=tests/swarm)
-	@$(if $(ARGS),,$(TESTS) tests/swarm)
+	@$(if $(ARGS),,$(TESTS) tests/swarm --ignore=tests/swarm/test_moving.py)
+	@$(if $(ARGS),,$(TESTS) tests/swarm/test_moving.py)
 
 # The whole product, deployed on machines of its own; one after the other, for each needs both cores.
 test-swarm: $(VENV)/.installed-dev ## Deploy the cloud on three machines, and break them (root, about ten minutes)
