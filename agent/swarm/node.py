@@ -25,8 +25,9 @@ from agent.swarm.container_watcher import ContainerWatcher
 from agent.swarm.encryption import can_encrypt
 from agent.swarm.manager_redirect import ManagerRedirect
 from agent.swarm.membership import Membership
-from agent.swarm.registry_proxy import RegistryProxy, Upstream
+from agent.swarm.registry_proxy import RegistryProxy
 from agent.swarm.role_credentials import RoleCredentials
+from agent.swarm.upstream import Upstream
 from controller.docker.client import DockerClient
 from controller.docker.container_stats import ContainerStats
 from controller.docker.local_engine import LocalEngine

@@ -9,9 +9,8 @@ gets their own. The worker's own token goes to the conductor alone. Nothing is k
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -20,9 +19,10 @@ import httpx
 import structlog
 import uvicorn
 
-from agent.conductor_client import tls_context, tls_extensions
+from agent.conductor_client import tls_extensions
 from agent.errors import AgentError
 from agent.swarm.callers import Admits, LocalCallers
+from agent.swarm.upstream import Upstream, UpstreamClient
 
 TOKEN_PATH = "/v2/token"  # noqa: S105 (a path)
 TIMEOUT = httpx.Timeout(connect=3.0, read=120.0, write=120.0, pool=10.0)
@@ -30,15 +30,6 @@ LIMITS = httpx.Limits(max_connections=50, max_keepalive_connections=4, keepalive
 RETRY_SECONDS = 5.0
 _HOP_BY_HOP = frozenset(b"connection keep-alive transfer-encoding te trailer upgrade expect date server".split())
 _log = structlog.get_logger("images")
-
-
-@dataclass(frozen=True, slots=True)
-class Upstream:
-    """The API's addresses, best first; this worker's token; the CA (PEM) that vouches for the API."""
-
-    urls: Sequence[str]
-    token: str
-    ca: str
 
 
 class RegistryProxy:
@@ -50,8 +41,7 @@ class RegistryProxy:
         self._host, _, port = address.rpartition(":")
         self._port, self._upstream = int(port), upstream
         self._admits = admits or LocalCallers().admits
-        self._client: httpx.AsyncClient | None = None
-        self._ca: str | None = None
+        self._client = UpstreamClient(TIMEOUT, LIMITS)
 
     async def run(self) -> None:
         """Run until cancelled. A port that somebody else has is tried again and again, and logged."""
@@ -64,7 +54,7 @@ class RegistryProxy:
                 await anyio.sleep(RETRY_SECONDS)
         finally:
             with anyio.CancelScope(shield=True):
-                await self._close()
+                await self._client.close()
 
     def _server(self) -> uvicorn.Server:
         return _QuietServer(
@@ -101,35 +91,14 @@ class RegistryProxy:
 
     async def _proxy(self, scope: Any, receive: Any, send: Any) -> None:
         upstream = await self._upstream()
-        client = await self._client_for(upstream.ca)
         body = _request_body(receive) if _has_body(scope) else None
-        for url in upstream.urls:
-            asked = _request(scope, url, upstream, body)
-            try:
-                answer = await client.send(asked, stream=True)
-            except (httpx.ConnectError, httpx.ConnectTimeout):
-                if url == upstream.urls[-1]:
-                    raise
-                continue  # nothing was sent yet: another manager may be there
-            try:
-                await _stream_response(answer, None if body else receive, send)
-            finally:
-                await answer.aclose()
-            return
-        raise AgentError("this machine knows no address of it")
-
-    async def _client_for(self, ca: str) -> httpx.AsyncClient:
-        if self._client is None or ca != self._ca:
-            await self._close()
-            verify = tls_context(ca) if ca else True
-            self._client = httpx.AsyncClient(verify=verify, timeout=TIMEOUT, limits=LIMITS, trust_env=False)
-            self._ca = ca
-        return self._client
-
-    async def _close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        answer = await self._client.ask(
+            upstream, lambda client, url: client.send(_request(scope, url, upstream, body), stream=True)
+        )
+        try:
+            await _stream_response(answer, None if body else receive, send)
+        finally:
+            await answer.aclose()
 
 
 class _QuietServer(uvicorn.Server):

@@ -22,9 +22,9 @@ import psutil
 import structlog
 
 from agent.addressing.netfilter import NetfilterError, run_ip
-from agent.conductor_client import tls_context, tls_extensions
+from agent.conductor_client import tls_extensions
 from agent.errors import AgentError
-from agent.swarm.registry_proxy import Upstream
+from agent.swarm.upstream import Upstream, UpstreamClient
 from controller.kit.clock import Clock
 from crds.kinds.service_roles import MACHINE_ADDRESS, MACHINE_PORT
 from services.sdk.asgi import header_of
@@ -64,8 +64,7 @@ class RoleCredentials:
     ) -> None:
         self._upstream, self._clock, self._pause = upstream, clock, pause
         self._is_container, self._assign = is_container or is_behind_bridge, assign or assign_address
-        self._client: httpx.AsyncClient | None = None
-        self._ca: str | None = None
+        self._client = UpstreamClient(TIMEOUT, _POOL)
         self._turns: dict[str, anyio.Lock] = {}
         self._known: dict[tuple[str, str, str], tuple[float, Answer]] = {}
 
@@ -82,7 +81,7 @@ class RoleCredentials:
             finally:
                 with anyio.CancelScope(shield=True):
                     await server.stop(AT_ONCE)
-                    await self._close()
+                    await self._client.close()
 
     async def _assigned(self) -> None:
         """Returns once the machine has the address; an agent without the right to give it says so once."""
@@ -161,32 +160,12 @@ class RoleCredentials:
 
     async def _ask(self, upstream: Upstream, body: dict[str, str]) -> dict[str, Any]:
         """The first address that can be reached answers. Raises httpx.HTTPError, ValueError, AgentError."""
-        client = await self._client_for(upstream.ca)
-        headers = {"Authorization": f"Bearer {upstream.token}"}
-        for url in upstream.urls:
-            try:
-                asked = await client.post(
-                    url + PATH, json=body, headers=headers, extensions=tls_extensions(upstream.ca)
-                )
-            except (httpx.ConnectError, httpx.ConnectTimeout):
-                if url == upstream.urls[-1]:
-                    raise
-                continue
-            return dict(asked.raise_for_status().json())
-        raise AgentError("this machine knows no address of it")
-
-    async def _client_for(self, ca: str) -> httpx.AsyncClient:
-        if self._client is None or ca != self._ca:
-            await self._close()
-            verify = tls_context(ca) if ca else True
-            self._client = httpx.AsyncClient(verify=verify, timeout=TIMEOUT, limits=_POOL, trust_env=False)
-            self._ca = ca
-        return self._client
-
-    async def _close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        more: dict[str, Any] = {
+            "headers": {"Authorization": f"Bearer {upstream.token}"},
+            "extensions": tls_extensions(upstream.ca),
+        }
+        answer = await self._client.ask(upstream, lambda client, url: client.post(url + PATH, json=body, **more))
+        return dict(answer.raise_for_status().json())
 
 
 def refusal(status: int, code: str, message: str) -> Answer:

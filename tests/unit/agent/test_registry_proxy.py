@@ -18,7 +18,8 @@ import pytest
 from served import served
 
 from agent.errors import AgentError
-from agent.swarm.registry_proxy import RegistryProxy, Upstream
+from agent.swarm.registry_proxy import RegistryProxy
+from agent.swarm.upstream import Upstream
 from api.tls import CertificateAuthority
 
 pytestmark = pytest.mark.anyio
@@ -90,7 +91,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
             known = Upstream((f"https://{address}",), "mine", authority.ca_file.read_text())
             made = House(conductor, door, client, known)
             yield made
-            await door._close()
+            await door._client.close()
 
 
 def closed_port() -> str:

@@ -19,8 +19,8 @@ from served import served
 from agent.addressing.netfilter import NetfilterError
 from agent.errors import AgentError
 from agent.swarm import role_credentials
-from agent.swarm.registry_proxy import Upstream
 from agent.swarm.role_credentials import PATH, RoleCredentials, is_behind_bridge
+from agent.swarm.upstream import Upstream
 
 pytestmark = pytest.mark.anyio
 CREDENTIAL = {"AccessKeyId": "ASIA1", "SecretAccessKey": "s", "Token": "t", "Expiration": "2026-01-01T00:00:00Z"}
