@@ -14,7 +14,7 @@ from services.schedule_manager.metrics import ScheduleMetrics
 from services.schedule_manager.operations import handlers
 from services.schedule_manager.reconciler import GroupReconciler, ScheduleReconciler, delete_completed
 from services.schedule_manager.routes import ScheduleRoutes
-from services.schedule_manager.schedule_store import Planned, ScheduleStore
+from services.schedule_manager.schedule_store import FILE, Planned, ScheduleStore
 from services.sdk.aws.app import AwsApp
 from services.sdk.aws.authentication import authenticator_for
 from services.sdk.aws.model import load_model
@@ -25,7 +25,6 @@ from services.sdk.outbound import open_outbound
 from services.sdk.resources import Backoff, BlockingExecutor, Threads
 from services.sdk.service import Service
 
-STORE = "schedules.db"
 RETRIES = Backoff(first=2.0, factor=2.0, limit=900.0, jitter=0.2)
 
 
@@ -37,7 +36,7 @@ def create(context: ServiceContext) -> Service:
 
 def assembled(context: ServiceContext, caller: Caller, threads: BlockingExecutor) -> Service:
     """One store, for the engine and the reconciler."""
-    store, directory = ScheduleStore(context.data / STORE), Directory(context)
+    store, directory = ScheduleStore(context.data / FILE), Directory(context)
 
     def name_of(plan: Planned) -> str | None:
         """Until all were listed, whatever is in the store counts: a deleted one may be called once more."""

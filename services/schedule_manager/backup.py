@@ -2,37 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
-from pathlib import Path
+from services.schedule_manager.schedule_store import FILE, OWN
+from services.sdk.backup import BackupHooks, SqliteBackup
 
-from services.schedule_manager.schedule_store import OWN
-from services.sdk.backup import BackupHooks, DataSnapshot, check_database, copy_database
-
-FILE = "schedules.db"
-
-
-class ScheduleBackup:
-    """As `BackupHooks`."""
-
-    format = OWN.oldest_reader
-
-    def snapshot(self, data: Path, scratch: Path) -> DataSnapshot:
-        copied = copy_database(data, FILE, scratch)
-        return DataSnapshot([], {}) if copied is None else DataSnapshot([copied], _counts(scratch / FILE))
-
-    def restored(self, data: Path) -> dict[str, int]:
-        if not (data / FILE).exists():
-            return {}
-        check_database(data / FILE)
-        return _counts(data / FILE)
-
-
-def _counts(file: Path) -> dict[str, int]:
-    with closing(sqlite3.connect(file)) as db:
-        both = "SELECT (SELECT count(*) FROM schedules), (SELECT count(*) FROM firings)"
-        schedules, firings = db.execute(both).fetchone()
-    return {"schedules": schedules, "firings": firings}
-
-
-HOOKS: BackupHooks = ScheduleBackup()
+HOOKS: BackupHooks = SqliteBackup(
+    format=OWN.oldest_reader,
+    file=FILE,
+    counted={"schedules": "SELECT count(*) FROM schedules", "firings": "SELECT count(*) FROM firings"},
+)

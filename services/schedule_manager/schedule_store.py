@@ -19,6 +19,7 @@ from typing import NamedTuple
 from crds.formats import FormatVersion
 from services.sdk.sqlite_schema import Migrations, add_column, upgrade
 
+FILE = "schedules.db"
 OWN = FormatVersion(version=2, oldest_reader=1)
 OUTCOMES_KEPT = 20
 _TABLES = """

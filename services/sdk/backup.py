@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +52,41 @@ class BackupHooks(Protocol):
         same twice. Returns the counts. Raises ValueError for what is broken.
         """
         ...
+
+
+@dataclass(slots=True)
+class SqliteBackup:
+    """As `BackupHooks`, for a service whose data are one SQLite file, `file` in its data folder. `counted`: a query
+    for each of its counts. `beside`: files that come along where they are there, and never change.
+    """
+
+    format: int
+    file: str
+    counted: Mapping[str, str]
+    beside: Sequence[str] = ()
+
+    def snapshot(self, data: Path, scratch: Path) -> DataSnapshot:
+        copied = copy_database(data, self.file, scratch)
+        kept = [SnapshotFile(each, data) for each in self.beside if is_plain_file(data / each)]
+        return DataSnapshot(kept) if copied is None else DataSnapshot([copied, *kept], self._counts(scratch))
+
+    def restored(self, data: Path) -> dict[str, int]:
+        if not (data / self.file).exists():
+            return {}
+        check_database(data / self.file)
+        return self._counts(data)
+
+    def _counts(self, folder: Path) -> dict[str, int]:
+        with closing(sqlite3.connect(folder / self.file)) as db:
+            return {name: db.execute(query).fetchone()[0] for name, query in self.counted.items()}
+
+
+def is_plain_file(path: Path) -> bool:
+    """Whether a file is there that is no link, named pipe or folder."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def copy_database(data: Path, name: str, scratch: Path) -> SnapshotFile | None:

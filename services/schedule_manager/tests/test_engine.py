@@ -15,7 +15,6 @@ import anyio
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.schedule_manager.app import STORE
 from services.schedule_manager.delivery import Delivery, DeliveryFault
 from services.schedule_manager.engine import MOST_OF_ONE, Engine
 from services.schedule_manager.kinds import SCHEDULE, SCHEDULE_GROUP, ScheduleGroupSpec, ScheduleSpec
@@ -23,7 +22,7 @@ from services.schedule_manager.metrics import ScheduleMetrics
 from services.schedule_manager.names import group_resource, schedule_resource
 from services.schedule_manager.planning import fires_at, planned
 from services.schedule_manager.reconciler import delete_completed
-from services.schedule_manager.schedule_store import Planned, ScheduleStore
+from services.schedule_manager.schedule_store import FILE, Planned, ScheduleStore
 from services.schedule_manager.tests.in_memory import DEAD, QUEUE, ROLE, Call, Outside, Schedules, schedules_in_memory
 from services.sdk.resources import Backoff
 from services.sdk.testing import virtual_time
@@ -299,7 +298,7 @@ async def test_one_whose_dead_letter_is_refused_is_not_called_again() -> None:
         policy = {"maximumRetryAttempts": 0}
         made = await s.make("at(2026-01-01T00:01:00)", target={"deadLetterArn": DEAD, "retryPolicy": policy})
         await s.service.advance(6 * 3600)
-        with closing(ScheduleStore(s.service.context.data / STORE)) as store:
+        with closing(ScheduleStore(s.service.context.data / FILE)) as store:
             (firing,) = store.firings(made.metadata.uid or "")
         assert (firing.exhausted, firing.attempts) == ("MaximumRetryAttempts", 1)
         s.outside.refuses = lambda call: None
@@ -327,7 +326,7 @@ async def test_nothing_is_called_while_it_cannot_be_noted_how_calls_went() -> No
     async with schedules_in_memory() as s:
         await s.make("rate(1 minute)", "a", startDate="2026-01-01T00:01:00Z")
         await s.make("rate(1 minute)", "b", startDate="2026-01-01T00:01:00Z")
-        with closing(sqlite3.connect(s.service.context.data / STORE)) as db:
+        with closing(sqlite3.connect(s.service.context.data / FILE)) as db:
             db.execute("CREATE TRIGGER full BEFORE DELETE ON firings BEGIN SELECT RAISE(ABORT, 'full'); END")
             await s.service.advance(600)
             assert len(s.calls) == 2
@@ -341,7 +340,7 @@ async def test_one_that_cannot_be_reckoned_is_set_aside_until_it_changes() -> No
     async with schedules_in_memory() as s:
         made = await s.make("rate(1 minute)", "bad", startDate="2026-01-01T00:01:00Z")
         await s.make("rate(1 minute)", "good", startDate="2026-01-01T00:01:00Z")
-        with closing(ScheduleStore(s.service.context.data / STORE)) as store:
+        with closing(ScheduleStore(s.service.context.data / FILE)) as store:
             plan = store.planned(made.metadata.uid or "")
             assert plan is not None
             store.plan(plan._replace(spec="{}"))
@@ -357,7 +356,7 @@ async def test_what_is_no_more_is_forgotten() -> None:
     async with schedules_in_memory() as s:
         await s.make("rate(1 day)", "stays")
         await s.make("rate(1 day)", "goes")
-        with closing(ScheduleStore(s.service.context.data / STORE)) as store:
+        with closing(ScheduleStore(s.service.context.data / FILE)) as store:
             store.plan(Planned("unseen", 1, "default", "{}", 0.0, None))
             await s.service.resources.delete(SCHEDULE, "goes", "default")
             await s.service.advance(1)
@@ -380,7 +379,7 @@ class Interrupted:
 
 @virtual_time
 async def test_what_was_planned_anew_is_not_written_over(tmp_path: Path) -> None:
-    clock, store = LoopClock(), ScheduleStore(tmp_path / STORE)
+    clock, store = LoopClock(), ScheduleStore(tmp_path / FILE)
     spec = ScheduleSpec.model_validate({"expression": "rate(1 minute)", "target": {"arn": QUEUE, "roleArn": ROLE}})
     made = SCHEDULE.new("s", namespace="default", spec=spec)
     made.metadata.uid, made.metadata.generation, made.metadata.creation_timestamp = "u", 1, clock.now()
