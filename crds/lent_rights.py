@@ -12,12 +12,15 @@ GROUP = "aerekos.cloud"
 
 
 class LentRight(NamedTuple):
-    """That verb on resources `plural` of the resource's own namespace; `name`: on that one, if not on all of them."""
+    """That verb on resources `plural` of the resource's own namespace; `name`: on that one, if not on all of them.
+    `once`: it is used when the resource is made, and whoever changes that later gets nothing by it.
+    """
 
     verb: str
     plural: str
     name: str = ""
     group: str = GROUP
+    once: bool = False
 
 
 Lends = Callable[[Mapping[str, Any]], Iterable[LentRight]]

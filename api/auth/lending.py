@@ -2,7 +2,8 @@
 
 A WebhookSource that names an endpoint has anything sent through it; an endpoint that wants Events is sent them. Asked
 with every write of such a spec that changes it, not only with the one that names the right: whoever changes the
-address has the Events as well.
+address has the Events as well. A right that is used once, as the one to the backup that a Database begins with, is
+asked for with the write that names it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ def refuse_lending(
     if kind.lends is None or not new or new == old:
         return
     lent = {right for each in ((old, new) if partly else (new,)) for right in kind.lends(each)}
-    for right in sorted(lent):
+    used = {right for right in kind.lends(old) if right.once} if old else set()
+    for right in sorted(lent - used):
         if not authorizer.allows(who, Action(right.verb, right.group, right.plural, namespace, right.name)):
             what = f'{right.plural} "{right.name}"' if right.name else right.plural
             raise Forbidden(

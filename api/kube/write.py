@@ -114,7 +114,7 @@ class WriteHandler:
         self, ask: ApiRequest, namespace: str, body: dict[str, Any], besides: dict[str, Any] | None
     ) -> None:
         """Raises Forbidden for a resource with a role that the asker may not pass, or a right they have not."""
-        name, kind = ask.target.name or str((body.get("metadata") or {}).get("name") or ""), ask.target.kind
+        name, kind = ask.target.name, ask.target.kind  # no name: it is to be made, and nothing of it stands
         record = self._registry.store.get(kind.key(name, namespace)) if name and besides is None else None
         before = besides if besides is not None else record.object if record else {}
         partly = besides is not None

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from crds.kind import Column, Kind, Resource
 from crds.kinds.service import ResourceLimits
+from crds.lent_rights import LentRight
 from crds.meta import Spec, Status
 from crds.model import MicroTimestamp, Model
 from crds.names import DnsLabel
 from crds.quantity import Quantity
+from services.db_manager.backup_kinds import DATABASE_BACKUP
 from services.db_manager.conditions import DatabaseCondition, RestorePhase
 from services.db_manager.invariants import (
     has_a_name_for_its_parts,
@@ -217,6 +220,19 @@ class Database(Resource[DatabaseSpec, DatabaseStatus]):
         return {**kept, **{name: value for name, value in chosen.items() if value is not None}}
 
 
+def _read(spec: Mapping[str, Any]) -> list[LentRight]:
+    """Whoever makes a Database gets to know what it begins with."""
+    restore = spec.get("restore")  # as it was sent: nothing is proven of it yet
+    if not isinstance(restore, Mapping):
+        return []
+    sources = {DATABASE_BACKUP.plural: restore.get("backup"), "databases": restore.get("database")}
+    return [
+        LentRight("get", plural, name, once=True)
+        for plural, name in sources.items()
+        if isinstance(name, str) and name
+    ]
+
+
 def _standing(database: dict[str, Any]) -> str:
     """The reason of its condition Ready, in a list."""
     conditions = (database.get("status") or {}).get("conditions") or ()
@@ -240,6 +256,7 @@ DATABASE = Kind(
         is_protected,
     ),
     references=(PARAMETER_GROUPS,),
+    lends=_read,
     selectable=("spec.engine",),
     columns=(
         Column("Name", "metadata.name"),

@@ -13,6 +13,9 @@ from unit.api.components import HOW, House, make_house
 from api.auth.principal import AUTHENTICATED, Principal
 from crds.kinds.rbac import ROLE, ROLE_BINDING
 from crds.kinds.user import USER
+from services.db_manager.backup_kinds import DATABASE_BACKUP
+from services.db_manager.kinds import DATABASE
+from services.db_manager.rds.parameter_group import DATABASE_PARAMETER_GROUP
 from services.webhook_manager.kinds import WEBHOOK_ENDPOINT
 from services.webhook_manager.source_kinds import WEBHOOK_SOURCE
 
@@ -24,7 +27,7 @@ SOURCE = {"provider": "GitHub", "secretName": "s", "endpoint": "e"}
 URL = "https://hooks.example.com"
 WRITES = {
     "apiGroups": ["aerekos.cloud"],
-    "resources": ["webhooksources", "webhookendpoints"],
+    "resources": ["webhooksources", "webhookendpoints", "databases"],
     "verbs": ["get", "create", "update", "patch"],
 }
 
@@ -32,7 +35,7 @@ WRITES = {
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     made = await make_house(tmp_path)
-    for kind in (WEBHOOK_ENDPOINT, WEBHOOK_SOURCE):
+    for kind in (WEBHOOK_ENDPOINT, WEBHOOK_SOURCE, DATABASE, DATABASE_BACKUP, DATABASE_PARAMETER_GROUP):
         made.registry.catalog.add(kind)
     await made.registry.create(USER, "", {"metadata": {"name": "jo"}, "spec": {"roles": []}}, HOW)
     yield made
@@ -90,6 +93,25 @@ async def test_an_endpoint_gets_events_its_writer_may_read(house: House) -> None
     assert await write(house, "PATCH", "webhookendpoints/w", labels, merge) == 200
     await allow(house, "reads", {"apiGroups": [""], "resources": ["events"], "verbs": ["list"]})
     assert await write(house, "PATCH", "webhookendpoints/w", {"spec": {"url": f"{URL}/jo"}}, merge) == 200
+
+
+@pytest.mark.parametrize(("plural", "member"), [("databases", "database"), ("databasebackups", "backup")])
+async def test_a_database_begins_with_what_its_maker_may_read(plural: str, member: str, house: House) -> None:
+    await allow(house, "writes", {**WRITES, "verbs": ["create", "update", "patch"]})
+    restored = named("Database", "d", engine="postgresql", restore={member: "other"})
+    applied, merge = "databases/d?fieldManager=t", "merge-patch+json"
+    assert await write(house, "POST", "databases", restored) == 403
+    assert await write(house, "PATCH", applied, restored, "apply-patch+yaml") == 403
+    assert await write(house, "POST", "databases", named("Database", "n", engine="postgresql")) == 201
+    await house.registry.create(DATABASE, "default", restored, HOW)
+    assert await write(house, "POST", "databases", restored) == 403
+    assert await write(house, "PATCH", "databases/d", {"spec": {"enabled": False}}, merge) == 200
+    rule = {"apiGroups": ["aerekos.cloud"], "resources": [plural], "verbs": ["get"], "resourceNames": ["other"]}
+    await allow(house, "reads", rule)
+    again = named("Database", "e", engine="postgresql", restore={member: "other"})
+    assert await write(house, "POST", "databases", again) == 201
+    third = named("Database", "f", engine="postgresql", restore={member: "third"})
+    assert await write(house, "POST", "databases", third) == 403
 
 
 @pytest.mark.parametrize("endpoint", [3, ["e"], {"a": "b"}])
