@@ -181,6 +181,12 @@ def dns_names(certificate: Path) -> tuple[str, ...]:
     return tuple(each for each in found if not each.startswith("*."))
 
 
+def addresses(certificate: Path) -> tuple[str, ...]:
+    """The addresses that a certificate is for. Raises OSError."""
+    names = _names_of(_load_certificate(certificate))
+    return tuple(str(each) for each in names.get_values_for_type(x509.IPAddress)) if names else ()
+
+
 def service_host(service: str, namespace: str) -> str:
     """What the certificate of a Service's instances is for, as Kubernetes names services."""
     return f"{service}.{namespace}.svc"

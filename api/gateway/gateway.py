@@ -28,6 +28,7 @@ from api.gateway.events import NotesEvents
 from api.gateway.exchange import FAILED, request_head
 from api.gateway.load_balancer import LoadBalancer
 from api.gateway.mutual_tls import Secures
+from api.gateway.own_hosts import OwnHosts
 from api.gateway.request_limits import RequestLimits
 from api.gateway.reverse_proxy import FreeConnection, ReverseProxy, forwarded
 from api.gateway.stand_ins import StandIns
@@ -56,7 +57,8 @@ FindSigner = Callable[[str], Owner[Principal]]
 
 class Gateway:
     """Adds who calls, and hands the request to a ready instance. `find_signer`: the owner of an access key;
-    `note_use` hears of each key that signed, and for which service; `own_names`: by which this cloud is reached.
+    `note_use` hears of each key that signed, and for which service; `own_names`: by which this cloud is reached;
+    `own_hosts`: these, and its addresses.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Gateway:
         most_connections: int = 512,
         tls: Secures | None = None,
         own_names: OwnNames = tuple,
+        own_hosts: OwnNames = tuple,
         traffic: CountsTraffic | None = None,
         limits: RequestLimits | None = None,
         events: NotesEvents | None = None,
@@ -93,7 +96,7 @@ class Gateway:
         self._stand_ins = StandIns(self._services.values(), balancer.is_ready, clock.monotonic)
         self.traffic: CountsTraffic = traffic or Traffic()
         self._identities, self._verifier = Identities(tokens, clock), SignatureVerifier(find_signer, clock)
-        self._note_use, self._own_names = note_use, own_names
+        self._note_use, self._own_names, self._hosts = note_use, own_names, OwnHosts(own_hosts)
         self.limits = limits or RequestLimits(clock.monotonic)
 
     def use(self, settings: GatewaySettings) -> None:
@@ -130,7 +133,7 @@ class Gateway:
         name, target = _split(_target(scope))
         if self._activation is not None:
             self._activation.require_awake(name)
-        own = ((b"x-aerekos-identity", self._identities.token(ANONYMOUS, name)), *extra)
+        own = ((b"x-aerekos-identity", self._identities.token(ANONYMOUS, name)), *self._hosts.instead(scope), *extra)
         told = [each for each in scope["headers"] if each[0] != b"cookie"]
         headers = forwarded(told, *own, without=b"authorization")
         return await self._forward(scope, receive, send, "", name, target, headers)
@@ -247,7 +250,8 @@ class Gateway:
         body = await read_body(receive, _FORM_BYTES)
         if managed is None or body is None or form_value(body, "Action") != WEB_IDENTITY:
             raise AwsError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
-        own = ((b"x-aerekos-identity", self._identities.token(ANONYMOUS, managed.service_name)), *extra)
+        identity = self._identities.token(ANONYMOUS, managed.service_name)
+        own = ((b"x-aerekos-identity", identity), *self._hosts.instead(scope), *extra)
         service, target, again = managed.service_name, b"/" + STS.encode(), replaying(body, receive)
         return await self._forward(scope, again, send, "", service, target, forwarded(scope["headers"], *own))
 
@@ -279,7 +283,7 @@ class Gateway:
             self._note_use(str(found.who.proof.binding.get("akid", "")), service)
         identity = self._identities.token(found.who, service)
         added = payload_headers(scope, found) if found.signature.expires is not None else ()
-        own = ((b"x-aerekos-identity", identity), *added, *extra)
+        own = ((b"x-aerekos-identity", identity), *self._hosts.instead(scope), *added, *extra)
         target = _target(scope)
         if S3 in managed.speaks:
             target, own = with_bucket(scope, target, self._own_names()), (*own, source_ip(scope))
@@ -329,7 +333,8 @@ class Gateway:
             prove(scope)
             self.limits.admit_principal(scope, who)
         service = managed.service_name
-        own = ((b"x-aerekos-identity", self._identities.token(who, service)), source_ip(scope), *extra)
+        identity, hosts = self._identities.token(who, service), self._hosts.instead(scope)
+        own = ((b"x-aerekos-identity", identity), *hosts, source_ip(scope), *extra)
         headers = forwarded(scope["headers"], *own, without=b"cookie")
         target = with_bucket(scope, _target(scope), self._own_names())
         return await self._forward(scope, receive, send, "", service, target, headers)
@@ -350,9 +355,12 @@ class Gateway:
         else:
             self._authorizer.require(who, self._action(scope["method"], name))
         identity = self._identities.token(who, name)
-        headers = forwarded(
-            scope["headers"], (b"x-aerekos-identity", identity), *extra, without=b"authorization", peer=bool(peer)
+        own = (
+            (b"x-aerekos-identity", identity),
+            *(self._hosts.instead(scope) if name in self._services else ()),
+            *extra,
         )
+        headers = forwarded(scope["headers"], *own, without=b"authorization", peer=bool(peer))
         return await self._forward(scope, receive, send, peer, name, target, headers)
 
     def _require_needed(self, peer: str, service: str) -> None:

@@ -165,6 +165,7 @@ class GatewayProcess:
             most_connections=self._budget.upstream,
             tls=MutualTls(self._authority, managed, self._clock),
             own_names=lambda: self._tls.names,
+            own_hosts=lambda: self._tls.hosts,
             traffic=TrafficCounts(self.reporter),
             limits=self.limits,
             events=events,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ from unit.api.components import HOW, House, make_house
 from api.auth.authentication import WHO
 from api.auth.principal import Principal
 from api.gateway.bucket_hosts import bucket_of
+from api.gateway.own_hosts import OwnHosts
 from crds.errors import ApiError
 from crds.kinds.user import USER
 from crds.managed import ManagedService
@@ -434,6 +436,58 @@ async def test_kms_has_no_buckets(door: Door) -> None:
     door.house.gateway._own_names = lambda: OWN
     assert (await door.ask(door.signed(host="first.cloud.lan")))[0] == 200
     assert door.reached.targets == [b"/"]
+
+
+@pytest.mark.parametrize(
+    ("told", "heard"),
+    [(told, told) for told in ("cloud.lan", "localhost:8443", "10.0.0.7:7443", "[::1]:7443", "vm.:1")]
+    + [
+        ("evil.example:7443", "cloud.lan:7443"),
+        ("evil.example", "cloud.lan"),
+        ("notcloud.lan", "cloud.lan"),
+        ("first.cloud.lan:7443", "cloud.lan:7443"),
+        ("first.s3.cloud.lan", "s3.cloud.lan"),
+        ("first.localhost:7443", "localhost:7443"),
+        ("1.10.0.0.7:7443", "10.0.0.7:7443"),
+    ],
+)
+async def test_a_service_hears_of_no_host_but_our_own(door: Door, told: str, heard: str) -> None:
+    """It makes addresses of it that others go to: of a queue, or of the certificate that proves a message."""
+    await door.house.add_service("storage-manager", "127.0.0.1:8")
+    gateway, own = door.house.gateway, (*OWN, "10.0.0.7", "::1")
+    gateway._own_names, gateway._hosts = (lambda: OWN), OwnHosts(lambda: own)
+    asked = [door.signed("s3", b"", "/k", method="GET", host=told), door.presigned("/k", host=told)]
+    token = door.house.bearer(Principal("ann", frozenset({"aerekos:editor"})))["authorization"].encode()
+    asked.append(Asked("GET", "/services/key-manager/x", [(b"authorization", token), (b"host", told.encode())]))
+    for each in asked:
+        assert (await door.ask(each))[0] == 200
+        assert door.reached.seen[-1][1][b"host"] == heard.encode()
+
+
+@pytest.mark.parametrize(
+    "odd", ["", "cloud.lan:7443x", "cloud.lan:123456", "u:p@cloud.lan", "cloud.lan/a", "[cloud.lan"]
+)
+def test_what_is_no_host_is_none_of_ours(odd: str) -> None:
+    assert OwnHosts(lambda: OWN).instead({"headers": [(b"host", odd.encode())]}) == ((b"host", b"cloud.lan"),)
+    assert OwnHosts(lambda: OWN).instead({"headers": [(b"host", b"Cloud.LAN.:1")]}) == ()
+
+
+def test_names_that_are_new_count_at_once() -> None:
+    own: list[tuple[str, ...]] = [("cloud.lan",)]
+    hosts = OwnHosts(lambda: own[-1])
+    scope = {"headers": [(b"host", b"new.lan:1")]}
+    assert hosts.instead(scope) == ((b"host", b"cloud.lan:1"),)
+    own.append(("cloud.lan", "new.lan"))
+    assert hosts.instead(scope) == ()
+    assert OwnHosts(tuple).instead(scope) == ((b"host", b"localhost:1"),)
+
+
+@given(st.text(max_size=80), st.lists(st.sampled_from((*OWN, "10.0.0.7", "::1")), unique=True))
+def test_whatever_the_host_says_a_service_hears_one_of_ours(host: str, own: list[str]) -> None:
+    told = host.encode("utf-8", "ignore")
+    for _, heard in OwnHosts(lambda: own).instead({"headers": [(b"host", told)]}) or ((b"host", told.lower()),):
+        name = re.fullmatch(r"\[?(.*?)\]?\.?(:[0-9]{1,5})?", heard.decode("latin-1"))
+        assert name is not None and name[1] in (own or ["localhost"])
 
 
 @given(st.text(max_size=80), st.lists(st.sampled_from(OWN), unique=True))

@@ -176,6 +176,7 @@ async def _body(codec: Codec, head: HttpRequest, receive: Receive) -> bytes | As
 
 
 def _origin_of(scope: Scope, head: HttpRequest) -> str:
+    # The gateway lets no Host through but this cloud's own.
     return f"{scope.get('scheme', 'https')}://{head.headers.get('host', 'localhost')}"
 
 
