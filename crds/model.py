@@ -18,7 +18,9 @@ _REMEMBERED_SECONDS = 4096
 class Model(BaseModel):
     """One JSON object. Field names are camelCase on the wire (Kubernetes API conventions)."""
 
+    # Built when first used: a conductor knows some 250 of them, and one that starts needs a third.
     model_config = ConfigDict(
+        defer_build=True,
         alias_generator=to_camel,
         populate_by_name=True,
         extra="forbid",

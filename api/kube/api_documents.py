@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import anyio.lowlevel
 import orjson
 
 from api.asgi import JSON, Response
@@ -24,7 +25,7 @@ class Documents:
         self._made: dict[tuple[str, str], Response] = {}
         self._made_for = -1
 
-    def find(self, path: str, headers: Mapping[bytes, bytes]) -> Response | None:
+    async def find(self, path: str, headers: Mapping[bytes, bytes]) -> Response | None:
         """The document at that path; None when the path is no document's. Raises NotFound."""
         if path.count("/") > _MOST_SLASHES and not path.startswith("/openapi/"):
             return None  # the hot path: resources live deeper than documents
@@ -38,6 +39,8 @@ class Documents:
         form = form or ("protobuf" if "protobuf" in accept else "")
         place = ("/".join(parts), form)
         if place not in self._made:
+            if parts[0] == "openapi":
+                await work_out_schemas(self.kinds())
             self._made[place] = self._make(parts, form)
         return self._made[place]
 
@@ -58,6 +61,16 @@ class Documents:
         if made is None:
             raise NotFound("the server could not find the requested resource")
         return Response(200, orjson.dumps(made), JSON)
+
+
+async def work_out_schemas(kinds: Iterable[Kind[Any]]) -> None:
+    """So that who asks for all schemas at once finds them there: each takes milliseconds when it is first read, and
+    between two of them others have their turn.
+    """
+    for kind in kinds:
+        if "schema" not in vars(kind):
+            _ = kind.schema
+            await anyio.lowlevel.checkpoint()
 
 
 def _is_document(parts: list[str]) -> bool:

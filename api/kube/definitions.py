@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from api.kube.api_documents import work_out_schemas
 from api.kube.views.view import shown_uid
 from api.kube.virtual import StorageWithVirtualObjects
 from controller.resources.registry import Registry
@@ -20,25 +21,45 @@ from crds.model import rfc3339
 
 
 class DefinitionStorage(StorageWithVirtualObjects):
-    """The stored definitions, and ours beside them. Ours never change while this conductor runs."""
+    """The stored definitions, and ours beside them. Ours never change while this conductor runs; each is written when
+    it is first asked for, because the schemas of all take as long as everything else at a start.
+    """
 
     def __init__(self, registry: Registry, began: datetime) -> None:
         super().__init__(registry)
-        ours = [kind for kind in registry.catalog if kind.group == GROUP and not kind.internal]
-        self._ours = {record.key: record for record in (_record(kind, began) for kind in ours)}
+        self._began = began
+        self._ours = {_key(kind): kind for kind in registry.catalog if kind.group == GROUP and not kind.internal}
+        self._written: dict[ObjectKey, Record] = {}
 
     def other(self, key: ObjectKey) -> Record | None:
-        return self._ours.get(key)
+        if (kind := self._ours.get(key)) is None:
+            return None
+        if key not in self._written:
+            self._written[key] = _record(kind, self._began)
+        return self._written[key]
 
     def others(self, namespace: str | None) -> Iterable[Record]:
-        return self._ours.values()
+        return [record for key in self._ours if (record := self.other(key))]
+
+    async def fresh(self, kind: Kind[Any], namespace: str | None) -> Snapshot:
+        await work_out_schemas(self._ours.values())
+        return await super().fresh(kind, namespace)
+
+    async def list_at(self, kind: Kind[Any], namespace: str | None, revision: int) -> Snapshot:
+        await work_out_schemas(self._ours.values())
+        return await super().list_at(kind, namespace, revision)
 
     def list(self, kind: Kind[Any], namespace: str | None) -> Snapshot:
         return self.both(super().list(kind, namespace), namespace)
 
 
+def _key(kind: Kind[Any]) -> ObjectKey:
+    return DEFINITION.key(f"{kind.plural}.{kind.group}")
+
+
 def _record(kind: Kind[Any], began: datetime) -> Record:
-    name = f"{kind.plural}.{kind.group}"
+    key = _key(kind)
+    name = key.name
     names = {
         "plural": kind.plural,
         "singular": kind.singular,
@@ -90,4 +111,4 @@ def _record(kind: Kind[Any], began: datetime) -> Record:
         },
     }
     uid = shown_uid("definition", name)
-    return Record(1, DEFINITION.key(name), uid, "created", 1, orjson.dumps(body), 0, began, "aerekos", values=body)
+    return Record(1, key, uid, "created", 1, orjson.dumps(body), 0, began, "aerekos", values=body)

@@ -88,7 +88,7 @@ class ResourceApi:
     ) -> int:
         """Answers one request; returns the HTTP code. Raises ApiError before anything was sent."""
         asked = dict(scope["headers"])
-        if answer := self._documents.find(scope["path"], asked):
+        if answer := await self._documents.find(scope["path"], asked):
             await send_answer(send, answer, *headers)
             return answer.code
         ask = self._parse(scope, asked, who)
