@@ -53,7 +53,9 @@ from crds.errors import Timeout, Unavailable
 ANSWER_SECONDS = 120.0
 _TRIES = 4
 _PAUSE = Backoff(first=0.05, factor=2, limit=0.5, jitter=0.5)
-_OURS, _NAMESPACE = b"x-aerekos-", b"x-aerekos-namespace"
+_OURS = b"x-aerekos-"
+# What services say of the calls that they make in their own name.
+_OF_PEERS = frozenset({b"x-aerekos-namespace", b"x-aerekos-region", b"x-aerekos-source-arn"})
 _REPEATABLE = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
 
 
@@ -313,7 +315,7 @@ def forwarded(
     """The request's headers less those of the connection (and `without`), and the gateway's own.
 
     Headers only the gateway may set are dropped when a client sends them, and so is the cookie of the dashboard. A
-    `peer`, another managed service, says in which namespace it works.
+    `peer`, another managed service, says in which namespace and region it works, and for which resource.
     """
     told = dict(headers)
     dropped = {*HOP_BY_HOP, *dict(extra), without}
@@ -321,7 +323,7 @@ def forwarded(
         dropped |= named_by_connection(headers)
     kept = [each for each in headers if each[0] not in dropped]
     if _OURS in b" ".join(told):
-        kept = [each for each in kept if not each[0].startswith(_OURS) or (peer and each[0] == _NAMESPACE)]
+        kept = [each for each in kept if not each[0].startswith(_OURS) or (peer and each[0] in _OF_PEERS)]
     if b"cookie" in told:
         kept = [each for each in map(_without_our_cookie, kept) if each[1] or each[0] != b"cookie"]
     if b"transfer-encoding" in told:

@@ -23,6 +23,7 @@ from services.sdk.aws.policy import Context, Decision, Outcome, Policies, Reques
 from services.sdk.aws.policy.context import Given
 from services.sdk.aws.resource_names import resource_name
 from services.sdk.aws.role_policy import whatever_roles_allow
+from services.sdk.aws.service_callers import facts_of, requester_of
 from services.sdk.context import ServiceContext
 from services.sdk.resources import Resources
 
@@ -176,7 +177,9 @@ def _about(
     return replace(call, resource=arn, facts={**known, **(facts or {})}, action=action)
 
 
-def _facts_of(call: RequestContext, who: Requester) -> Mapping[str, str]:
+def _facts_of(call: RequestContext, who: Requester) -> Mapping[str, Given]:
+    if who.kind == "service":
+        return facts_of(who, call.namespace, call.source)
     return {
         "aws:PrincipalArn": who.arn,
         "aws:PrincipalAccount": who.account,
@@ -186,8 +189,10 @@ def _facts_of(call: RequestContext, who: Requester) -> Mapping[str, str]:
 
 
 def _requester(call: RequestContext) -> Requester:
-    """As policies name whoever calls: a user of the account that is their namespace."""
+    """As policies name whoever calls: one of AWS's services, or a user of the account that is their namespace."""
     if call.policies is not None:
         return call.policies.requester
+    if (service := requester_of(call.caller)) is not None:
+        return service
     account = account_of(call.caller.namespace)
     return Requester("user", f"arn:aws:iam::{account}:user/{call.caller.name}", account)

@@ -317,9 +317,10 @@ async def test_a_body_beyond_the_buffer_is_refused(door: Door) -> None:
 
 async def test_what_only_the_door_may_say_is_taken_off(door: Door) -> None:
     forged = {"x-aerekos-namespace": "other", "x-aerekos-identity": "x", "x-aerekos-on-behalf-of": "y"}
+    forged |= {"x-aerekos-source-arn": "arn:aws:s3:::theirs", "x-aerekos-region": "eu-central-1"}
     assert (await door.ask(door.signed(**forged)))[0] == 200
     sent = door.reached.seen[0][1]
-    assert b"x-aerekos-namespace" not in sent and b"x-aerekos-on-behalf-of" not in sent
+    assert {name.encode() for name in forged} & set(sent) == {b"x-aerekos-identity"}
     assert sent[b"x-aerekos-identity"] != b"x"
 
 

@@ -111,8 +111,8 @@ class AwsApp:
         head: HttpRequest,
         left: Callable[[], Awaitable[None]],
     ) -> RequestContext:
-        region = admitted.signature.region if admitted.signature else DEFAULT_REGION
-        caller = admitted.caller
+        caller, source = admitted.caller, admitted.source
+        region = admitted.signature.region if admitted.signature else source.region or DEFAULT_REGION
         scope["state"]["caller"] = caller
         return RequestContext(
             caller,
@@ -125,6 +125,7 @@ class AwsApp:
             origin=_origin_of(scope, head),
             path=head.path,
             left=left,
+            source=source,
         )
 
     def _refused(

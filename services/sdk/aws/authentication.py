@@ -16,6 +16,7 @@ from controller.kit.clock import Clock
 from crds.errors import NotFound
 from services.sdk.aws.caller_policies import PATH, CallerPolicies, CallerPolicyReader
 from services.sdk.aws.errors import SignatureError
+from services.sdk.aws.service_callers import NO_SOURCE, Source, source_of
 from services.sdk.aws.sigv4 import RawRequest, Signature, read_signature
 from services.sdk.aws.verifier import raw_request
 from services.sdk.conductor_client import fetch_json
@@ -31,10 +32,13 @@ Ask = Callable[[dict[str, Any], str], Awaitable[dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class AuthenticatedCall:
-    """A verified caller. `signature` is set when they signed: region, seed and scope of chunk signatures."""
+    """A verified caller. `signature` is set when they signed: region, seed and scope of chunk signatures. `source`:
+    what a service calls for.
+    """
 
     caller: Caller
     signature: Signature | None = None
+    source: Source = NO_SOURCE
 
 
 class SigningKeys:
@@ -82,7 +86,7 @@ class AwsAuthenticator:
         A service that acts for somebody does not sign: what they signed was another request, to that service.
         """
         if not identity.access_key or identity.through:
-            return AuthenticatedCall(_in_stated_namespace(request, identity))
+            return AuthenticatedCall(_in_stated_namespace(request, identity), source=source_of(request, identity))
         signature = read_signature(request)
         if signature is None:
             raise SignatureError("missing", "Missing Authentication Token")

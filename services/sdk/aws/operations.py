@@ -18,6 +18,7 @@ from crds.kind import Kind
 from services.sdk.aws.caller_policies import CallerPolicies
 from services.sdk.aws.model import ServiceModel
 from services.sdk.aws.policy.context import Given
+from services.sdk.aws.service_callers import NO_SOURCE, Source
 from services.sdk.identity import Caller
 from services.sdk.permissions import Permission
 
@@ -49,7 +50,7 @@ class RequestContext:
     having asked for its own is stopped. `action`: what policies call it (`iam:GetUser`); `resource`: the ARN it is
     about, if the service says so; `facts`: what the service says of the request to conditions; `policies`: those IAM
     has for the caller. `origin`, `path`: of the URL the client asked (`https://cloud:7443`, `/1234/orders`).
-    `left` returns when the client has gone: ask it only once.
+    `left` returns when the client has gone: ask it only once. `source`: what a service calls for.
     """
 
     caller: Caller
@@ -65,6 +66,7 @@ class RequestContext:
     origin: str = ""
     path: str = "/"
     left: Callable[[], Awaitable[None]] = field(default=_never, compare=False)
+    source: Source = NO_SOURCE
 
     @property
     def namespace(self) -> str:
