@@ -24,6 +24,8 @@ from services.storage_manager.kms_client import KmsClient
 from services.storage_manager.lost_keys import LostKeys
 from services.storage_manager.manifest import MANIFEST
 from services.storage_manager.metrics import ReplicationMetrics, StorageMetrics
+from services.storage_manager.notifications.delivery import Delivery
+from services.storage_manager.notifications.destinations import Destinations
 from services.storage_manager.replication.condition import Replication
 from services.storage_manager.replication.feed import Feed
 from services.storage_manager.replication.instances import Instances
@@ -47,6 +49,10 @@ def create(context: ServiceContext) -> Service:
     copies = ReplicationMetrics(context.metrics.registry, feed.followers)
     routes = ReplicationRoutes(feed, Repairs(s3.data, copies.record_repaired))
     lost = LostKeys(metadata, kms, context.clock.monotonic)
+    sends = s3.events.destinations = Destinations(context.service_client("queue-manager"))
+    lock = context.data / "events.lock"
+    delivery = Delivery(s3.events.outbox, sends, s3.commit, lock, s3.clock, metrics.record_lost_events)
+    s3.events.wake = delivery.wake
     compactor = Compactor(s3.data.small)
     collector = BlobCollector(metadata, s3.data, erased=compactor.note_erased)
     authenticator = S3Authenticator(authenticator_for(context, MANIFEST.speaks), context.clock)
@@ -59,14 +65,15 @@ def create(context: ServiceContext) -> Service:
                 lost,
                 s3.damaged,
                 s3.keys.rewrapper,
-                Expiration(metadata, s3.commit),
+                Expiration(metadata, s3.commit, s3.events),
                 Replication(feed, instances),
+                delivery,
             )
         ],
         checks=[
             # Keys in memory go on working for minutes, and buckets without encryption always.
             Check("key-manager", lambda: kms.fault, essential=False),
         ],
-        tasks=[kms.run, collector.run, compactor.run, scrubber.run, feed.keep, feed.followers.run],
+        tasks=[kms.run, collector.run, compactor.run, scrubber.run, feed.keep, feed.followers.run, delivery.run],
         on_stop=[partial(to_thread.run_sync, s3.data.small.close), partial(to_thread.run_sync, instances.close)],
     )

@@ -22,6 +22,7 @@ from services.storage_manager.key_rewrapping import KeyRewrapper
 from services.storage_manager.kinds import BUCKET, Bucket, BucketAccess
 from services.storage_manager.lost_keys import LostKeys
 from services.storage_manager.metadata import MetadataIndex
+from services.storage_manager.notifications.delivery import Delivery, is_configured
 from services.storage_manager.replication.condition import Replication
 
 COUNT_EVERY_SECONDS = 15.0
@@ -44,9 +45,11 @@ class BucketReconciler:
         rewrapper: KeyRewrapper,
         expiration: Expiration,
         replication: Replication,
+        delivery: Delivery,
     ) -> None:
         self._metadata, self._committer, self._lost, self._damaged = metadata, committer, lost, damaged
         self._rewrapper, self._expiration, self._replication = rewrapper, expiration, replication
+        self._delivery = delivery
 
     async def reconcile(self, resource: Bucket, world: World) -> Outcome:
         """Lets go what its lifecycle says, and counts again every few seconds: objects come and go without a change
@@ -61,6 +64,8 @@ class BucketReconciler:
         await self._lost.update_condition(resource, world.clock.now())
         self._damaged.update_condition(resource, world.clock.now())
         self._replication.update_condition(resource, world.clock.now())
+        configured = is_configured(self._metadata.recent(ref.id).documents)
+        self._delivery.update_condition(resource, configured=configured, now=world.clock.now())
         await self._rewrapper.rewrap_bucket(ref)
         return done(requeue_after=REQUEUE_SECONDS if more else COUNT_EVERY_SECONDS)
 

@@ -21,6 +21,10 @@ class BucketCondition(Term):
         "The KMS keys that it names, and those that its objects were sealed with, can be used.",
     )
     DATA_INTACT = "DataIntact", "What the disk holds of its objects is what was written, as far as it was read again."
+    EVENTS_DELIVERED = (
+        "EventsDelivered",
+        "The queues and topics that are told of events take them. Not told where none is.",
+    )
     REPLICATED = "Replicated", "Every acknowledged write is on two workers at least. Not told where nothing follows."
 
 
@@ -34,6 +38,11 @@ class BucketReason(Term):
     COPIES_IN_SYNC = (
         "CopiesInSync",
         "Another worker has all of it; the message says how long one was missing.",
+    )
+    DESTINATIONS_ANSWER = "DestinationsAnswer", "No queue or topic refused an event when it was last asked."
+    DESTINATION_REFUSES = (
+        "DestinationRefuses",
+        "Events wait for a queue or topic that does not take them; the message says why.",
     )
     COPY_AWAY = "CopyAway", "No other worker has all of it now: writes are acknowledged by one copy alone."
     SEVERAL_WRITERS = (

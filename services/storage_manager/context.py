@@ -25,7 +25,8 @@ from services.storage_manager.damaged_data import DamagedData
 from services.storage_manager.data_keys import DataKeys
 from services.storage_manager.errors import S3Error, disk_full
 from services.storage_manager.interfaces import BucketDirectory, BucketRef, Caller
-from services.storage_manager.metadata import MetadataIndex, Piece
+from services.storage_manager.metadata import MetadataIndex, Object, Piece
+from services.storage_manager.notifications.object_events import ObjectEvents, Told
 from services.storage_manager.object_data import ObjectData
 from services.storage_manager.operations import S3Operation
 from services.storage_manager.request_body import Receive, RequestBody
@@ -35,6 +36,7 @@ from services.storage_manager.supported_parameters import OWNER, SOURCE_OWNER
 
 Json = dict[str, Any]
 T = TypeVar("T")
+V = TypeVar("V", bound=Object | None)
 log = logging.getLogger(__name__)
 SMALL_BODY = 2 << 20
 MOST_MEMBERS = 100
@@ -49,7 +51,7 @@ LEAST_FREE = 64 << 20
 
 @dataclass(slots=True)
 class S3Request:
-    """One request, path style: `/bucket/key`."""
+    """One request, path style: `/bucket/key`. `id`: as its answer tells it."""
 
     declared: S3Operation
     method: str
@@ -59,6 +61,7 @@ class S3Request:
     headers: dict[str, str]
     caller: Caller
     receive: Receive
+    id: str = ""
 
     @property
     def operation(self) -> str:
@@ -112,10 +115,12 @@ class S3Context:
     clock: Callable[[], float] = time.time
     damaged: DamagedData = field(default_factory=DamagedData)
     data: ObjectData = field(init=False)
+    events: ObjectEvents = field(init=False)
 
     def __post_init__(self) -> None:
         small = SmallBlobs(self.blobs.root.with_name("segments"), self.metadata)
         object.__setattr__(self, "data", ObjectData(self.blobs, small, self.keys, self.pins, self.damaged))
+        object.__setattr__(self, "events", ObjectEvents(self.metadata))
 
     async def bucket(self, request: S3Request) -> BucketRef:
         """The bucket of the request, if its caller may do this there. Raises NoSuchBucket, AccessDenied."""
@@ -197,6 +202,13 @@ class S3Context:
         except S3Error:
             await self.abandon(piece.blob for piece in new)
             raise
+
+    async def commit_told(self, change: Told[V], new: Sequence[Piece] = ()) -> V:
+        """As `commit`, for what others are told of."""
+        made = await self.commit(change, new)
+        if change.recorded:
+            self.events.wake()
+        return made
 
     async def commit_alone(self, change: Callable[[], T]) -> T:
         """As `commit`, for what does more after its own transaction, or is rare: copies have it when this returns."""

@@ -156,7 +156,7 @@ async def copy(context: S3Context, request: S3Request) -> S3Response:
     kept = _headers(source.found, asked) | sealing | sums
     attributes = _attributes(context, ref, source, asked) | more
     new = Object(request.key, piece.size, md5, context.clock(), kept, (piece,), attributes)
-    made = await commit_object(context, ref, new, asked)
+    made = await commit_object(context, ref, new, request, "ObjectCreated:Copy")
     said = {
         f"Checksum{name.removeprefix(PREFIX).upper()}": value for name, value in sums.items() if name in CHECKSUMS
     }

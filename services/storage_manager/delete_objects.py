@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from anyio import to_thread
@@ -21,6 +22,7 @@ from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import BucketRef
 from services.storage_manager.metadata import Object
 from services.storage_manager.metadata.objects import Check
+from services.storage_manager.notifications.object_events import origin_of
 from services.storage_manager.objects import named_version
 from services.storage_manager.operations import operation
 from services.storage_manager.preconditions import DeleteCondition, delete_condition
@@ -42,7 +44,7 @@ async def delete(context: S3Context, request: S3Request) -> S3Response:
     ref = await context.bucket(request)
     condition, version = delete_condition(request.headers), request.query.get("versionId")
     bypass = await may_bypass(context, request, ref, request.key)
-    gone = await _remove(context, ref, request.key, version, condition, bypass)
+    gone = await _remove(context, request, ref, request.key, version, condition, bypass)
     await context.report_emptiness(ref)
     headers = {"x-amz-version-id": gone.version or "null"} if gone is not None else {}
     if gone is not None and gone.marker:
@@ -53,14 +55,21 @@ async def delete(context: S3Context, request: S3Request) -> S3Response:
 
 
 async def _remove(
-    context: S3Context, ref: BucketRef, key: str, version: str | None, condition: DeleteCondition, bypass: bool
+    context: S3Context,
+    request: S3Request,
+    ref: BucketRef,
+    key: str,
+    version: str | None,
+    condition: DeleteCondition,
+    bypass: bool,
 ) -> Object | None:
     """The version that is gone, or the marker that was made."""
+    events, origin = context.events, origin_of(request)
     if version is None:
-        return await context.commit(lambda: context.metadata.remove(ref.id, key, condition))
-    check = _deletable(condition, context.clock(), bypass)
-    named = named_version(version)
-    return await context.commit(lambda: context.metadata.remove_version(ref.id, key, named, check))
+        return await context.commit_told(events.removal(ref.id, key, origin, condition))
+    check, named = _deletable(condition, context.clock(), bypass), named_version(version)
+    gone = partial(context.metadata.remove_version, ref.id, key, named, check)
+    return await context.commit_told(events.of(ref.id, "ObjectRemoved:Delete", origin, gone))
 
 
 def _deletable(condition: DeleteCondition, now: float, bypass: bool) -> Check:
@@ -120,7 +129,8 @@ async def _delete_one(
     key, version = each["Key"], each.get("VersionId")
     action = "s3:DeleteObject" if version is None else "s3:DeleteObjectVersion"
     await context.require_allowed(request, ref, action, key, version)
-    return await _remove(context, ref, key, version, _condition(each), await may_bypass(context, request, ref, key))
+    bypass = await may_bypass(context, request, ref, key)
+    return await _remove(context, request, ref, key, version, _condition(each), bypass)
 
 
 def _condition(each: Mapping[str, str]) -> DeleteCondition:

@@ -27,9 +27,10 @@ from services.storage_manager.configuration.lifecycle_rules import (
 from services.storage_manager.configuration.object_lock import require_deletable
 from services.storage_manager.errors import S3Error
 from services.storage_manager.metadata import MetadataIndex, Object
+from services.storage_manager.notifications.object_events import ObjectEvents, lifecycle_origin
 
 log = logging.getLogger(__name__)
-LIFECYCLE = "lifecycle"
+LIFECYCLE, KIND = "lifecycle", "LifecycleExpiration"
 PASS_SECONDS, PAGE, PAGES_AT_ONCE = 3600.0, 1000, 10
 Change = Callable[[], Any]
 Commit = Callable[[Change], Awaitable[Any]]
@@ -45,10 +46,11 @@ class _Pass:
 
 
 class Expiration:
-    """`commit` runs a change of the index, and returns once it is durable."""
+    """`commit` runs a change of the index, and returns once it is durable; `events` are told of those of objects."""
 
-    def __init__(self, metadata: MetadataIndex, commit: Commit) -> None:
+    def __init__(self, metadata: MetadataIndex, commit: Commit, events: ObjectEvents | None = None) -> None:
         self._metadata, self._commit = metadata, commit
+        self._events = events or ObjectEvents(metadata)
         self._passes: dict[str, _Pass] = {}
 
     async def advance(self, bucket: str, now: datetime) -> bool:
@@ -100,15 +102,20 @@ class Expiration:
         for newer, (successor, each) in enumerate(pairwise(versions)):
             expiry = noncurrent_expiry(document, _subject(each, successor.modified), newer)
             if expiry is not None and expiry.at <= now:
-                yield partial(index.remove_version, bucket, each.key, each.version, _still(each, now))
+                yield self._ended(bucket, each, now)
         if newest.marker:
             if len(versions) == 1 and removes_lone_markers(document, _subject(newest, newest.modified), now):
-                yield partial(index.remove_version, bucket, newest.key, newest.version, _still(newest, now))
+                yield self._ended(bucket, newest, now)
             return
         expiry = current_expiry(document, _subject(newest, newest.modified))
         if expiry is not None and expiry.at <= now:
             check = _same(newest) if index.versioning(bucket) else _still(newest, now)
-            yield partial(index.remove, bucket, newest.key, check)
+            yield self._events.removal(bucket, newest.key, lifecycle_origin(), check, KIND)
+
+    def _ended(self, bucket: str, found: Object, now: datetime) -> Change:
+        """That version goes for good."""
+        gone = partial(self._metadata.remove_version, bucket, found.key, found.version, _still(found, now))
+        return self._events.of(bucket, f"{KIND}:Delete", lifecycle_origin(), gone)
 
     async def _abort_uploads(self, bucket: str, document: Document, now: datetime) -> None:
         for each in await to_thread.run_sync(self._metadata.uploads, bucket, ""):
@@ -119,6 +126,8 @@ class Expiration:
     async def _apply(self, change: Change) -> None:
         try:
             await self._commit(change)
+            if getattr(change, "recorded", False):
+                self._events.wake()
         except S3Error as refused:
             log.debug("a lifecycle leaves what it found: %s", refused)
 

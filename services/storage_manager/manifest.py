@@ -15,6 +15,8 @@ MANIFEST = ManagedService(
     speaks=("s3",),
     protocol="s3",
     needs=("key_manager",),
+    asks=("queue_manager",),
+    assumes_as=("s3.amazonaws.com",),
     grants=(
         Grant("buckets", ("get", "list", "watch", "create", "update", "patch", "delete")),
         Grant("keys", ("use",)),

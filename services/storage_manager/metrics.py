@@ -20,6 +20,13 @@ class StorageMetrics:
             "aerekos_storage_scrubbed_bytes", "Stored bytes that were read again to find damage.", registry=registry
         )
 
+        lost = "Events of Buckets that were given up: no destination took them."
+        self._lost_events = Counter("aerekos_storage_lost_events", lost, registry=registry)
+
+    def record_lost_events(self, count: int) -> None:
+        """That many more."""
+        self._lost_events.inc(count)
+
     def record_scrubbed(self, read: int) -> None:
         """That many bytes were read again."""
         self._scrubbed.inc(read)

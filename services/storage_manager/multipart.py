@@ -17,6 +17,7 @@ from services.storage_manager.copy_object import SOURCE, source_of
 from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import BucketRef
 from services.storage_manager.metadata import Object, Part, Upload
+from services.storage_manager.notifications.object_events import origin_of
 from services.storage_manager.object_encryption import like_upload, sealing_of, told
 from services.storage_manager.objects import (
     BROUGHT_KEY,
@@ -208,7 +209,14 @@ async def complete(context: S3Context, request: S3Request) -> S3Response:
     sums = whole_checksum(upload, parts, request.headers)
     _check_size(parts, request.headers.get("x-amz-mp-object-size"))
     new = _made_of(parts, upload, sums, context.clock())
-    made = await context.commit(lambda: context.metadata.complete(upload, new, write_check(request.headers)))
+    check = write_check(request.headers)
+    change = context.events.of(
+        ref.id,
+        "ObjectCreated:CompleteMultipartUpload",
+        origin_of(request),
+        lambda: context.metadata.complete(upload, new, check),
+    )
+    made = await context.commit_told(change)
     if not ref.objects:
         await context.report_emptiness(ref)
     headers = told(request.headers, upload.headers) | written_version(made)

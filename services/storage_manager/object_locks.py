@@ -8,8 +8,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from anyio import to_thread
-
 from services.storage_manager.answers import render_answer
 from services.storage_manager.configuration.documents import moment_of, read_document
 from services.storage_manager.configuration.object_lock import (
@@ -22,8 +20,8 @@ from services.storage_manager.delete_objects import may_bypass
 from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import BucketRef
 from services.storage_manager.metadata import Object
-from services.storage_manager.object_tags import change_attribute
-from services.storage_manager.objects import find_object, named_version
+from services.storage_manager.object_tags import change_attribute, change_attributes
+from services.storage_manager.objects import find_object
 from services.storage_manager.operations import operation
 from services.storage_manager.written_attributes import LEGAL_HOLD, LOCK, RETENTION
 
@@ -60,8 +58,7 @@ async def put_retention(context: S3Context, request: S3Request) -> S3Response:
         others = {name: kept for name, kept in found.attributes.items() if name != RETENTION}
         return others | ({RETENTION: wanted} if wanted else {})
 
-    named = None if version is None else named_version(version)
-    await to_thread.run_sync(context.metadata.change_attributes, ref.id, request.key, named, change)
+    await change_attributes(context, ref, request, change)
     return S3Response()
 
 

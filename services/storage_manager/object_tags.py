@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
-
-from anyio import to_thread
 
 from services.storage_manager.answers import render_answer
 from services.storage_manager.configuration.documents import read_document
@@ -12,6 +12,7 @@ from services.storage_manager.configuration.tagging import object_tags, tag_docu
 from services.storage_manager.context import S3Context, S3Request, S3Response
 from services.storage_manager.interfaces import BucketRef
 from services.storage_manager.metadata import Object
+from services.storage_manager.notifications.object_events import origin_of
 from services.storage_manager.objects import find_object, named_version, version_header
 from services.storage_manager.operations import operation
 from services.storage_manager.written_attributes import TAGS
@@ -37,7 +38,7 @@ async def put_tags(context: S3Context, request: S3Request) -> S3Response:
     """PutObjectTagging: in place of all it had."""
     ref = await context.writable_bucket(request)
     tags = object_tags(read_document(request.operation, await request.document()))
-    changed = await change_attribute(context, ref, request, TAGS, tags)
+    changed = await change_attribute(context, ref, request, TAGS, tags, "ObjectTagging:Put")
     return S3Response(headers=version_header(context, ref, changed))
 
 
@@ -45,12 +46,16 @@ async def put_tags(context: S3Context, request: S3Request) -> S3Response:
 async def delete_tags(context: S3Context, request: S3Request) -> S3Response:
     """DeleteObjectTagging."""
     ref = await context.bucket(request)
-    changed = await change_attribute(context, ref, request, TAGS, None)
+    changed = await change_attribute(context, ref, request, TAGS, None, "ObjectTagging:Delete")
     return S3Response(204, version_header(context, ref, changed))
 
 
-async def change_attribute(context: S3Context, ref: BucketRef, request: S3Request, name: str, value: Any) -> Object:
-    """Keep that attribute of the version a request names, none where the value is empty. Raises as `find_object`."""
+async def change_attribute(
+    context: S3Context, ref: BucketRef, request: S3Request, name: str, value: Any, event: str = ""
+) -> Object:
+    """Keep that attribute of the version a request names, none where the value is empty. Raises as `find_object`.
+    event: what it is told as, if it is.
+    """
 
     def change(found: Object) -> dict[str, Any]:
         others = {each: kept for each, kept in found.attributes.items() if each != name}
@@ -58,6 +63,19 @@ async def change_attribute(context: S3Context, ref: BucketRef, request: S3Reques
 
     version = request.query.get("versionId")
     find_object(context, ref, request.key, version)
-    named = None if version is None else named_version(version)
-    await to_thread.run_sync(context.metadata.change_attributes, ref.id, request.key, named, change)
+    await change_attributes(context, ref, request, change, event)
     return find_object(context, ref, request.key, version)
+
+
+async def change_attributes(
+    context: S3Context,
+    ref: BucketRef,
+    request: S3Request,
+    change: Callable[[Object], dict[str, Any]],
+    event: str = "",
+) -> None:
+    """The same, as `change` makes them of those there are."""
+    version = request.query.get("versionId")
+    named = None if version is None else named_version(version)
+    kept = partial(context.metadata.change_attributes, ref.id, request.key, named, change)
+    await context.commit_told(context.events.of(ref.id, event, origin_of(request), kept))

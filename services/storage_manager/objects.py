@@ -13,6 +13,7 @@ from services.storage_manager.context import S3Context, S3Request, S3Response
 from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import BucketRef
 from services.storage_manager.metadata import Object
+from services.storage_manager.notifications.object_events import origin_of
 from services.storage_manager.object_encryption import opened, sealing_of, told
 from services.storage_manager.operations import operation
 from services.storage_manager.preconditions import not_modified, write_check
@@ -91,7 +92,8 @@ async def put(context: S3Context, request: S3Request) -> S3Response:
     piece, md5, sums = await context.receive_body(sealed, request)
     sums |= {TYPE: "FULL_OBJECT"} if sums else {}
     new = Object(request.key, piece.size, md5, context.clock(), kept | sealing | sums, (piece,), attributes | more)
-    made = await commit_object(context, ref, new, headers)
+    event = "ObjectCreated:Post" if request.method == "POST" else "ObjectCreated:Put"
+    made = await commit_object(context, ref, new, request, event)
     return S3Response(headers={"etag": f'"{md5}"', **sums, **told(headers, sealing), **written_version(made)})
 
 
@@ -103,9 +105,11 @@ def check_key(key: str) -> None:
         raise S3Error("KeyTooLongError", f"a key has {LONGEST_KEY} bytes at most")
 
 
-async def commit_object(context: S3Context, ref: BucketRef, new: Object, headers: Mapping[str, str]) -> Object:
+async def commit_object(context: S3Context, ref: BucketRef, new: Object, request: S3Request, event: str) -> Object:
     """Index it, as the request's `If-...` allow. Raises as `metadata.put`; the blobs are then gone."""
-    made = await context.commit(lambda: context.metadata.put(ref.id, new, write_check(headers)), new.pieces)
+    check = write_check(request.headers)
+    change = context.events.of(ref.id, event, origin_of(request), lambda: context.metadata.put(ref.id, new, check))
+    made = await context.commit_told(change, new.pieces)
     if not ref.objects:
         await context.report_emptiness(ref)
     return made

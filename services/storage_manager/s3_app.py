@@ -90,7 +90,7 @@ class S3App:
             return
         id, body = scope["state"].get("request_id") or secrets.token_hex(8), Incoming(receive, scope["headers"])
         try:
-            answer = await self._answer(scope, body)
+            answer = await self._answer(scope, body, id)
         except S3Error as fault:
             answer = self._refusal(fault, id, scope)
         except ApiError as error:
@@ -106,7 +106,7 @@ class S3App:
         answer.headers["x-amz-request-id"] = id
         await _send(answer, scope["method"] == "HEAD", send)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> S3Response:
+    async def _answer(self, scope: Scope, receive: Receive, id: str) -> S3Response:
         caller = await self._authenticator.authenticate(scope)
         bucket, _, key = _path(scope).removeprefix("/").partition("/")
         query = read_query(scope["query_string"])
@@ -117,13 +117,13 @@ class S3App:
             return await answer_preflight(self._context, caller, bucket, headers)
         if is_form(scope["method"], bucket, key, headers):
             return await self._answer_form(
-                S3Request(_PUT, "POST", bucket, key, query, headers, caller, receive), scope
+                S3Request(_PUT, "POST", bucket, key, query, headers, caller, receive, id), scope
             )
         name = self._dispatch.choose(scope["method"], bucket, key, query, headers)
         declared = OPERATIONS.get(name)
         if declared is None:
             raise S3Error("NotImplemented", f"{name} is not implemented: {COVERAGE.reason_of(name)}")
-        request = S3Request(declared, scope["method"], bucket, key, query, headers, caller, receive)
+        request = S3Request(declared, scope["method"], bucket, key, query, headers, caller, receive, id)
         note_action(scope, request.action)
         try:
             self._understood[name].require(headers, query)

@@ -15,7 +15,6 @@ from services.storage_manager.configuration.tagging import check_bucket_tags
 from services.storage_manager.configuration.unset import (
     check_acceleration,
     check_logging,
-    check_notification,
     check_payment,
     check_replication,
 )
@@ -123,23 +122,6 @@ async def put_logging(context: S3Context, request: S3Request) -> S3Response:
 @operation("GetBucketLogging", action="s3:GetBucketLogging", verb="get")
 async def get_logging(context: S3Context, request: S3Request) -> S3Response:
     """GetBucketLogging: there is none."""
-    return await _nothing(context, request, {})
-
-
-@operation(
-    "PutBucketNotificationConfiguration",
-    action="s3:PutBucketNotification",
-    verb="update",
-    understands=("SkipDestinationValidation",),
-)
-async def put_notification(context: S3Context, request: S3Request) -> S3Response:
-    """PutBucketNotificationConfiguration, that says none."""
-    return await _refuse_more(context, request, check_notification)
-
-
-@operation("GetBucketNotificationConfiguration", action="s3:GetBucketNotification", verb="get")
-async def get_notification(context: S3Context, request: S3Request) -> S3Response:
-    """GetBucketNotificationConfiguration: nobody is told."""
     return await _nothing(context, request, {})
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from anyio import to_thread
-
 from services.storage_manager.answers import render_answer
 from services.storage_manager.configuration.acl import GRANTS
 from services.storage_manager.configuration.bucket_access import (
@@ -18,7 +16,8 @@ from services.storage_manager.configuration.new_acls import object_acl
 from services.storage_manager.configuration.owners import named, owner_of
 from services.storage_manager.context import S3Context, S3Request, S3Response
 from services.storage_manager.metadata import Object
-from services.storage_manager.objects import find_object, named_version
+from services.storage_manager.object_tags import change_attributes
+from services.storage_manager.objects import find_object
 from services.storage_manager.operations import operation
 
 ACL = "acl"
@@ -45,6 +44,5 @@ async def put_object_acl(context: S3Context, request: S3Request) -> S3Response:
     def change(kept: Object) -> dict[str, Any]:
         return {**kept.attributes, ACL: acl}
 
-    named = None if version is None else named_version(version)
-    await to_thread.run_sync(context.metadata.change_attributes, ref.id, request.key, named, change)
+    await change_attributes(context, ref, request, change, "ObjectAcl:Put")
     return S3Response()

@@ -17,16 +17,6 @@ def check_logging(document: Document) -> Document:
     return {}
 
 
-def check_notification(document: Document) -> Document:
-    """Raises S3Error InvalidArgument, NotImplemented."""
-    if "EventBridgeConfiguration" in document:
-        raise S3Error("NotImplemented", "EventBridgeConfiguration: there is no event bus in this cloud")
-    if any(document.values()):
-        why = "there are no queues, topics or functions in this cloud that events could be sent to"
-        raise S3Error("InvalidArgument", f"Unable to validate the following destination configurations: {why}")
-    return {}
-
-
 def check_acceleration(document: Document) -> Document:
     """Raises S3Error MalformedXML, NotImplemented."""
     if document.get("Status") not in ("Enabled", "Suspended"):

@@ -18,7 +18,7 @@ from services.sdk.sqlite_schema import Migrations, add_column, upgrade
 from services.storage_manager.errors import S3Error
 
 # An older program would not find small blobs, and would take those of versions for garbage.
-OWN = FormatVersion(version=6, oldest_reader=4)
+OWN = FormatVersion(version=7, oldest_reader=4)
 TABLES = """
 CREATE TABLE data_keys (id TEXT PRIMARY KEY, bucket TEXT, wrapped BLOB, created REAL);
 CREATE INDEX newest_key ON data_keys (bucket, created);
@@ -86,6 +86,15 @@ def _add_replication(db: sqlite3.Connection) -> None:
     db.execute("CREATE TABLE followed (id INTEGER PRIMARY KEY CHECK (id = 1), epoch TEXT, applied INTEGER)")
 
 
+def _add_events(db: sqlite3.Connection) -> None:
+    """What is to be told of changes (`notifications/outbox.py`)."""
+    db.execute(
+        "CREATE TABLE events (id INTEGER PRIMARY KEY AUTOINCREMENT, bucket TEXT, name TEXT, namespace TEXT,"
+        " target TEXT, body TEXT, recorded REAL)"
+    )
+    db.execute("CREATE INDEX routes_of_events ON events (bucket, name, namespace, target, id)")
+
+
 MIGRATIONS: Migrations = {
     1: _create_tables,
     2: _add_checksums_and_master_keys,
@@ -93,6 +102,7 @@ MIGRATIONS: Migrations = {
     4: _add_small_blobs,
     5: _add_times_of_wrapping,
     6: _add_replication,
+    7: _add_events,
 }
 
 

@@ -27,6 +27,7 @@ FOLLOWED: dict[str, tuple[str, ...]] = {
     "finished": ("upload",),
     "closed": ("bucket",),
     "forgotten": ("blob",),
+    "events": ("id",),
 }
 # Each has its own: where the records lie that it holds.
 _LOCAL = frozenset({"now_segment", "now_offset"})
@@ -66,6 +67,8 @@ class ChangeLog:
     def __init__(self, metadata: MetadataDb) -> None:
         self._metadata = metadata
         self._enabled = False
+        if self.enabled:
+            self.enable()  # tables that are newer than the log are logged from now on
 
     @property
     def enabled(self) -> bool:
@@ -79,8 +82,8 @@ class ChangeLog:
         with self._metadata.transaction() as db:
             if not db.execute("SELECT 1 FROM replication").fetchone():
                 db.execute("INSERT INTO replication (id, epoch) VALUES (1, ?)", (secrets.token_hex(16),))
-                for table, key in FOLLOWED.items():
-                    _create_triggers(db, table, key)
+            for table, key in FOLLOWED.items():
+                _create_triggers(db, table, key)
         self._enabled = True
 
     def epoch(self) -> str:
@@ -162,7 +165,7 @@ def _create_triggers(db: sqlite3.Connection, table: str, key: tuple[str, ...]) -
         changes["UPDATE"] = f"{logged('OLD')} UNION {logged('NEW')}"
     for verb, rows in changes.items():
         body = f"BEGIN INSERT INTO changes (name, pk) {rows}; END"
-        db.execute(f"CREATE TRIGGER log_{table}_{verb.lower()} AFTER {verb} ON {table} {body}")
+        db.execute(f"CREATE TRIGGER IF NOT EXISTS log_{table}_{verb.lower()} AFTER {verb} ON {table} {body}")
 
 
 def _head(db: sqlite3.Connection) -> int:

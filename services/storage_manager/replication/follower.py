@@ -6,7 +6,6 @@ index is left alone: it may be all that is left of that one. What is damaged on 
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import math
 import os
@@ -22,6 +21,7 @@ from crds.errors import ApiError, Conflict, Expired, Timeout, Unavailable
 from crds.formats import NewerFormat
 from services.storage_manager.damaged_data import Damage
 from services.storage_manager.errors import Corrupt
+from services.storage_manager.file_locks import is_locked
 from services.storage_manager.metadata import Piece
 from services.storage_manager.metadata.database import MetadataDb
 from services.storage_manager.metadata.pieces import pieces_of
@@ -73,7 +73,7 @@ class Follower:
         """Until cancelled; whatever fails is tried again. One process of a data folder follows."""
         file = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            while not _is_locked(file):
+            while not is_locked(file):
                 self.fault = "another instance keeps the copy in this data folder"
                 await anyio.sleep(RETRY_SECONDS)
             async with anyio.create_task_group() as tasks:
@@ -259,11 +259,3 @@ class Follower:
         if self.position is not None:
             self.position = Position(self.position.epoch, UNFILLED)
             self._copy.note_position(self.position)
-
-
-def _is_locked(file: int) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

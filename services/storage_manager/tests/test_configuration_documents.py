@@ -442,10 +442,8 @@ def test_blocks_and_ownership() -> None:
 
 
 def test_what_nothing_is_done_about() -> None:
-    assert unset.check_logging({}) == {} == unset.check_notification({})
+    assert unset.check_logging({}) == {}
     assert code_of(lambda: unset.check_logging({"LoggingEnabled": {}})) == "NotImplemented"
-    assert code_of(lambda: unset.check_notification({"QueueConfigurations": [{}]})) == "InvalidArgument"
-    assert code_of(lambda: unset.check_notification({"EventBridgeConfiguration": {}})) == "NotImplemented"
     assert code_of(lambda: unset.check_acceleration({"Status": "Enabled"})) == "NotImplemented"
     assert code_of(lambda: unset.check_payment({"Payer": "Requester"})) == "NotImplemented"
     assert code_of(lambda: unset.check_replication({})) == "NotImplemented"
