@@ -1,7 +1,9 @@
 """Buckets as host names: `first.cloud.lan` is the bucket `first` where `cloud.lan` is a name of this cloud.
 
 The signature covers the Host header as it came and is verified before; only then the bucket moves to the front of the
-path, which is all that the service knows. Source: Amazon S3, "Virtual hosting of general purpose buckets".
+path, which is all that the service knows. `first.s3-website.cloud.lan` is the website in that bucket: an origin of
+its own, where nothing but what everybody may read is served.
+Source: Amazon S3, "Virtual hosting of general purpose buckets", "Website endpoints".
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import Callable, Sequence
 from api.asgi import Scope
 from services.sdk.aws.errors import AwsError
 
-S3 = "s3"
+S3, WEBSITE = "s3", ".s3-website."
 OwnNames = Callable[[], Sequence[str]]
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
@@ -32,6 +34,14 @@ def bucket_of(host: str, own_names: Sequence[str]) -> str:
     if not _BUCKET.fullmatch(bucket):
         raise AwsError("InvalidBucketName", f"The host {name} names no bucket that could be.")
     return bucket
+
+
+def website_of(scope: Scope, own_names: Sequence[str]) -> str:
+    """The bucket whose website is asked: `photos.s3-website.cloud.lan`. Empty for what is none."""
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    name = _without_port(hosts[0].decode("latin-1").lower()).removesuffix(".") if len(hosts) == 1 else ""
+    bucket, mark, own = name.rpartition(WEBSITE)
+    return bucket if mark and own in own_names and _BUCKET.fullmatch(bucket) else ""
 
 
 def with_bucket(scope: Scope, target: bytes, own_names: Sequence[str]) -> bytes:

@@ -23,7 +23,7 @@ from api.edge.bodies import has_body
 from api.gateway.activation import Activation
 from api.gateway.aws_errors import as_aws_error, aws_answer, protocol_of
 from api.gateway.aws_routing import form_value, refusal, signed_for, signing_names
-from api.gateway.bucket_hosts import S3, OwnNames, with_bucket
+from api.gateway.bucket_hosts import S3, OwnNames, website_of, with_bucket
 from api.gateway.events import NotesEvents
 from api.gateway.exchange import FAILED, request_head
 from api.gateway.load_balancer import LoadBalancer
@@ -141,9 +141,15 @@ class Gateway:
     def aws_service(self, scope: Scope) -> str | None:
         """The AWS signing name of a signed request, and of one that anybody may send to S3; or None."""
         found = signed_for(scope["headers"], scope["query_string"])
-        if found is None and S3 in self._speaks and is_unsigned_s3(scope, self._own_names()):
-            return S3
+        if found is None and S3 in self._speaks and not self.is_website(scope):
+            return S3 if is_unsigned_s3(scope, self._own_names()) else None
         return found
+
+    def is_website(self, scope: Scope) -> bool:
+        """Whether somebody without a signature looks at the website in a bucket."""
+        if S3 not in self._speaks or not website_of(scope, self._own_names()):
+            return False
+        return signed_for(scope["headers"], scope["query_string"]) is None
 
     def refuse(self, scope: Scope, error: ApiError) -> Response:
         """The refusal of a request nobody has looked at, in the words of whom it was for."""
@@ -233,6 +239,23 @@ class Gateway:
         answer = aws_answer(error, protocol, scope, dict(extra).get(b"x-request-id", b""), retry_after)
         await send_answer(send, answer, *extra)
         return answer.code
+
+    async def serve_website(
+        self, scope: Scope, receive: Receive, send: ResponseRecorder, *extra: tuple[bytes, bytes]
+    ) -> int:
+        """As anybody, whoever it is: neither cookies nor client certificates count."""
+        return await self._or_refused(self._serve_website(scope, receive, send, extra), "s3", scope, send, extra)
+
+    async def _serve_website(
+        self, scope: Scope, receive: Receive, send: Send, extra: tuple[tuple[bytes, bytes], ...]
+    ) -> int:
+        """Raises ApiError."""
+        service = self._services[self._speaks[S3]].service_name
+        target = b"/" + website_of(scope, self._own_names()).encode() + _target(scope)
+        own = ((b"x-aerekos-identity", self._identities.token(ANONYMOUS, service)), source_ip(scope), *extra)
+        site = () if scope["method"] == "OPTIONS" else ((b"x-aerekos-website", b"1"),)
+        headers = forwarded(scope["headers"], *own, *site, without=b"cookie")
+        return await self._forward(scope, receive, send, "", service, target, headers)
 
     async def serve_unsigned(
         self, scope: Scope, receive: Receive, send: ResponseRecorder, *extra: tuple[bytes, bytes]

@@ -39,8 +39,13 @@ def gateway_handlers(gateway: Gateway, authenticator: Authenticator) -> tuple[Ha
         check_length(scope["path"], scope["headers"])
         await gateway.serve_unsigned(scope, receive, send, id, trace_context(scope))
 
+    async def serve_website(scope: Scope, receive: Receive, send: ResponseRecorder, id: Id) -> None:
+        check_length(scope["path"], scope["headers"])
+        await gateway.serve_website(scope, receive, send, id, trace_context(scope))
+
     return (
         Handler("aws", is_signed, serve_aws, theirs=True, shared=True),
+        Handler("website", gateway.is_website, serve_website),
         Handler("aws", is_unsigned_form, serve_unsigned, theirs=True),
         Handler("gateway", lambda scope: scope["path"].startswith(SERVICES), serve_services, lasts=True, theirs=True),
     )

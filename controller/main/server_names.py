@@ -81,8 +81,11 @@ class ServerNames:
 
 
 def below(names: Iterable[str]) -> list[str]:
-    """`*.cloud.lan` for `cloud.lan`: buckets as host names. Names of one label get none, for no client takes that."""
-    return [f"*.{each}" for each in names if "." in each and not is_address(each)]
+    """`*.cloud.lan` and `*.s3-website.cloud.lan` for `cloud.lan`: buckets, and the websites in them, as host names.
+    Names of one label get none, for no client takes that.
+    """
+    named = [each for each in names if "." in each and not is_address(each)]
+    return [f"*.{before}{each}" for each in named for before in ("", "s3-website.")]
 
 
 def _usable(names: Iterable[str]) -> list[str]:

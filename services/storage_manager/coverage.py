@@ -30,7 +30,7 @@ COVERAGE = Coverage(
     notes="Members that are refused answer an error when they are given, and change nothing. Documents that ask for "
     "logging, acceleration, replication or payment by requesters are refused with the reason; those "
     "that ask for none are taken. Events go to queues and topics, not to functions and event buses. "
-    "A website's document is kept; no host serves its index and error pages yet. "
+    "Websites are served at `BUCKET.s3-website.NAME`. "
     "The bodies of "
     "CreateBucket, CompleteMultipartUpload and DeleteObjects are refused for every member that is not known. "
     "Uploads by browsers' forms (POST Object), presigned requests, and host names for buckets are done as well.",

@@ -40,8 +40,9 @@ from services.storage_manager.kinds import BUCKET
 from services.storage_manager.post_object import answer_form, is_form, put_of_form
 from services.storage_manager.request_body import Incoming, Receive
 from services.storage_manager.supported_parameters import Understood, hoisted, require_length
+from services.storage_manager.websites import SITE, answer_website
 
-_PUT = OPERATIONS["PutObject"]
+_PUT, _GET, _HEAD = OPERATIONS["PutObject"], OPERATIONS["GetObject"], OPERATIONS["HeadObject"]
 log = logging.getLogger(__name__)
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _ABSENT = frozenset({"NoSuchKey", "NoSuchVersion"})
@@ -115,6 +116,10 @@ class S3App:
         if scope["method"] == "OPTIONS":
             require_for_pages(caller.identity)
             return await answer_preflight(self._context, caller, bucket, headers)
+        if SITE in headers:
+            return await self._answer_website(
+                S3Request(_GET, scope["method"], bucket, key, {}, headers, caller, receive, id)
+            )
         if is_form(scope["method"], bucket, key, headers):
             return await self._answer_form(
                 S3Request(_PUT, "POST", bucket, key, query, headers, caller, receive, id), scope
@@ -148,6 +153,12 @@ class S3App:
         caller = Caller(identity.name, identity.namespace)
         method = headers.get("access-control-request-method") or str(scope["method"])
         return await headers_for_origin(self._context, caller, bucket, method, headers)
+
+    async def _answer_website(self, request: S3Request) -> S3Response:
+        if request.method not in ("GET", "HEAD"):
+            return S3Response(405, {"allow": "GET, HEAD, OPTIONS"})
+        request.declared = _GET if request.method == "GET" else _HEAD
+        return await _with_first_block(await answer_website(self._context, request))
 
     async def _answer_form(self, request: S3Request, scope: Scope) -> S3Response:
         if request.query:

@@ -27,7 +27,7 @@ class Origin(NamedTuple):
     request: str
 
 
-class Place(NamedTuple):
+class SourceBucket(NamedTuple):
     """The bucket it happened in. `owner`: its account."""
 
     bucket: str
@@ -36,7 +36,7 @@ class Place(NamedTuple):
 
 
 def event_message(
-    name: str, made: Object, origin: Origin, place: Place, configuration: str, sequencer: int, moment: float
+    name: str, made: Object, origin: Origin, source: SourceBucket, configuration: str, sequencer: int, moment: float
 ) -> str:
     """`name`: without `s3:`. What was removed has no size, and no ETag."""
     removed = name.endswith(":Delete") and not name.startswith("ObjectTagging")
@@ -48,7 +48,7 @@ def event_message(
     record = {
         "eventVersion": "2.1" if name.startswith(_FIRST) else "2.3",
         "eventSource": "aws:s3",
-        "awsRegion": place.region,
+        "awsRegion": source.region,
         "eventTime": moment_text(moment),
         "eventName": name,
         "userIdentity": {"principalId": origin.principal},
@@ -58,9 +58,9 @@ def event_message(
             "s3SchemaVersion": "1.0",
             "configurationId": configuration,
             "bucket": {
-                "name": place.bucket,
-                "ownerIdentity": {"principalId": place.owner},
-                "arn": f"arn:aws:s3:::{place.bucket}",
+                "name": source.bucket,
+                "ownerIdentity": {"principalId": source.owner},
+                "arn": f"arn:aws:s3:::{source.bucket}",
             },
             "object": told | {"sequencer": f"{sequencer:016X}"},
         },
@@ -74,9 +74,9 @@ def check_message(bucket: str, request: str, moment: float) -> str:
     return orjson.dumps({**told, "RequestId": request, "HostId": _HOST}).decode()
 
 
-def place_of(bucket: str, namespace: str, region: str) -> Place:
+def source_bucket(bucket: str, namespace: str, region: str) -> SourceBucket:
     """Of a bucket in that namespace."""
-    return Place(bucket, account_of(namespace), region)
+    return SourceBucket(bucket, account_of(namespace), region)
 
 
 def moment_text(seconds: float) -> str:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from services.storage_manager.configuration.documents import Document
 from services.storage_manager.configuration.notification import told
 from services.storage_manager.metadata import MetadataIndex, Object
-from services.storage_manager.notifications.event_messages import Origin, event_message, place_of
+from services.storage_manager.notifications.event_messages import Origin, event_message, source_bucket
 
 NOTIFICATION, _LOCATION, _HOME = "notification", "location", "us-east-1"
 _COLUMNS = "id, bucket, name, namespace, target, body, recorded"
@@ -48,11 +48,11 @@ class Outbox:
         if kept is None or not (targets := told(kept["Configuration"], event, made.key)):
             return False
         region = (self._metadata.configuration(bucket, _LOCATION) or {}).get("LocationConstraint", _HOME)
-        place, now = place_of(kept["Bucket"], kept["Namespace"], region), self._metadata.clock()
+        source, now = source_bucket(kept["Bucket"], kept["Namespace"], region), self._metadata.clock()
         db = self._metadata.connection()
         for id, arn in targets:
             number = max(int(now * 1e9), self._last() + 1)
-            body = event_message(event, made, origin, place, id, number, now)
+            body = event_message(event, made, origin, source, id, number, now)
             values = (number, bucket, kept["Bucket"], kept["Namespace"], arn, body, now)
             db.execute(f"INSERT INTO events ({_COLUMNS}) VALUES (?,?,?,?,?,?,?)", values)  # noqa: S608
         return True
