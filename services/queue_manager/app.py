@@ -17,6 +17,7 @@ from services.queue_manager.database import MessageDatabase
 from services.queue_manager.directory import QueueDirectory
 from services.queue_manager.errors import as_sqs_error
 from services.queue_manager.http_subscriptions import HttpSubscriptions, Key
+from services.queue_manager.looking import LookingRoutes
 from services.queue_manager.manifest import MANIFEST
 from services.queue_manager.metrics import QueueMetrics
 from services.queue_manager.move_tasks import MoveTasks
@@ -61,10 +62,11 @@ def assembled(context: ServiceContext, thread: Executor, now: Callable[[], int],
     # A list is not read over a restart: then it is begun again.
     access = QueueAccess(directory, broker, authorizer, PageTokens(secrets.token_bytes(32)))
     moving = MoveTasks(directory, broker)
+    authenticator = authenticator_for(context, MANIFEST.speaks)
     app = AwsApp(
         sqs_model(),
         handlers(access, moving),
-        authenticator_for(context, MANIFEST.speaks),
+        authenticator,
         protocols=("json", "query"),
         translate=as_sqs_error,
         resource_of=queue_of,
@@ -77,13 +79,14 @@ def assembled(context: ServiceContext, thread: Executor, now: Callable[[], int],
     sns = AwsApp(
         load_model("sns"),
         topic_handlers(publishing, addresses, confirming),
-        authenticator_for(context, MANIFEST.speaks),
+        authenticator,
         translate=as_sns_error,
         resource_of=topic_of,
     )
+    looking = LookingRoutes(directory, broker, topics, addresses, authorizer, authenticator.policies_of)
     return Service(
         app=BySigningName(app, {"sns": sns}),
-        routes=[SnsRoutes(topics, confirming, key)],
+        routes=[SnsRoutes(topics, confirming, key), looking],
         reconcilers=[QueueReconciler(directory, broker), TopicReconciler(topics)],
         tasks=[moving.run, broker.give_back_space, addresses.run],
         on_stopping=[broker.stop],

@@ -59,6 +59,11 @@ class TooLong(Exception):
     """It would have been hidden for more than twelve hours."""
 
 
+def is_leaving(message: Message) -> bool:
+    """Whether a change of it is on its way to the disk: it may be deleted, or given to somebody."""
+    return message.due == _FAR
+
+
 class ToSend(NamedTuple):
     """A message, and where to."""
 

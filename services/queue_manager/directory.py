@@ -76,6 +76,11 @@ class QueueDirectory:
         meant = parse_queue_arn(arn)
         return self.by_arn(arn) or (await self.find(meant) if meant else None)
 
+    async def read(self, name: str, namespace: str) -> FoundQueue | None:
+        """By what the resource is called. Raises ApiError."""
+        queue = await self._queues.read(name, namespace)
+        return None if queue is None or queue.metadata.deletion_timestamp is not None else FoundQueue(queue)
+
     def all(self, namespace: str | None = None) -> Iterable[FoundQueue]:
         """Of an account, or of all."""
         return [FoundQueue(each) for each in self._queues.all(namespace) if each.metadata.deletion_timestamp is None]

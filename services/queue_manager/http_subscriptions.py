@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 from uuid import uuid4
 
@@ -48,6 +49,13 @@ log = logging.getLogger("queue_manager")
 Key = Callable[[], Awaitable[SigningKey]]
 
 
+class LastFault(NamedTuple):
+    """Why what was posted to an address was not taken, and when."""
+
+    at: datetime
+    reason: str
+
+
 class HttpSubscriptions:
     """One per process. `key`: what messages are signed with."""
 
@@ -55,6 +63,13 @@ class HttpSubscriptions:
         self._context, self._topics, self._broker, self._http, self._key = context, topics, broker, http, key
         self._subscriptions, self._namespaces = context.informer(SUBSCRIPTION), context.informer(NAMESPACE)
         self._served: set[str] = set()
+        self._faults: dict[str, LastFault] = {}
+
+    def fault_of(self, uid: str) -> LastFault | None:
+        """Of the last time something was posted to that subscription; None where it was taken, or nothing was posted
+        since this service started.
+        """
+        return self._faults.get(uid)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -127,6 +142,7 @@ class HttpSubscriptions:
             log.exception("what waits for an address that is no more stays until this service starts anew")
         finally:
             self._served.discard(uid)
+            self._faults.pop(uid, None)
 
     async def _ask_in_the_end(self, uid: str) -> None:
         """Again after a while where it failed: the conductor may be starting anew."""
@@ -167,6 +183,7 @@ class HttpSubscriptions:
         handle = ReceiptHandle(queue.number, message.number, message.receipt)
         told: dict[str, str] = orjson.loads(message.body)
         fault, lasting = await self._post(subscription, told)
+        self._note(subscription.metadata.uid or "", fault)
         if not fault:
             await self._broker.delete(queue, handle)
         elif not lasting and message.receives <= RETRIES:
@@ -178,6 +195,12 @@ class HttpSubscriptions:
             if told["Type"] == "Notification":
                 await self._topics.bury(subscription, message.body)
             await self._broker.delete(queue, handle)
+
+    def _note(self, uid: str, fault: str) -> None:
+        if fault:
+            self._faults[uid] = LastFault(self._context.clock.now(), fault)
+        else:
+            self._faults.pop(uid, None)
 
     async def _post(self, subscription: Subscription, told: dict[str, Any]) -> tuple[str, bool]:
         """Why it was not taken, empty where it was, and whether trying again cannot help."""

@@ -20,6 +20,8 @@ _INSERT = f"INSERT INTO messages ({_COLUMNS}) VALUES ({','.join('?' * 16)})"  # 
 _RECEIVE = """UPDATE messages SET due=?, taken=?, receipt=?, receives=receives+1,
   received=CASE received WHEN 0 THEN ? ELSE received END WHERE number=?
   RETURNING id, number, receipt, body, attributes, trace, grp, dedup, sender, sent, receives, received, origin"""
+_LOOK = """SELECT number, id, substr(body, 1, ?), length(CAST(body AS BLOB)), sent, grp, sender, attributes, origin
+  FROM messages WHERE number=?"""
 _MOVE = "UPDATE messages SET number=?, queue=?, due=?, origin=? WHERE number=?"
 _SEND_BACK = """UPDATE messages SET number=?, queue=?, id=?, sent=?, due=?, receives=0, received=0, taken=0,
   receipt=0, origin='' WHERE number=?"""
@@ -73,6 +75,44 @@ class BackRow(NamedTuple):
 
     before: int
     number: int
+
+
+class Seen(NamedTuple):
+    """A message that somebody looks at. `body`: its beginning; `size`: bytes of the whole of it."""
+
+    number: int
+    id: str
+    body: str
+    size: int
+    sent: int
+    group: str
+    sender: str
+    attributes: dict[str, Any]
+    origin: str
+
+
+def look(db: sqlite3.Connection, numbers: Iterable[int], most: int) -> list[Seen]:
+    """Those that are there, each with so many characters of its body. Changes nothing."""
+    rows = (db.execute(_LOOK, (most, each)).fetchone() for each in numbers)
+    return [_seen(row) for row in rows if row is not None]
+
+
+def failures(db: sqlite3.Connection, numbers: Iterable[int]) -> list[tuple[str, str, int]]:
+    """Of each that is there: the ARN of the queue it failed in, the `ERROR_CODE` it came with, and when it was sent;
+    empty where there is none. Changes nothing.
+    """
+    wanted = "SELECT origin, attributes, sent FROM messages WHERE number=?"
+    rows = (db.execute(wanted, (each,)).fetchone() for each in numbers)
+    return [(row[0], _error_code(row[1]), row[2]) for row in rows if row is not None]
+
+
+def _seen(row: tuple[Any, ...]) -> Seen:
+    number, id, body, size, sent, group, sender, attributes, origin = row
+    return Seen(number, id, body, size, sent, group, sender, _unpacked(attributes), origin)
+
+
+def _error_code(attributes: str) -> str:
+    return str(_unpacked(attributes).get("ERROR_CODE", {}).get("StringValue", ""))[:128]
 
 
 def insert(db: sqlite3.Connection, rows: Sequence[NewRow], queues: Iterable[QueueRow]) -> None:

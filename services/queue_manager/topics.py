@@ -157,6 +157,11 @@ class Topics:
                     return one
         return None
 
+    async def read(self, name: str, namespace: str) -> FoundTopic | None:
+        """By what the resource is called. Raises ApiError."""
+        topic = await self._topics.read(name, namespace)
+        return None if topic is None or topic.metadata.deletion_timestamp is not None else FoundTopic(topic)
+
     def namespace_of(self, account: str) -> str | None:
         """That of an account that has topics."""
         known = (each.metadata.namespace or "default" for each in self._topics.all())
