@@ -12,6 +12,7 @@ from services.schedule_manager.kinds import PRINCIPAL
 from services.schedule_manager.manifest import MANIFEST
 from services.schedule_manager.metrics import ScheduleMetrics
 from services.schedule_manager.operations import handlers
+from services.schedule_manager.passing import PassedRole
 from services.schedule_manager.reconciler import GroupReconciler, ScheduleReconciler, delete_completed
 from services.schedule_manager.routes import ScheduleRoutes
 from services.schedule_manager.schedule_store import FILE, Planned, ScheduleStore
@@ -23,6 +24,7 @@ from services.sdk.aws.role_calls import RoleCalls
 from services.sdk.context import ServiceContext
 from services.sdk.outbound import open_outbound
 from services.sdk.resources import Backoff, BlockingExecutor, Threads
+from services.sdk.routes import Request
 from services.sdk.service import Service
 
 RETRIES = Backoff(first=2.0, factor=2.0, limit=900.0, jitter=0.2)
@@ -54,17 +56,22 @@ def assembled(context: ServiceContext, caller: Caller, threads: BlockingExecutor
 
     metrics = ScheduleMetrics(context.metrics.registry)
     engine = Engine(store, Delivery(caller), context.clock, threads, metrics, name_of, completed, RETRIES)
+    authenticator, passing = authenticator_for(context, MANIFEST.speaks), PassedRole(context)
     app = AwsApp(
         load_model("scheduler"),
         handlers(context, directory),
-        authenticator_for(context, MANIFEST.speaks),
+        authenticator,
         translate=as_scheduler_error,
         resource_of=_about,
         judged_resource=judged_resource,
     )
+
+    async def require_role(request: Request, role_arn: str) -> None:
+        await passing.require_of(request, role_arn, authenticator.policies_of)
+
     return Service(
         app=app,
-        routes=[ScheduleRoutes(directory, store, threads, context.clock)],
+        routes=[ScheduleRoutes(directory, store, threads, context.clock, engine.wake, require_role)],
         reconcilers=[ScheduleReconciler(store, threads, engine.wake), GroupReconciler()],
         tasks=[engine.run, Forgetting(store, directory.schedules, threads).run],
         on_stop=[close],

@@ -87,6 +87,13 @@ def firing_id(uid: str, due: datetime) -> str:
     return hashlib.sha256(f"{uid}\x00{int(due.timestamp())}".encode()).hexdigest()[:32]
 
 
+def firing_by_hand(uid: str, request: str, now: datetime) -> Firing:
+    """One beside the times of its schedule, due now; `request`: the id of whatever asked for it."""
+    at = now.timestamp()
+    id = hashlib.sha256(f"{uid}\x00{request}\x00by hand".encode()).hexdigest()[:32]
+    return Firing(id, uid, at, at, 0, at)
+
+
 def fires_at(uid: str, due: datetime, window_minutes: int | None) -> datetime:
     """When a schedule is called that is due then: within its window, always at the same moment of it."""
     if window_minutes is None:

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from itertools import islice
 from typing import Any
 
-from crds.errors import BadRequest, NotFound
+import orjson
+
+from crds.errors import BadRequest, Conflict, NotFound
 from crds.model import rfc3339
 from services.schedule_manager.directory import Directory
 from services.schedule_manager.kinds import SCHEDULE, Schedule
-from services.schedule_manager.planning import fires_at, moment, upcoming
+from services.schedule_manager.planning import fires_at, firing_by_hand, moment, upcoming
 from services.schedule_manager.schedule_store import Ended, Firing, ScheduleStore
 from services.sdk.resources import BlockingExecutor, Clock
-from services.sdk.routes import Request, route
+from services.sdk.routes import Request, Response, route
 
 Json = dict[str, Any]
 MOST = 100
+RequireRole = Callable[[Request, str], Awaitable[None]]
+"""Raises Forbidden where whoever asks may not pass that role to a schedule of the request's namespace."""
 
 
 class ScheduleRoutes:
     """One declared method per route."""
 
-    def __init__(self, directory: Directory, store: ScheduleStore, threads: BlockingExecutor, clock: Clock) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        store: ScheduleStore,
+        threads: BlockingExecutor,
+        clock: Clock,
+        wake: Callable[[], None],
+        require_role: RequireRole,
+    ) -> None:
         self._directory, self._store, self._threads, self._clock = directory, store, threads, clock
+        self._wake, self._require_role = wake, require_role
 
     @route("GET", "/schedules/{namespace}/{name}/upcoming", permission=("get", SCHEDULE), query=("count",))
     async def upcoming(self, request: Request) -> Json:
@@ -41,6 +55,21 @@ class ScheduleRoutes:
         under_way = await self._threads.run(lambda: self._store.firings(uid))
         ended = await self._threads.run(lambda: self._store.outcomes(uid))
         return {"underWay": [_under_way(each) for each in under_way], "ended": [_ended(each) for each in ended]}
+
+    @route("POST", "/schedules/{namespace}/{name}/run", permission=("update", SCHEDULE))
+    async def run(self, request: Request) -> Response:
+        """Call it now, beside its times, also while it is disabled: 202 and `{id, due}` once that is durable. Its
+        caller could have it called by writing other times, and needs the same: to pass the role it runs under.
+        """
+        schedule = await self._schedule(request)
+        if schedule.spec.target.role_arn:
+            await self._require_role(request, schedule.spec.target.role_arn)
+        firing = firing_by_hand(schedule.metadata.uid or "", request.id, self._clock.now())
+        alone = schedule.spec.concurrency == "Forbid"
+        if not await self._threads.run(lambda: self._store.fire_now(firing, alone=alone)):
+            raise Conflict("it is not planned yet, or an earlier call is still tried and concurrency is Forbid")
+        self._wake()
+        return Response(orjson.dumps({"id": firing.id, "due": rfc3339(moment(firing.due))}), 202)
 
     async def _schedule(self, request: Request) -> Schedule:
         """Raises NotFound."""

@@ -145,6 +145,16 @@ class ScheduleStore:
                 self._move(plan, move(plan))
         return len(plans)
 
+    def fire_now(self, firing: Firing, *, alone: bool) -> bool:
+        """Beside its times. `alone`: not while another one of that schedule is under way. Returns whether it is to
+        be; not of a schedule that nobody planned.
+        """
+        with self._transaction():
+            if self.planned(firing.uid) is None or (alone and self.has_firings(firing.uid)):
+                return False
+            self._add([firing])
+        return True
+
     def has_firings(self, uid: str) -> bool:
         """Whether something of that schedule is under way."""
         return self._db.execute("SELECT 1 FROM firings WHERE uid = ? LIMIT 1", (uid,)).fetchone() is not None
@@ -205,12 +215,15 @@ class ScheduleStore:
             return
         if moved.replaces:
             self._db.execute("DELETE FROM firings WHERE uid = ?", (plan.uid,))
+        self._add(moved.firings)
+        self._db.execute("UPDATE schedules SET due = ? WHERE uid = ?", (moved.due, plan.uid))
+
+    def _add(self, firings: Iterable[Firing]) -> None:
         self._db.executemany(
             "INSERT OR IGNORE INTO firings (id, uid, due, fires, attempts, next_attempt, fault, exhausted)"
             " VALUES (?,?,?,?,?,?,?,?)",
-            moved.firings,
+            firings,
         )
-        self._db.execute("UPDATE schedules SET due = ? WHERE uid = ?", (moved.due, plan.uid))
 
     def _go_on(self, firing: Firing) -> None:
         self._db.execute(
