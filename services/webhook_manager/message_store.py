@@ -212,6 +212,12 @@ def listed(
     return [Listed(*row)._replace(state=State(row[5])) for row in rows]
 
 
+def content(db: sqlite3.Connection, receiver: str, id: str) -> bytes | None:
+    """What is, or was, sent under that id; None where it is not kept."""
+    row = db.execute("SELECT content FROM messages WHERE receiver = ? AND id = ?", (receiver, id)).fetchone()
+    return None if row is None else bytes(row[0])
+
+
 def attempts(db: sqlite3.Connection, receiver: str, id: str, limit: int) -> list[Attempt]:
     """The newest first; `id`: those of that message alone."""
     rows = db.execute(

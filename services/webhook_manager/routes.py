@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from crds.errors import BadRequest, TooLarge
+from crds.errors import BadRequest, NotFound, TooLarge
 from services.sdk.group_commit import GroupCommitter
 from services.sdk.resources import Clock
 from services.sdk.routes import Request, Response, route
@@ -84,6 +84,15 @@ class WebhookRoutes:
     async def messages(self, request: Request) -> Json:
         """`{messages, counts, before}`: the newest first; `?before=` what it says goes on."""
         return await self._messages((await self._endpoint(request)).metadata.uid or "", request)
+
+    @route("GET", f"{_ONE}/messages/{{id}}/content", permission=("use", WEBHOOK_ENDPOINT))
+    async def content(self, request: Request) -> Response:
+        """The bytes that are sent under that id: for whoever may send there, since lists show none."""
+        uid, id = (await self._endpoint(request)).metadata.uid or "", request.parameters["id"]
+        found = await self._committer.submit(lambda db: store.content(db, uid, id))
+        if found is None:
+            raise NotFound(f"no message {id[:128]} of that endpoint is kept")
+        return Response(found, content_type="application/octet-stream")
 
     @route("GET", f"{_ONE}/attempts", permission=("get", WEBHOOK_ENDPOINT), query=("id", "limit"))
     async def attempts(self, request: Request) -> Json:

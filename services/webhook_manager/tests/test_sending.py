@@ -18,7 +18,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from crds.formats import FormatVersion
 from crds.kinds.namespace import NAMESPACE
 from services.sdk.sqlite_file import SqliteFile
-from services.sdk.testing import virtual_time
+from services.sdk.testing import User, virtual_time
 from services.webhook_manager import routes
 from services.webhook_manager.backup import HOOKS
 from services.webhook_manager.bodies import NewMessage
@@ -42,6 +42,28 @@ async def test_an_unmodified_receiver_verifies_it(tmp_path: Path) -> None:
         assert request.headers["webhook-id"] == id
         with pytest.raises(WebhookVerificationError):
             Webhook(secret).verify(request.content + b" ", dict(request.headers))
+
+
+@virtual_time
+async def test_what_is_sent_is_shown_to_whoever_may_send(tmp_path: Path) -> None:
+    async with webhooks_of(tmp_path) as webhooks:
+        await webhooks.endpoint()
+        await webhooks.endpoint("other")
+        id = await webhooks.send("invoice.paid", data={"amount": 5})
+        await webhooks.advance(1)
+        path = "/endpoints/default/{}/messages/{}/content"
+        viewer = webhooks.service.conductor.add(User("viewer", access_key="AKIAVIEWERVIEWER0000"))
+        webhooks.service.conductor.refuse("viewer", "use")
+        for endpoint, message, user, status in (
+            ("e", id, None, 200),
+            ("e", id, viewer, 403),
+            ("other", id, None, 404),
+            ("e", "none", None, 404),
+        ):
+            async with webhooks.service.client(user) as client:
+                answer = await client.get(path.format(endpoint, message))
+            assert answer.status_code == status, answer.text
+            assert (answer.content == webhooks.outside.requests[0].content) == (status == 200)
 
 
 @virtual_time
