@@ -22,6 +22,10 @@ import { restore, session } from './utils/session';
 
 const Workers = lazily(() => import('./screens/Workers'), 'Workers');
 const Buckets = lazily(() => import('./screens/Buckets'), 'Buckets');
+const Queues = lazily(() => import('./screens/Queues'), 'Queues');
+const Topics = lazily(() => import('./screens/Topics'), 'Topics');
+const Schedules = lazily(() => import('./screens/Schedules'), 'Schedules');
+const Webhooks = lazily(() => import('./screens/Webhooks'), 'Webhooks');
 const Keys = lazily(() => import('./screens/Keys'), 'Keys');
 const Kinds = lazily(() => import('./screens/Kinds'), 'Kinds');
 const ResourceList = lazily(() => import('./screens/ResourceList'), 'ResourceList');
@@ -87,6 +91,14 @@ function Screen(): ReactNode {
       return <Keys />;
     case 'buckets':
       return <Buckets />;
+    case 'queues':
+      return <Queues />;
+    case 'topics':
+      return <Topics />;
+    case 'schedules':
+      return <Schedules />;
+    case 'webhookendpoints':
+      return <Webhooks />;
     case 'kinds':
       return <Kinds />;
     case 'users':
@@ -116,5 +128,6 @@ function titleOf(route: Route): string {
   if (route.screen === 'detail') return route.name;
   if (route.screen === 'list') return route.plural;
   if (route.screen === 'api') return 'API explorer';
+  if (route.screen === 'webhookendpoints') return 'Webhooks';
   return route.screen[0]!.toUpperCase() + route.screen.slice(1);
 }

@@ -14,13 +14,15 @@ interface Props {
   title: string;
   about: string;
   more?: { label: string; hint: string; spec: (value: string) => object };
+  /** What follows from the name alone. */
+  specOf?: (name: string) => object;
   onClose: () => void;
 }
 
 const NAME = /^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/;
 
 /** A new resource that needs little more than a name. */
-export function NameDialog({ kind, title, about, more, onClose }: Props) {
+export function NameDialog({ kind, title, about, more, specOf, onClose }: Props) {
   const [name, setName] = useState('');
   const [value, setValue] = useState('');
   const [error, setError] = useState('');
@@ -33,7 +35,7 @@ export function NameDialog({ kind, title, about, more, onClose }: Props) {
       apiVersion: apiVersion(kind),
       kind: kind.kind,
       metadata: { name, namespace: 'default' },
-      spec: more?.spec(value) ?? {},
+      spec: { ...specOf?.(name), ...more?.spec(value) },
     };
     try {
       await create(kind, resource, `${name} is made`);

@@ -115,6 +115,12 @@ function usePlaces(): { groups: PlaceGroup[]; tabs: Place[] } {
       { to: '/ui/keys', name: 'Keys', icon: 'keys' },
       { to: '/ui/buckets', name: 'Buckets', icon: 'buckets' },
     ];
+    const messages: Place[] = [
+      { to: '/ui/queues', name: 'Queues', icon: 'queues' },
+      { to: '/ui/topics', name: 'Topics', icon: 'topics' },
+      { to: '/ui/schedules', name: 'Schedules', icon: 'schedules' },
+      { to: '/ui/webhookendpoints', name: 'Webhooks', icon: 'webhooks' },
+    ];
     const insight: Place[] = [
       { to: '/ui/kinds', name: 'All kinds', icon: 'kinds' },
       { to: '/ui/api', name: 'API explorer', icon: 'api' },
@@ -129,6 +135,7 @@ function usePlaces(): { groups: PlaceGroup[]; tabs: Place[] } {
       { name: 'Overview', places: [home] },
       { name: 'Run', places: run },
       { name: 'Data', places: data },
+      { name: 'Messages', places: messages },
       { name: 'Insight', places: insight },
       { name: 'People', places: people },
     ];

@@ -12,6 +12,7 @@ import { EventFeed } from '../components/EventFeed';
 import { History } from '../components/History';
 import { Loading } from '../components/Loading';
 import { LogView } from '../components/LogView';
+import { MorePanels } from '../components/MorePanels';
 import { ObjectBrowser } from '../components/ObjectBrowser';
 import { Panel } from '../components/Panel';
 import { ScreenHead } from '../components/ScreenHead';
@@ -209,6 +210,7 @@ function Overview({ kind, resource }: { kind: Kind; resource: Resource }) {
           {isSame(kind, BUCKETS) && <BucketPanels key={name} bucket={resource} />}
           {isSame(kind, KEYS) && <KeyPanels key_={resource} />}
           {isSame(kind, MANAGED_SECRETS) && <SecretPanels secret={resource} />}
+          <MorePanels kind={kind} resource={resource} />
           {IAM.some((each) => isSame(each, kind)) && <PolicyPanels kind={kind} resource={resource} />}
         </Suspense>
         {conditions.length > 0 && (

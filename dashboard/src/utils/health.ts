@@ -28,6 +28,8 @@ const PHASES: Record<string, Health> = {
   Deleting: 'busy',
   Waiting: 'warn',
   Degraded: 'warn',
+  Failing: 'warn',
+  Paused: 'idle',
   CrashLoopBackOff: 'warn',
   PendingDeletion: 'warn',
   Cordoned: 'warn',

@@ -11,6 +11,10 @@ export type Route =
         | 'services'
         | 'keys'
         | 'buckets'
+        | 'queues'
+        | 'topics'
+        | 'schedules'
+        | 'webhookendpoints'
         | 'kinds'
         | 'users'
         | 'settings'
@@ -27,6 +31,10 @@ const PLAIN = [
   'services',
   'keys',
   'buckets',
+  'queues',
+  'topics',
+  'schedules',
+  'webhookendpoints',
   'kinds',
   'users',
   'settings',
@@ -34,7 +42,17 @@ const PLAIN = [
   'audit',
   'api',
 ] as const;
-const KNOWN: Record<string, string> = { services: '', workers: '', keys: '', buckets: '', users: '' };
+const KNOWN: Record<string, string> = {
+  services: '',
+  workers: '',
+  keys: '',
+  buckets: '',
+  queues: '',
+  topics: '',
+  schedules: '',
+  webhookendpoints: '',
+  users: '',
+};
 const NO_GROUP = 'core';
 const NO_NAMESPACE = '-';
 

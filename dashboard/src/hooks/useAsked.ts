@@ -1,0 +1,44 @@
+import { useEffect, useEffectEvent, useState } from 'react';
+
+import { ApiError } from '../utils/errors';
+
+export interface Asked<T> {
+  /** null: not told yet. What was told last stays while nobody answers. */
+  value: T | null;
+  error: unknown;
+  again: () => void;
+}
+
+/**
+ * What has no watch, asked of its service when one looks, and again every so often where that is said. `what` names the
+ * question: another one is asked anew. While the tab is hidden nothing is asked.
+ */
+export function useAsked<T>(what: string, read: (signal: AbortSignal) => Promise<T>, everyMs = 0): Asked<T> {
+  const [told, setTold] = useState<{ value: T | null; error: unknown }>({ value: null, error: null });
+  const [round, setRound] = useState(0);
+  const ask = useEffectEvent(read);
+  useEffect(() => {
+    const end = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const look = async () => {
+      let lasting = false;
+      if (!document.hidden) {
+        try {
+          const value = await ask(end.signal);
+          if (!end.signal.aborted) setTold({ value, error: null });
+        } catch (error) {
+          // Who is refused is refused again, and each time is a line in the audit log.
+          lasting = error instanceof ApiError && error.code >= 400 && error.code < 500;
+          if (!end.signal.aborted) setTold((before) => ({ ...before, error }));
+        }
+      }
+      if (everyMs && !lasting && !end.signal.aborted) timer = setTimeout(() => void look(), everyMs);
+    };
+    void look();
+    return () => {
+      end.abort();
+      clearTimeout(timer);
+    };
+  }, [what, round, everyMs]);
+  return { ...told, again: () => setRound(round + 1) };
+}
