@@ -19,7 +19,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 MOST_READ = 4096
 PRIVATE_NETWORK = "aerekos.cloud/webhooks-to-private-network"
 """An annotation of a Namespace: `true` lets what its people have posted go to private networks."""
-_ANSWER_BYTES_AT_ONCE = 1024
+_ANSWER_BYTES_AT_ONCE, _MUCH = 1024, 65_536
 
 
 class OutboundFault(Exception):
@@ -66,17 +66,42 @@ class OutboundHttp:
         """`is_allowed`: whether that IP address may be called. `read`: bytes of the answer that are wanted. Raises
         OutboundFault.
         """
+        return await self._answered("POST", url, content, headers, is_allowed, min(read, MOST_READ), seconds)
+
+    async def get(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        seconds: float,
+        is_allowed: Callable[[str], bool],
+        read: int,
+    ) -> OutboundAnswer:
+        """As `post`, but that `read` bytes of the answer are wanted, however many. Raises OutboundFault."""
+        return await self._answered("GET", url, b"", headers, is_allowed, read, seconds)
+
+    async def _answered(
+        self,
+        method: str,
+        url: str,
+        content: bytes,
+        headers: Mapping[str, str],
+        is_allowed: Callable[[str], bool],
+        read: int,
+        seconds: float,
+    ) -> OutboundAnswer:
         try:
             with anyio.fail_after(seconds):
-                return await self._post(url, content, headers, is_allowed, min(read, MOST_READ), seconds)
+                return await self._sent(method, url, content, headers, is_allowed, read, seconds)
         except TimeoutError:
             raise OutboundFault(f"it did not answer within {seconds:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError):
             # Which of the two it was tells whoever set the address what is behind it.
             raise OutboundFault("it cannot be reached, or its certificate is not trusted") from None
 
-    async def _post(
+    async def _sent(
         self,
+        method: str,
         url: str,
         content: bytes,
         headers: Mapping[str, str],
@@ -94,7 +119,7 @@ class OutboundHttp:
         told = {**headers, "host": parts.netloc}
         extensions = {"sni_hostname": host}
         request = self._http.build_request(
-            "POST", target, content=content, headers=told, extensions=extensions, timeout=seconds
+            method, target, content=content, headers=told, extensions=extensions, timeout=seconds
         )
         response = await self._http.send(request, stream=True, follow_redirects=False)
         try:
@@ -159,13 +184,14 @@ _UNKNOWN = (
 
 
 async def _beginning(response: httpx.Response, most: int) -> bytes:
-    found = b""
+    found, size = [], 0
     if most:
-        async for block in response.aiter_raw(_ANSWER_BYTES_AT_ONCE):
-            found += block
-            if len(found) >= most:
+        async for block in response.aiter_raw(max(_ANSWER_BYTES_AT_ONCE, min(most, _MUCH))):
+            found.append(block)
+            size += len(block)
+            if size >= most:
                 break
-    return found[:most]
+    return b"".join(found)[:most]
 
 
 def _retry_after(response: httpx.Response) -> float | None:
