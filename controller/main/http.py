@@ -34,12 +34,15 @@ from api.channel.replication import Replication
 from api.channel.reports import Reports
 from api.channel.settings import GatewaySettings
 from api.cloud import cloud_routes
+from api.cloud_metrics import CloudMetrics
 from api.cookies import RefreshCookie
 from api.exec import ExecHandler
 from api.front_proxy import SOCKET, FrontProxy
+from api.gateway.mutual_tls import MutualTls
 from api.gateway_metrics import GatewayCounts
 from api.health import health_routes
 from api.history import history_routes
+from api.instance_metrics import InstanceMetrics, instance_metrics_routes
 from api.kube.resource_api import ResourceApi
 from api.loop_health import LoopHealth, loop_health_routes
 from api.metrics import Metrics
@@ -184,6 +187,12 @@ def _app(
             traffic_routes(traffic, authenticator, authorizer),
             health_routes(health, authenticator, authorizer),
             loop_health_routes(loop_health, authenticator, authorizer),
+            instance_metrics_routes(
+                InstanceMetrics(registry, components.endpoints, _to_instances(components)),
+                CloudMetrics(registry.store, components.leases, traffic, components.settings.tls),
+                authenticator,
+                authorizer,
+            ),
             audit_routes(audit, authenticator, authorizer),
             template_routes(frozenset(driver.name.split(" and ")), authenticator),
             join_routes(
@@ -230,6 +239,11 @@ def _app(
         audit=audit,
         questions=access_questions(registry, authorizer, tuple(components.services), audit, clock),
     )
+
+
+def _to_instances(components: Components) -> MutualTls:
+    managed = [each.service_name for each in components.services]
+    return MutualTls(components.authority, managed, components.clock)
 
 
 def _security(components: Components) -> SecurityTokens:
