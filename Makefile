@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m cli.pip_install $(VENV)/install.log
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-swarm test-fresh test-aws-protocols test-schedules test-webhooks test-crash test-long test-queues test-terraform test-aws-tools test-s3-tools lint coverage bench bench-load bench-swarm wheel images swarm-up clean dashboard browser screenshots fuzz
+.PHONY: help up down test test-swarm test-fresh test-aws-protocols test-promql test-schedules test-webhooks test-crash test-long test-queues test-terraform test-aws-tools test-s3-tools lint coverage bench bench-load bench-swarm wheel images swarm-up clean dashboard browser screenshots fuzz
 
 help: ## Show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ lint: $(VENV)/.installed-dev dashboard/node_modules/.installed-dev ## Check styl
 # `make test` takes some operations of each service.
 test-aws-protocols: $(VENV)/.installed-dev ## Every operation of every AWS service we mean to answer, both ways, against botocore
 	@AEREKOS_AWS_PROTOCOLS=full $(BIN)/python -m pytest -q -n 2 services/sdk/tests/test_protocols.py $(ARGS)
+
+test-promql: $(VENV)/.installed-dev ## PromQL against Prometheus's own test files: AEREKOS_PROMQL_TESTS=.../promql/promqltest/testdata
+	@$(BIN)/python -m pytest -q -s services/metrics*/tests/test_promql.py -k prometheus $(ARGS)
 
 test-schedules: $(VENV)/.installed-dev ## Schedules over every clock change, and killed again and again, against a model (three minutes)
 	@AEREKOS_SCHEDULES=full $(BIN)/python -m pytest -q -n 2 services/schedule*/tests/test_durability.py $(ARGS)

@@ -20,6 +20,7 @@ from controller.reconcile.metrics import ControllerState, InformerState
 from controller.store.sql import open_store
 from docs.generate.markdown import code, codes, page, table
 from services.db_manager.metrics import DatabaseMetrics
+from services.metrics_manager.metrics import MetricsMetrics
 from services.queue_manager.metrics import QueueMetrics, TopicMetrics
 from services.schedule_manager.metrics import ScheduleMetrics
 from services.sdk.metrics import ServiceMetrics
@@ -63,6 +64,8 @@ def metrics_page() -> str:
     ScheduleMetrics(schedules)
     webhooks = CollectorRegistry()
     WebhookMetrics(webhooks)
+    metrics = CollectorRegistry()
+    MetricsMetrics(metrics, lambda: (0, 0, 0))
     databases = CollectorRegistry()
     DatabaseMetrics(databases)
     sections = [
@@ -75,6 +78,7 @@ def metrics_page() -> str:
         _section("queue_manager", queues),
         _section("db_manager", databases),
         _section("webhook_manager", webhooks),
+        _section("metrics_manager", metrics),
     ]
     return page("Metrics", LEAD, sections)
 

@@ -52,6 +52,7 @@ EVERYDAY |= {"databases", "databaseusers", "databaseparametergroups", "databaseb
 EVERYDAY |= {"schedules", "schedulegroups"}
 EVERYDAY |= {"topics", "subscriptions"}
 EVERYDAY |= {"webhookendpoints", "webhooksources"}
+EVERYDAY |= {"scrapetargets", "alertrules", "alertchannels", "alertsilences"}
 VIEWS = {"pods", "nodes", "deployments", "replicasets", "endpoints"}
 VIEWS |= {"persistentvolumeclaims", "persistentvolumes", "replicationcontrollers", "daemonsets", "statefulsets"}
 VIEWS |= {"jobs", "cronjobs", "ingresses"}

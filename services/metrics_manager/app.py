@@ -1,0 +1,66 @@
+"""Puts metrics_manager together: samples on disk, what scrapes, what is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+
+from crds.kinds.namespace import NAMESPACE
+from services.metrics_manager.metrics import MetricsMetrics
+from services.metrics_manager.prometheus_api import PrometheusApi
+from services.metrics_manager.queries import Queries
+from services.metrics_manager.reconcilers import TargetReconciler
+from services.metrics_manager.scrape_loop import ScrapeLoop
+from services.metrics_manager.store.sample_store import SampleStore
+from services.metrics_manager.store.tables import open_metrics
+from services.metrics_manager.upkeep import Upkeep
+from services.sdk.context import ServiceContext
+from services.sdk.group_commit import GroupCommitter
+from services.sdk.outbound import PRIVATE_NETWORK, OutboundHttp, open_outbound
+from services.sdk.service import Service
+from services.sdk.sqlite_file import SqliteFile
+
+
+def create(context: ServiceContext) -> Service:
+    """With two threads: one waits for the disk, one computes. Raises AlreadyServed."""
+    disk, computing = ThreadPoolExecutor(1, "commit"), ThreadPoolExecutor(1, "query")
+    return assembled(context, OutboundHttp(open_outbound()), disk, computing)
+
+
+def assembled(context: ServiceContext, outbound: OutboundHttp, disk: Executor, computing: Executor) -> Service:
+    """One store, for all that comes in and is asked. Raises AlreadyServed."""
+    file = open_metrics(context.data)
+    committer = GroupCommitter(file, disk)
+    store = SampleStore(file, committer, context.data)
+    MetricsMetrics(context.metrics.registry, lambda: (len(store.index), store.in_memory, store.size))
+    namespaces = context.informer(NAMESPACE)
+
+    def allows_private(namespace: str) -> bool:
+        found = namespaces.by_key(NAMESPACE.key(namespace))
+        return found is not None and (found.metadata.annotations or {}).get(PRIVATE_NETWORK) == "true"
+
+    queries = Queries(store, computing)
+    loop = ScrapeLoop(context, store, outbound, allows_private)
+    return Service(
+        app=PrometheusApi(context, store, queries, loop),
+        reconcilers=[TargetReconciler(loop)],
+        tasks=[loop.run, Upkeep(store, context.clock).run],
+        on_stop=[_stopped(committer, queries, file, disk, computing)],
+    )
+
+
+def _stopped(
+    committer: GroupCommitter,
+    queries: Queries,
+    file: SqliteFile,
+    disk: Executor,
+    computing: Executor,
+) -> Callable[[], Awaitable[None]]:
+    async def stop() -> None:
+        await committer.drained()
+        disk.shutdown()
+        computing.shutdown(cancel_futures=True)
+        queries.close()
+        file.close()
+
+    return stop

@@ -1,0 +1,93 @@
+"""Queries, each in a thread of their own, one after the other: whoever asks much waits, and nobody else does.
+
+numpy and the parser are imported at the first one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from services.metrics_manager import api_answers as answers
+from services.metrics_manager.promql.labels import Labels
+from services.metrics_manager.promql.matcher import Matcher
+from services.metrics_manager.store.sample_store import SampleStore, StoreReader
+from services.metrics_manager.tenancy import OfNamespace
+
+if TYPE_CHECKING:
+    from services.metrics_manager.promql.values import SampleSource
+
+T = TypeVar("T")
+
+
+class Queries:
+    """`thread`: of one thread alone."""
+
+    def __init__(self, store: SampleStore, thread: Executor) -> None:
+        self._store, self._thread = store, thread
+        self._reader: StoreReader | None = None
+
+    async def instant(self, query: str, at: int, namespace: str | None, limit: int = 0) -> Any:
+        """`data` of the answer. Raises QueryError."""
+
+        def ask(source: SampleSource) -> Any:
+            from services.metrics_manager.promql.engine import query_instant
+
+            return _limited(answers.instant(query_instant(source, query, at), at), limit)
+
+        return await self.run(ask, namespace)
+
+    async def range(self, query: str, start: int, end: int, step: int, namespace: str | None, limit: int = 0) -> Any:
+        """`data` of the answer. Raises QueryError."""
+
+        def ask(source: SampleSource) -> Any:
+            from services.metrics_manager.promql.engine import query_range
+
+            return _limited(answers.matrix(query_range(source, query, start, end, step), start, step), limit)
+
+        return await self.run(ask, namespace)
+
+    async def series(self, selectors: Sequence[str], start: int, end: int, namespace: str | None) -> list[Labels]:
+        """The labels of series that match one of the selectors, or of all, and have samples in that time. Raises
+        QueryError.
+        """
+
+        def ask(source: SampleSource) -> list[Labels]:
+            from services.metrics_manager.promql.parsing import selector_matchers
+
+            every = [Matcher("__name__", "!=", "")]
+            groups = [group for each in selectors for group in selector_matchers(each)] or [every]
+            if not start:
+                return self._named(groups, namespace)
+            return [each.labels for each in source.select(groups, start, end) if len(each.times)]
+
+        return await self.run(ask, namespace)
+
+    def _named(self, groups: Sequence[Sequence[Matcher]], namespace: str | None) -> list[Labels]:
+        """Whenever they had samples."""
+        own = [] if namespace is None else [Matcher("namespace", "=", namespace)]
+        index = self._store.index
+        ids = index.matching([[*group, *own] for group in groups])
+        return [index.labels[id] for id in ids if id in index.labels]
+
+    async def run(self, ask: Callable[[SampleSource], T], namespace: str | None) -> T:
+        """`ask`, in the thread, of the series that are seen there."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._ask, ask, namespace)
+
+    def _ask(self, ask: Callable[[SampleSource], T], namespace: str | None) -> T:
+        if self._reader is None:
+            self._reader = self._store.reader()
+        return ask(self._reader if namespace is None else OfNamespace(self._reader, namespace))
+
+    def close(self) -> None:
+        """At the end, when nothing is asked any more."""
+        if self._reader is not None:
+            self._reader.close()
+
+
+def _limited(data: Any, limit: int) -> Any:
+    if limit and isinstance(data["result"], list) and data["resultType"] in ("vector", "matrix"):
+        data["result"] = data["result"][:limit]
+    return data

@@ -1,0 +1,97 @@
+"""Prometheus remote write 1.0: a WriteRequest of protobuf, in snappy's block format.
+
+Source: prometheus.io/docs/specs/prw/remote_write_spec. The messages are described here, at the first request, so that
+there is no generated code. What would be lost is refused: native histograms and exemplars.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from crds.errors import BadRequest
+from services.metrics_manager.promql.labels import NAME, Labels, labels_of
+from services.metrics_manager.store.sample_store import Sample
+
+MOST_BODY, MOST_RAW = 16 << 20, 64 << 20
+_INT64, _DOUBLE, _STRING, _MESSAGE, _UINT32, _BYTES = 3, 1, 9, 11, 13, 12
+
+
+def samples_of(body: bytes, forced: dict[str, str]) -> list[Sample]:
+    """What is written, with these labels in the place of their own. Raises BadRequest."""
+    request, raw = _request_class()(), _raw(body)
+    try:
+        request.ParseFromString(raw)
+    except Exception as error:
+        raise BadRequest(f"the body is no WriteRequest of remote write 1.0: {type(error).__name__}") from None
+    found: list[Sample] = []
+    for series in request.timeseries:
+        if len(series.histograms) or len(series.exemplars):
+            raise BadRequest("native histograms and exemplars are not taken here; send classic histograms")
+        labels = _labels(series, forced)
+        found += [Sample(labels, each.timestamp, each.value) for each in series.samples]
+    return found
+
+
+def _labels(series: Any, forced: dict[str, str]) -> Labels:
+    labels = labels_of([*((each.name, each.value) for each in series.labels), *forced.items()])
+    if not any(name == NAME for name, _ in labels):
+        raise BadRequest("a series has no __name__")
+    if len(labels) > 40 or any(len(value) > 2048 or len(name) > 256 for name, value in labels):
+        raise BadRequest("a series has more than 40 labels, or one longer than 2048 characters")
+    return labels
+
+
+def _raw(body: bytes) -> bytes:
+    """Raises BadRequest."""
+    import cramjam
+
+    if _said_size(body) > MOST_RAW:
+        raise BadRequest(f"the request has more than {MOST_RAW} bytes")
+    try:
+        return bytes(cramjam.snappy.decompress_raw(body))
+    except Exception:
+        raise BadRequest("the body is not in snappy's block format") from None
+
+
+def _said_size(body: bytes) -> int:
+    """What the first bytes say the content's size is."""
+    size = 0
+    for i, byte in enumerate(body[:10]):
+        size |= (byte & 0x7F) << (7 * i)
+        if byte < 0x80:
+            return size
+    return 0
+
+
+@cache
+def _request_class() -> Any:
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    file = descriptor_pb2.FileDescriptorProto(
+        name="aerekos/remote_write.proto", package="aerekos.prw", syntax="proto3"
+    )
+    _add(file, "Label", (("name", 1, _STRING, ""), ("value", 2, _STRING, "")))
+    _add(file, "Sample", (("value", 1, _DOUBLE, ""), ("timestamp", 2, _INT64, "")))
+    _add(
+        file,
+        "TimeSeries",
+        (
+            ("labels", 1, _MESSAGE, "Label"),
+            ("samples", 2, _MESSAGE, "Sample"),
+            ("exemplars", 3, _BYTES, "*"),
+            ("histograms", 4, _BYTES, "*"),
+        ),
+    )
+    _add(file, "WriteRequest", (("timeseries", 1, _MESSAGE, "TimeSeries"), ("metadata", 3, _BYTES, "*")))
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("aerekos.prw.WriteRequest"))
+
+
+def _add(file: Any, name: str, fields: tuple[tuple[str, int, int, str], ...]) -> None:
+    message = file.message_type.add(name=name)
+    for field, number, type, of in fields:
+        added = message.field.add(name=field, number=number, type=type, label=3 if of else 1)
+        if type == _MESSAGE:
+            added.type_name = f".aerekos.prw.{of}"

@@ -1,0 +1,26 @@
+"""What of all series a caller sees: those of their namespace, or all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from services.metrics_manager.promql.matcher import Matcher
+
+if TYPE_CHECKING:
+    from services.metrics_manager.promql.values import SampleSource, Series
+
+
+class OfNamespace:
+    """A `SampleSource` that knows nothing but the series of one namespace, whatever is asked."""
+
+    def __init__(self, source: SampleSource, namespace: str) -> None:
+        self._source, self._own = source, Matcher("namespace", "=", namespace)
+
+    def select(self, alternatives: Sequence[Sequence[Matcher]], start: int, end: int) -> list[Series]:
+        return self._source.select(within(alternatives, self._own), start, end)
+
+
+def within(alternatives: Sequence[Sequence[Matcher]], own: Matcher) -> list[list[Matcher]]:
+    """The same, of that namespace alone."""
+    return [[*group, own] for group in alternatives]

@@ -1,0 +1,139 @@
+"""What is scraped is asked for; tenants see their own; remote write is durable and refuses what it cannot keep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cramjam
+import pytest
+
+from services.metrics_manager.kinds import SCRAPE_TARGET, ScrapeTargetSpec
+from services.metrics_manager.remote_write import _request_class
+from services.metrics_manager.tests.in_memory import Metrics, metrics
+from services.sdk.testing import User
+from services.sdk.testing.virtual import virtual_time
+
+INSTANCE = {"namespace": "default", "service": "notes-manager", "instance": "notes-manager-0", "managed": True}
+PAGE = "/metrics/instances/default/notes-manager/notes-manager-0"
+WRITE = {"content-encoding": "snappy", "content-type": "application/x-protobuf"}
+
+
+def spec_of(**more: Any) -> ScrapeTargetSpec:
+    return ScrapeTargetSpec.model_validate({"target": {"url": "https://shop.example.com/metrics"}, **more})
+
+
+def only_in(namespace: str) -> Any:
+    """A judge: others may what they ask in that namespace alone."""
+    return lambda user, wanted: user != "eve" or wanted["namespace"] == namespace
+
+
+def written(*series: tuple[dict[str, str], float, int]) -> bytes:
+    request = _request_class()()
+    for labels, value, at in series:
+        added = request.timeseries.add()
+        for name, text in labels.items():
+            added.labels.add(name=name, value=text)
+        added.samples.add(value=value, timestamp=at)
+    return bytes(cramjam.snappy.compress_raw(request.SerializeToString()))
+
+
+async def write(m: Metrics, labels: dict[str, str], value: float, user: User | None = None) -> int:
+    at = round(m.service.context.clock.now().timestamp() * 1000)
+    return (await m.post("/api/v1/write", written((labels, value, at)), WRITE, user)).status_code
+
+
+@virtual_time
+async def test_the_platform_is_scraped_unasked_and_what_stops_is_stale() -> None:
+    async with metrics() as m:
+        m.outside.instances = [INSTANCE]
+        m.outside.pages[PAGE] = "# TYPE notes_total counter\n# HELP notes_total Notes.\nnotes_total 4.0\n"
+        await m.advance(25)
+        assert await m.value("notes_total") == 4
+        assert await m.value('up{job="notes-manager"}') == 1
+        assert await m.ask("metadata", metric="notes_total") == {
+            "notes_total": [{"type": "counter", "help": "Notes.", "unit": ""}]
+        }
+        del m.outside.pages[PAGE]
+        await m.advance(11)
+        assert await m.value("notes_total") is None
+        assert await m.value('up{job="notes-manager"}') == 0
+        m.outside.instances = []
+        await m.advance(11)
+        assert await m.value('up{job="notes-manager"}') is None
+
+
+@virtual_time
+async def test_a_target_says_how_it_goes_and_cannot_take_other_names() -> None:
+    async with metrics() as m:
+        spec = spec_of(labels={"team": "shop"})
+        made = SCRAPE_TARGET.new("shop", namespace="shop", spec=spec)
+        await m.service.resources.create(SCRAPE_TARGET, made)
+        m.outside.pages["shop.example.com"] = 'orders{namespace="default",job="x"} 3\n'
+        await m.advance(5)
+        found = (await m.ask("query", query="orders"))["result"][0]["metric"]
+        assert (found["namespace"], found["exported_namespace"], found["team"]) == ("shop", "default", "shop")
+        assert (await m.service.resources.get(SCRAPE_TARGET, "shop", "shop")).status.phase == "Up"
+        m.outside.pages["shop.example.com"] = "not metrics at all {{{\n"
+        await m.advance(31)
+        status = (await m.service.resources.get(SCRAPE_TARGET, "shop", "shop")).status
+        assert status.phase == "Down" and "is no sample" in status.error
+        assert await m.value("orders") is None
+
+
+@virtual_time
+async def test_a_burst_of_samples_is_no_answer() -> None:
+    async with metrics() as m:
+        spec = spec_of(sampleLimit=2)
+        await m.service.resources.create(SCRAPE_TARGET, SCRAPE_TARGET.new("shop", namespace="shop", spec=spec))
+        m.outside.pages["shop.example.com"] = "a 1\nb 1\nc 1\n"
+        await m.advance(5)
+        status = (await m.service.resources.get(SCRAPE_TARGET, "shop", "shop")).status
+        assert status.error == "there are more than 2 samples, which is the limit"
+
+
+@virtual_time
+async def test_a_tenant_sees_and_writes_what_is_theirs() -> None:
+    async with metrics() as m:
+        m.service.conductor.judge = only_in("eves")
+        eve = User("eve", namespace="eves")
+        assert await write(m, {"__name__": "x", "namespace": "default"}, 1.0) == 204
+        assert await write(m, {"__name__": "x", "namespace": "default"}, 2.0, eve) == 204
+        assert await m.value("x", eve) == 2
+        assert await m.value('x{namespace="default"} or y', eve) is None
+        assert await m.ask("label/namespace/values", eve) == ["eves"]
+        assert await m.ask("label/namespace/values") == ["default", "eves"]
+        assert [each["namespace"] for each in await m.ask("series", eve, **{"match[]": "x"})] == ["eves"]
+        assert (await m.ask("targets", eve))["activeTargets"] == []
+
+
+@virtual_time
+async def test_who_may_not_list_is_told_nothing_and_who_may_not_create_writes_nothing() -> None:
+    async with metrics() as m:
+        m.service.conductor.refuse("eve", "list")
+        assert (await m.ask("query", User("eve"), query="up"))["code"] == 403
+        m.service.conductor.refuse("eve", "create")
+        assert await write(m, {"__name__": "x"}, 1.0, User("eve")) == 403
+
+
+@virtual_time
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"not snappy", "snappy"),
+        (bytes(cramjam.snappy.compress_raw(b"\xff\xff\xff")), "WriteRequest"),
+        (written(({"job": "x"}, 1.0, 0)), "no __name__"),
+        (written(({"__name__": "x"}, 1.0, 0)), "older than samples are kept"),
+    ],
+)
+async def test_what_cannot_be_kept_is_refused_for_good(body: bytes, words: str) -> None:
+    async with metrics() as m:
+        answer = await m.post("/api/v1/write", body, WRITE)
+        assert answer.status_code == 400 and words in answer.json()["error"]
+
+
+@virtual_time
+async def test_members_that_are_not_understood_are_refused() -> None:
+    async with metrics() as m:
+        assert "not understood here: colour" in (await m.ask("query", query="1", colour="red"))["error"]
+        assert (await m.ask("query", query="1", time="yesterday"))["errorType"] == "bad_data"
+        assert (await m.ask("query_range", query="1", start=1, end=2))["error"].startswith('invalid parameter "step"')

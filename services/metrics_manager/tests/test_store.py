@@ -1,0 +1,123 @@
+"""Samples are durable, come back as they were, and are bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+from array import array
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.metrics_manager.promql.matcher import Matcher
+from services.metrics_manager.promql.values import Series
+from services.metrics_manager.store import sample_store
+from services.metrics_manager.store.chunks import UnreadableChunk, packed, unpacked
+from services.metrics_manager.store.sample_store import RETENTION_MS, Sample, SampleStore, TooManySeries
+from services.metrics_manager.store.tables import Batch, batch_bytes, batch_of, open_metrics
+from services.sdk.group_commit import GroupCommitter
+from services.sdk.sqlite_file import SqliteFile
+from services.sdk.testing.virtual import AtOnce
+
+A, B = (("__name__", "a"), ("job", "x")), (("__name__", "b"), ("namespace", "n"))
+EVERY = [[Matcher("__name__", "!=", "")]]
+numbers = st.floats(allow_nan=True, allow_infinity=True)
+
+
+def opened(folder: Path) -> tuple[SqliteFile, SampleStore]:
+    file = open_metrics(folder)
+    return file, SampleStore(file, GroupCommitter(file, AtOnce()), folder)
+
+
+def bits(value: float) -> bytes:
+    return struct.pack("<d", value)
+
+
+def read(store: SampleStore, start: int = 0, end: int = 10**15) -> dict[str, list[tuple[int, float]]]:
+    reader = store.reader()
+    found: list[Series] = reader.select(EVERY, start, end)
+    reader.close()
+    return {
+        dict(each.labels)["__name__"]: list(zip(each.times.tolist(), each.values.tolist(), strict=True))
+        for each in found
+    }
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(st.integers(0, 2**45), numbers), min_size=1, max_size=300))
+def test_chunks_give_back_every_bit(samples: list[tuple[int, float]]) -> None:
+    samples.sort(key=lambda each: each[0])
+    times, values = array("q", [t for t, _ in samples]), array("d", [v for _, v in samples])
+    found_times, found_values = unpacked(packed(times, values))
+    assert found_times.tolist() == times.tolist()
+    assert found_values.tobytes() == values.tobytes()
+
+
+@given(st.binary(max_size=200))
+def test_what_is_no_chunk_is_told(data: bytes) -> None:
+    with pytest.raises(UnreadableChunk):
+        unpacked(data)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 2**45), numbers), max_size=50))
+def test_batches_give_back_every_bit(rows: list[tuple[int, int, float]]) -> None:
+    batch = Batch(
+        array("q", [r[0] for r in rows]), array("q", [r[1] for r in rows]), array("d", [r[2] for r in rows])
+    )
+    found = batch_of(batch_bytes(batch))
+    assert [each.tobytes() for each in found] == [each.tobytes() for each in batch]
+
+
+def test_what_was_acknowledged_is_there_after_a_kill_at_any_time(tmp_path: Path) -> None:
+    async def write() -> None:
+        file, store = opened(tmp_path)
+        await store.add([Sample(A, 1000, 1.5), Sample(B, 1000, 2.0)])
+        await store.cut()
+        await store.add([Sample(A, 2000, 3.0)])
+        file.close()  # nothing is written at the end: as if it were killed
+
+    asyncio.run(write())
+    file, store = opened(tmp_path)
+    assert read(store) == {"a": [(1000, 1.5), (2000, 3.0)], "b": [(1000, 2.0)]}
+    file.close()
+
+
+def test_what_comes_late_or_twice_is_there_once_and_in_order(tmp_path: Path) -> None:
+    async def write() -> None:
+        file, store = opened(tmp_path)
+        await store.add([Sample(A, 3000, 3.0), Sample(A, 1000, 1.0)])
+        await store.cut()
+        await store.add([Sample(A, 2000, 2.0), Sample(A, 3000, 3.0)])
+        assert read(store) == {"a": [(1000, 1.0), (2000, 2.0), (3000, 3.0)]}
+        assert read(store, 1500, 2500) == {"a": [(2000, 2.0)]}
+        file.close()
+
+    asyncio.run(write())
+
+
+def test_what_is_too_old_is_forgotten_with_its_series(tmp_path: Path) -> None:
+    async def write() -> None:
+        file, store = opened(tmp_path)
+        now = 10 * RETENTION_MS
+        await store.add([Sample(A, now - 2 * RETENTION_MS, 1.0), Sample(B, now, 1.0)])
+        await store.cut()
+        await store.forget_old(now)
+        assert read(store) == {"b": [(now, 1.0)]}
+        assert len(store.index) == 1
+        file.close()
+
+    asyncio.run(write())
+
+
+def test_a_burst_of_series_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sample_store, "MOST_SERIES_OF_NAMESPACE", 2)
+    file, store = opened(tmp_path)
+    for i in range(2):
+        store.series_of((("__name__", f"m{i}"), ("namespace", "n")))
+    with pytest.raises(TooManySeries, match="namespace n has 2 series"):
+        store.series_of((("__name__", "m2"), ("namespace", "n")))
+    store.series_of((("__name__", "m2"), ("namespace", "other")))
+    file.close()
