@@ -17,6 +17,7 @@ from controller.runtime.forking.client import ForkOrder, ForkServer
 from controller.runtime.process import programs, state_files
 from controller.runtime.process.exposure import exposed
 from controller.runtime.process.instance_sockets import COUNT, InstanceSockets
+from controller.runtime.process.leftovers import end_leftovers
 from controller.runtime.process.limiting import leave_cgroup
 from controller.runtime.process.logfiles import log_path
 from controller.runtime.process.orphans import end_unreadable
@@ -129,6 +130,8 @@ class LocalProcessHost:
         self._ports, self._sockets = Ports(), InstanceSockets(home)
         # Ports of an instance besides its first: kept until nobody wants it any more.
         self._more: dict[str, dict[int, int]] = {}
+        # The data of instances that share it with no other.
+        self._data: dict[str, Path] = {}
         # Few threads: a start is a fork and an fsync, and many at once only wait for the same disk.
         self._threads = Threads(_THREADS)
 
@@ -143,6 +146,8 @@ class LocalProcessHost:
 
     def _spawn(self, workload: Workload, instance: str, port: int, now: datetime) -> tuple[Process, str]:
         """Raises SpawnFailed."""
+        self._note_data(workload, instance)
+        self._end_leftovers(instance)
         launch, remember = (
             self._launch(workload, instance, port),
             self._remember(workload, instance, port, now),
@@ -171,6 +176,7 @@ class LocalProcessHost:
             else:
                 self._ports.note(record.port)
                 self._more[record.instance] = dict(record.more_ports)
+                self._note_data(record.workload, record.instance)
                 for port in record.more_ports.values():
                     self._ports.note(port)
                 adopted.append((record, process))
@@ -179,7 +185,17 @@ class LocalProcessHost:
     def release(self, port: int) -> None:
         self._ports.give_back(port)
 
+    def _note_data(self, workload: Workload, instance: str) -> None:
+        if workload.program and workload.volumes and workload.replicas == 1:
+            self._data[instance] = data_folder(self._home, workload.key)
+
+    def _end_leftovers(self, instance: str) -> None:
+        if instance in self._data and (ended := end_leftovers(self._data[instance])):
+            _log.warning("processes were ended that outlived an instance", name=instance, count=len(ended))
+
     def discard(self, instance: str) -> None:
+        self._end_leftovers(instance)
+        self._data.pop(instance, None)
         state_files.remove(self._home, instance)
         leave_cgroup(instance)
         self._sockets.remove(instance)

@@ -1,0 +1,51 @@
+"""Ends what an instance has left behind: processes in sessions of their own, which outlive the first one.
+
+A server like PostgreSQL gives each connection such a process. One that is busy, or was stopped (SIGSTOP), goes on
+after its first process was killed: it may still write to the data that the next start recovers, and hold a client for
+ever. They are known by the folder they work in, which is looked up as the kernel has it: within walls it has another
+name. Blocking.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+_DEPTH = 2
+"""Volumes, and a folder for each version in them."""
+
+
+def end_leftovers(folder: Path) -> list[int]:
+    """Kill every process that works in that folder, or not far below it. The numbers of those that were killed."""
+    places = set(_places(folder, _DEPTH))
+    found = [pid for pid in _processes() if _works_in(pid) in places]
+    for each in found:
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
+    return found
+
+
+def _places(folder: Path, depth: int) -> Iterator[tuple[int, int]]:
+    with suppress(OSError), os.scandir(folder) as entries:
+        about = folder.stat()
+        yield about.st_dev, about.st_ino
+        for entry in entries if depth else ():
+            if entry.is_dir(follow_symlinks=False):
+                yield from _places(Path(entry.path), depth - 1)
+
+
+def _processes() -> Iterator[int]:
+    """All but this one."""
+    return (int(each.name) for each in Path("/proc").glob("[0-9]*") if each.name != str(os.getpid()))
+
+
+def _works_in(pid: int) -> tuple[int, int] | None:
+    """None for one that is gone, or not ours to see."""
+    try:
+        about = Path(f"/proc/{pid}/cwd").stat()
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino
