@@ -27,6 +27,8 @@ from crds.probes import Probes
 
 USERNAME, PASSWORD = "username", "password"
 _BYTES = 24
+_USUAL_GRACE_SECONDS = 10.0
+"""Too short for a database, and what there is without a word: whoever says less means it."""
 
 
 def with_engine(service: Service) -> Service:
@@ -42,7 +44,8 @@ def with_engine(service: Service) -> Service:
     probes = Probes(
         liveness=given.liveness or engine.probes.liveness, readiness=given.readiness or engine.probes.readiness
     )
-    grace = max(spec.stop_grace_seconds, engine.stop_seconds)
+    grace = spec.stop_grace_seconds
+    grace = grace if grace < _USUAL_GRACE_SECONDS else max(grace, engine.stop_seconds)
     filled = {"ports": ports, "volumes": volumes, "probes": probes, "stop_grace_seconds": grace}
     return service.model_copy(update={"spec": spec.model_copy(update=filled)})
 

@@ -4,6 +4,10 @@ its name only when it is whole.
 What was brought in beside it to take its place (`.restored`, which has that name only when it is whole) does so at
 the next start. It recovers as its superuser's password is set.
 
+Where its configuration has a line `# replica of HOST PORT`, it begins as a copy of the server there, and follows it.
+A cluster that took writes itself before is taken back to where the two parted (pg_rewind), or copied anew: what it
+alone has is given up, once the server there answers. Its superuser is the other's, and so must their passwords be.
+
 Dynamic shared memory is System V's: POSIX's lies in /dev/shm, which is small within walls and in containers, and
 every instance has a namespace of its own for it.
 """
@@ -14,6 +18,47 @@ from crds.engines.engine import CONFIG_FOLDER, SUPERUSER_FILE, Engine, Wheel
 from crds.probes import Exec, Probe, Probes
 
 DATA = "/var/lib/postgresql"
+REPLICA_LINE = "# replica of "
+"""How the line of its configuration begins that says whom it follows: `HOST PORT`."""
+PASSWORDS = "/dev/shm/passwords"  # noqa: S108 - every instance has one of its own
+"""What a replica opens its primary with, as libpq reads it: in memory alone."""
+# pg_rewind needs a cluster that was shut down in order, which the single-user server does after a crash, too. Where
+# it was broken off, the cluster is of no use. It believes what the other one's last checkpoint says of the timeline.
+_REPLICA = f"""
+follow() {{
+  sed -i -e '/^restore_command/d' -e '/^recovery_target/d' -e '/^primary_/d' "$1/postgresql.auto.conf"
+  touch "$1/standby.signal"
+  sync "$1/postgresql.auto.conf" "$1/standby.signal" "$1"
+}}
+if [ -n "$replica" ]; then
+  host=${{replica% *}}
+  port=${{replica##* }}
+  export PGPASSFILE={PASSWORDS} PGCONNECT_TIMEOUT=5
+  {{ printf '*:*:*:postgres:'; sed 's/[\\\\:]/\\\\&/g' {SUPERUSER_FILE}; echo; }} >{PASSWORDS}
+  if [ -d "$cluster" ] && [ ! -e "$cluster/standby.signal" ]; then
+    pg_isready -q -h "$host" -p "$port" -t 4 || {{ echo "the primary at $host:$port does not answer" >&2; exit 1; }}
+    if [ ! -e {DATA}/.rewinding ] && touch {DATA}/.rewinding && sync {DATA} &&
+      "$ENGINE_PROGRAM" --single -D "$cluster" -c dynamic_shared_memory_type=sysv postgres </dev/null >/dev/null &&
+      psql -qw -h "$host" -p "$port" -U postgres -d postgres -c CHECKPOINT &&
+      pg_rewind -D "$cluster" --no-ensure-shutdown \\
+        --source-server="host=$host port=$port user=postgres dbname=postgres"; then
+      rm -rf "$cluster"/pg_replslot/*
+      follow "$cluster"
+    else
+      copied=no
+    fi
+  fi
+  if [ ! -d "$cluster" ] || [ "${{copied:-}}" = no ]; then
+    pg_basebackup -w -h "$host" -p "$port" -U postgres -D "$half" -X stream -c fast
+    follow "$half"
+    rm -rf "$cluster"
+    mv "$half" "$cluster"
+    printf %s "$sum" >{DATA}/.superuser
+    sync {DATA}
+  fi
+  rm -f {DATA}/.rewinding
+fi
+"""
 _SCRIPT = f"""
 umask 077
 said=$("$ENGINE_PROGRAM" --version)
@@ -22,8 +67,10 @@ major=${{said%%[!0-9]*}}
 cluster={DATA}/$major
 half={DATA}/.$major.half
 sum=$(sha256sum <{SUPERUSER_FILE})
+replica=$(sed -n 's/^{REPLICA_LINE}//p' {CONFIG_FOLDER}/postgresql.conf 2>/dev/null || true)
 rm -rf "$half"
-if [ -d {DATA}/.restored ]; then
+{_REPLICA}
+if [ -z "$replica" ] && [ -d {DATA}/.restored ]; then
   rm -f {DATA}/.superuser
   rm -rf "$cluster"
   mv {DATA}/.restored "$cluster"
@@ -48,7 +95,7 @@ if [ ! -d "$cluster" ]; then
   mv "$half" "$cluster"
   sync {DATA}
 fi
-if [ "$(cat {DATA}/.superuser 2>/dev/null)" != "$sum" ]; then
+if [ ! -e "$cluster/standby.signal" ] && [ "$(cat {DATA}/.superuser 2>/dev/null)" != "$sum" ]; then
   {{ sed "s/'/''/g; s/^/ALTER ROLE postgres PASSWORD '/; s/\\$/';/" {SUPERUSER_FILE}; echo; }} |
     "$ENGINE_PROGRAM" --single -D "$cluster" -c exit_on_error=on -c log_statement=none -c log_duration=off \\
       -c log_min_error_statement=panic -c log_min_duration_statement=-1 -c dynamic_shared_memory_type=sysv \\
