@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m cli.pip_install $(VENV)/install.log
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-swarm test-fresh test-aws-protocols test-promql test-schedules test-webhooks test-crash test-long test-queues test-terraform test-aws-tools test-s3-tools lint coverage bench bench-load bench-swarm wheel images swarm-up clean dashboard browser screenshots fuzz
+.PHONY: help up down test test-swarm test-fresh test-aws-protocols test-promql test-schedules test-webhooks test-crash test-long test-databases test-queues test-terraform test-aws-tools test-s3-tools lint coverage bench bench-load bench-swarm wheel images swarm-up clean dashboard browser screenshots fuzz
 
 help: ## Show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -105,6 +105,9 @@ test-crash: $(VENV)/.installed-dev ## Kill what stores data for services 300 tim
 test-queues: $(VENV)/.installed-dev ## Kill the queues 120 times under load, and try them against a model at length (some minutes)
 	@AEREKOS_CRASH_ROUNDS=120 AEREKOS_QUEUE_EXAMPLES=300 $(BIN)/python -m pytest -q -s \
 	  services/queue*/tests/test_crash_rounds.py services/queue*/tests/test_against_a_model.py $(ARGS)
+
+test-databases: $(VENV)/.installed-dev ## Databases with members under fifty faults: nothing that was acknowledged is lost (half an hour)
+	@AEREKOS_DATABASE_ROUNDS=50 $(APART) $(BIN)/python -m pytest -s -m long tests/journeys/test_database_members.py $(ARGS)
 
 test-aws-tools: $(VENV)/.installed-dev ## sops and the AWS Encryption SDK against a cloud
 	@$(MAKE) --no-print-directory $(VENV)/aws-tools/.installed || true

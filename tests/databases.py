@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 from clouds import Cloud, eventually
@@ -71,3 +75,66 @@ def asked(uri: str, query: str) -> str:
             return str(row[0]) if row else ""
     except psycopg.OperationalError:
         return ""
+
+
+def processes(cloud: Cloud, member: str) -> list[psutil.Process]:
+    """All of a server's, the first one first."""
+    first = psutil.Process(cloud.instances()[f"{member}-0"])
+    return [first, *first.children(recursive=True)]
+
+
+def primary_of(cloud: Cloud, name: str) -> str:
+    """Who takes writes, once nobody is about to take its place."""
+    status = database(cloud, name)["status"]
+    return "" if status.get("switch") else str(status["primary"])
+
+
+class Writer:
+    """Writes one row after another, over a connection that it opens again, and remembers which were acknowledged."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri, self._over = uri, threading.Event()
+        self.acknowledged: list[int] = []
+        self.longest = 0.0
+        self._last = time.monotonic()
+        with psycopg.connect(uri) as connection:
+            connection.execute("create table if not exists acknowledged (n int primary key)")
+        self._thread = threading.Thread(target=self._write, daemon=True)
+        self._thread.start()
+
+    def missing(self) -> set[int]:
+        """Those that were acknowledged and are not there."""
+        told = list(self.acknowledged)
+        with psycopg.connect(self._uri, connect_timeout=10) as connection:
+            there = {row[0] for row in connection.execute("select n from acknowledged").fetchall()}
+        return set(told) - there
+
+    def gap(self) -> float:
+        """The longest time without an acknowledged row since this was asked last, in seconds."""
+        found = max(self.longest, time.monotonic() - self._last)
+        self.longest = 0.0
+        return found
+
+    def stop(self) -> None:
+        self._over.set()
+        self._thread.join(30)
+
+    def _write(self) -> None:
+        connection: psycopg.Connection[Any] | None = None
+        number = 0
+        while not self._over.is_set():
+            number += 1
+            try:
+                if connection is None:
+                    connection = psycopg.connect(self._uri, connect_timeout=3, autocommit=True)
+                connection.execute("insert into acknowledged values (%s)", (number,))
+            except psycopg.Error:
+                with suppress(psycopg.Error):
+                    if connection is not None:
+                        connection.close()
+                connection = None
+                time.sleep(0.05)
+                continue
+            self.acknowledged.append(number)
+            now = time.monotonic()
+            self.longest, self._last = max(self.longest, now - self._last), now

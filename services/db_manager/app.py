@@ -10,6 +10,8 @@ from services.db_manager.backups.places import BackupPlaces
 from services.db_manager.credentials import CredentialsSecret
 from services.db_manager.kinds import DATABASE
 from services.db_manager.manifest import MANIFEST
+from services.db_manager.members.group import Groups
+from services.db_manager.members.looking import MemberLooks
 from services.db_manager.metrics import DatabaseMetrics
 from services.db_manager.owned import OwnedResources
 from services.db_manager.rds.errors import as_rds_error
@@ -30,6 +32,7 @@ def create(context: ServiceContext) -> Service:
     own, metrics = context.resources, DatabaseMetrics(context.metrics.registry)
     places, archiving = BackupPlaces(context), Archiving(context.clock)
     archives, restores = DatabaseArchives(places, archiving, own), DatabaseRestores(places, own)
+    groups = Groups(own, MemberLooks())
     backups = BackupReconciler(archives, places, own)
     rds = AwsApp(
         load_model("rds"), handlers(context), authenticator_for(context, MANIFEST.speaks), translate=as_rds_error
@@ -38,11 +41,11 @@ def create(context: ServiceContext) -> Service:
         app=rds,
         reconcilers=[
             DatabaseReconciler(
-                OwnedResources(own), CredentialsSecret(own, DATABASE), own, metrics, archives, restores
+                OwnedResources(own), CredentialsSecret(own, DATABASE), own, metrics, archives, restores, groups
             ),
             UserReconciler(CredentialsSecret(own, DATABASE_USER), own),
             ParameterGroupReconciler(own),
             backups,
         ],
-        on_stop=[archiving.close, restores.close, backups.close],
+        on_stop=[groups.close, archiving.close, restores.close, backups.close],
     )

@@ -11,6 +11,7 @@ class DatabaseCondition(Term):
     READY = "Ready", "Its endpoint takes writes, and its credentials open it."
     PARAMETERS_APPLIED = "ParametersApplied", "Every parameter of its spec is in force."
     BACKED_UP = "BackedUp", "Its moments can be brought back, up to a short while ago."
+    REPLICATED = "Replicated", "Every other member follows the primary; of one with members."
 
 
 class DatabaseReason(Term):
@@ -20,6 +21,11 @@ class DatabaseReason(Term):
     CREATING = "Creating", "Its servers are being made."
     STOPPED = "Stopped", "`spec.enabled` is false: its data is kept."
     UNREACHABLE = "Unreachable", "Its server runs, and does not answer as it should."
+    SWITCHING = "Switching", "Another member is about to take its writes: the message says which, and why."
+    NO_SUCCESSOR = "NoSuccessor", "Its primary is to be replaced, and no other member may take its place."
+    WRITES_WAIT = "WritesWait", "With durability strict, writes wait until another member follows."
+    FOLLOWING = "Following", "Every other member gets the log as it is written."
+    NOT_FOLLOWING = "NotFollowing", "Members that the message names do not follow the primary."
     NAME_TAKEN = "NameTaken", "A resource that it would make is there already, and is somebody else's."
     INVALID_PASSWORD = (
         "InvalidPassword",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from crds.invariants import Body, Transition, changed, on, spec_of
 from crds.names import label_fault
-from services.db_manager.names import LONGEST_NAME, LONGEST_SQL_NAME, sql_name
+from services.db_manager.names import LONGEST_NAME, LONGEST_NAME_WITH_MEMBERS, LONGEST_SQL_NAME, sql_name
 from services.db_manager.rds.settings_table import families, family_of, settings_of
 
 _LASTING = ("engine", "database", "username", "restore")
@@ -34,6 +34,9 @@ def has_a_name_for_its_parts(transition: Transition) -> None:
     name, spec = transition.key.name, spec_of(transition.after)
     if label_fault(name) or len(name) > LONGEST_NAME:
         text = f"must be at most {LONGEST_NAME} letters, digits and hyphens: its server is called {name}-0"
+        raise transition.invalid("metadata.name", text)
+    if int(spec.get("members") or 1) > 1 and len(name) > LONGEST_NAME_WITH_MEMBERS:
+        text = f"must be at most {LONGEST_NAME_WITH_MEMBERS} characters with members: they answer at {name}-rw"
         raise transition.invalid("metadata.name", text)
     if len(sql_name(name)) > LONGEST_SQL_NAME and not (spec.get("database") and spec.get("username")):
         raise transition.invalid("spec.database", "is needed, and so is a username: the name is too long for SQL")

@@ -22,7 +22,7 @@ from services.db_manager.invariants import (
     keeps_its_archive,
     keeps_its_names,
 )
-from services.db_manager.names import SqlName, sql_name, sql_name_fault
+from services.db_manager.names import MOST_MEMBERS, SqlName, sql_name, sql_name_fault
 from services.db_manager.parameters import parameter_fault
 from services.db_manager.rds.attributes import RdsAttributes
 from services.db_manager.rds.invariants import is_protected
@@ -31,6 +31,10 @@ from services.db_manager.rds.parameter_group import PARAMETER_GROUPS
 Engine = Literal["postgresql"]
 MOST_LOG_KEPT = "16GB"
 """What a server keeps of its log while it cannot be stored, so that its disk does not fill: a parameter."""
+
+
+LOG_KEPT = "256MB"
+"""What each of several servers keeps of its log in any case: by it one that was the primary finds back."""
 
 
 class Exposure(Model):
@@ -78,15 +82,17 @@ class DatabaseSpec(Spec):
     """`engine`: `postgresql`. `version`: a version or its beginning (`15`); without, that of the data, or else the
     newest there is. `database` and `username`: the first database and the role that owns it; without, both are called
     as the resource, with `_` for `-`. `parameters`: settings of the server, by their names. `storage`: what its data
-    is meant to take; reported beside what it takes. `enabled`: false stops it and keeps its data. `backup`: its log
-    and base backups are kept, so that its moments can be brought back. `restore`: what it begins with. `rds`: what
+    is meant to take; reported beside what it takes. `members`: servers, of which one takes writes and the others
+    follow it. `durability`: `strict` acknowledges a commit once two of them have it on their disks. `enabled`: false
+    stops it and keeps its data. `backup`: its log and base backups are kept, so that its moments can be brought back.
+    `restore`: what it begins with. `rds`: what
     RDS keeps of it as a DB instance, of one that was made there.
     """
 
     engine: Engine
     version: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+){0,3}$", max_length=32)] | None = None
-    members: Annotated[int, Field(ge=1, le=1)] = 1
-    durability: Literal["standard"] = "standard"
+    members: Annotated[int, Field(ge=1, le=MOST_MEMBERS)] = 1
+    durability: Literal["standard", "strict"] = "standard"
     database: SqlName | None = None
     username: SqlName | None = None
     parameters: dict[str, str] = Field(default_factory=dict)
@@ -106,6 +112,12 @@ class DatabaseSpec(Spec):
         return name
 
     @model_validator(mode="after")
+    def _has_somebody_to_wait_for(self) -> Self:
+        if self.durability == "strict" and self.members == 1:
+            raise ValueError("durability: strict needs another member to have what is acknowledged; set members to 3")
+        return self
+
+    @model_validator(mode="after")
     def _parameters_can_be_set(self) -> Self:
         for name, value in self.parameters.items():
             if fault := parameter_fault(name, value):
@@ -121,13 +133,26 @@ class Endpoint(Model):
 
 
 class MemberStatus(Model):
-    """One server: the Service it runs as, whether it may be written to (`primary`), and what is said of it."""
+    """One server: the Service it runs as, whether it may be written to (`primary`), and what is said of it.
+    `lagBytes`: of a replica that follows, what it lacked of the log when it was known last.
+    """
 
     name: str
     role: Literal["primary", "replica", "unknown"] = "unknown"
     ready: bool = False
     address: str = ""
     message: str = ""
+    lag_bytes: int | None = None
+
+
+class Switch(Model):
+    """`old` gives way to `new`, because of the `reason`. `promoting`: `old` is gone, and there is no way back."""
+
+    old: str
+    new: str
+    reason: str = ""
+    since: MicroTimestamp | None = None
+    promoting: bool = False
 
 
 class BackupStatus(Model):
@@ -168,7 +193,9 @@ class RestoreStatus(Model):
 class DatabaseStatus(Status):
     """`credentials`: the Secret with `host port username password database uri`. `pendingRestart`: parameters that
     count only after a restart of the server. `acceptedParameters`: those it took last. `refusedParameters`: values of
-    the spec that it does not take; it has the accepted ones in their place, so that it starts again.
+    the spec that it does not take; it has the accepted ones in their place, so that it starts again. `primary`: the
+    member that takes writes, also while it does not answer. `readEndpoint`: where its replicas answer. `switch`:
+    another one is about to become the primary. `switchedAt`: the wish for that which was carried out last.
     """
 
     endpoint: Endpoint | None = None
@@ -182,6 +209,9 @@ class DatabaseStatus(Status):
     accepted_parameters: dict[str, str] = Field(default_factory=dict)
     refused_parameters: dict[str, str] = Field(default_factory=dict)
     restarted_at: str = ""
+    read_endpoint: Endpoint | None = None
+    switch: Switch | None = None
+    switched_at: str = ""
     backup: BackupStatus | None = None
     restore: RestoreStatus | None = None
 
@@ -216,7 +246,9 @@ class Database(Resource[DatabaseSpec, DatabaseStatus]):
             name: accepted.get(name) if refused.get(name) == value else value
             for name, value in self.spec.parameters.items()
         }
-        kept = {"max_slot_wal_keep_size": MOST_LOG_KEPT} if self.spec.backup else {}
+        kept = {"max_slot_wal_keep_size": MOST_LOG_KEPT} if self.spec.backup or self.spec.members > 1 else {}
+        if self.spec.members > 1:
+            kept["wal_keep_size"] = LOG_KEPT
         return {**kept, **{name: value for name, value in chosen.items() if value is not None}}
 
 

@@ -9,7 +9,7 @@ from crds.kinds.service_engines import DATA_VOLUME, EngineRef
 from crds.meta import condition
 from crds.probes import Probe, Probes, TcpSocket
 from services.db_manager.kinds import Database, Endpoint
-from services.db_manager.names import parameters_config
+from services.db_manager.names import member_name, parameters_config
 
 CONFIGURATION = "postgresql.conf"
 CONFIGURATION_FILE = f"{CONFIG_FOLDER}/{CONFIGURATION}"
@@ -18,26 +18,40 @@ CONFIGURATION_FILE = f"{CONFIG_FOLDER}/{CONFIGURATION}"
 _PROBES = Probes(readiness=Probe(tcp_socket=TcpSocket(), period_seconds=1, timeout_seconds=1))
 
 
-def wanted_server(database: Database) -> ServiceSpec:
+# A replica takes the place of a primary that does not end in good order within so long.
+_GRACE_WITH_MEMBERS = 3.0
+
+
+def configuration_key(index: int) -> str:
+    """The key of the ConfigMap with that member's configuration."""
+    return CONFIGURATION if index == 0 else f"{index}.conf"
+
+
+def wanted_server(database: Database, index: int = 0) -> ServiceSpec:
     """The Service with the engine. Its parameters are a file that the engine reads again without a restart."""
     spec, engine = database.spec, ENGINES[database.spec.engine]
-    published = spec.exposure.port if spec.exposure else None
-    source = KeyOf(name=parameters_config(database.metadata.name), key=CONFIGURATION)
+    alone, switch = spec.members == 1, database.status.switch
+    published = spec.exposure.port if spec.exposure and alone else None
+    source = KeyOf(name=parameters_config(database.metadata.name), key=configuration_key(index))
+    more = {} if alone else {"stop_grace_seconds": _GRACE_WITH_MEMBERS}
+    gives_way = switch is not None and switch.old == member_name(database.metadata.name, index)
     return ServiceSpec(
-        engine=EngineRef(name=spec.engine, version=spec.version or _restored_major(database)),
-        enabled=spec.enabled,
+        engine=EngineRef(name=spec.engine, version=_version(database, index)),
+        enabled=spec.enabled and not gives_way,
         resources=spec.resources,
         probes=_PROBES,
         ports=[Port(port=engine.port, name=engine.port_name, published=published)],
         volumes=[Volume(name=DATA_VOLUME, path=engine.volume, size=spec.storage)],
         files=[File(path=CONFIGURATION_FILE, config_map=source)],
+        **more,
     )
 
 
-def _restored_major(database: Database) -> str | None:
+def _version(database: Database, index: int) -> str | None:
     """The data of one major version is nothing to another."""
-    restore = database.status.restore
-    return restore.version.partition(".")[0] or None if restore else None
+    restore, spec = database.status.restore, database.spec
+    known = restore.version if restore else database.status.version if index else ""
+    return spec.version or known.partition(".")[0] or None
 
 
 def endpoint_of(server: Service) -> Endpoint | None:
@@ -45,6 +59,15 @@ def endpoint_of(server: Service) -> Endpoint | None:
     for each in server.status.instances:
         host, _, port = each.address.rpartition(":")
         if each.ready and port.isdigit():
+            return Endpoint(host=host.strip("[]"), port=int(port))
+    return None
+
+
+def address_of(server: Service) -> Endpoint | None:
+    """Where its one copy listens, or will; None while it has none."""
+    for each in server.status.instances:
+        host, _, port = each.address.rpartition(":")
+        if port.isdigit():
             return Endpoint(host=host.strip("[]"), port=int(port))
     return None
 

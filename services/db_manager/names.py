@@ -1,6 +1,8 @@
 """What the parts of a Database are called. Pure.
 
-A Database `shop` is the Service `shop-0`, the Secret `shop-credentials` and the ConfigMap `shop-parameters`.
+A Database `shop` is the Service `shop-0`, the Secret `shop-credentials` and the ConfigMap `shop-parameters`. With
+members, there are `shop-1` and so on besides, and `shop-rw` and `shop-ro`, which lead to the one that takes
+writes and to those that follow it.
 """
 
 from __future__ import annotations
@@ -11,6 +13,10 @@ from pydantic import StringConstraints
 
 LONGEST_NAME = 61
 """Of a Database: its Service is called `<name>-0`, which is a label of DNS (63)."""
+LONGEST_NAME_WITH_MEMBERS = 60
+"""Of one whose Services are also called `<name>-rw`."""
+MOST_MEMBERS = 5
+SLOTS = "aerekos_member_"
 LONGEST_SQL_NAME = 63
 SqlName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]*$", max_length=LONGEST_SQL_NAME)]
 """A name that needs no quotes in SQL."""
@@ -35,6 +41,26 @@ def sql_name_fault(name: str) -> str:
 def member_name(database: str, index: int) -> str:
     """The Service of one member: `shop-0`."""
     return f"{database}-{index}"
+
+
+def member_index(member: str) -> int:
+    """Of `shop-1`: 1."""
+    return int(member.rpartition("-")[2])
+
+
+def slot_name(member: str) -> str:
+    """What the primary keeps for that member of its log."""
+    return f"{SLOTS}{member_index(member)}"
+
+
+def route_name(database: str, route: str) -> str:
+    """The Service that leads to its servers: `shop-rw`."""
+    return f"{database}-{route}"
+
+
+def routes_config(database: str) -> str:
+    """The ConfigMap with what the routes lead to."""
+    return f"{database}-routes"
 
 
 def credentials_secret(database: str) -> str:

@@ -6,12 +6,14 @@ Nothing of that name that somebody else made is touched.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from crds.errors import AlreadyExists, ApiError, Conflict, NotFound
 from crds.kind import Kind, KubeObject
-from crds.kinds.config_map import CONFIG_MAP, ConfigMap
+from crds.kinds.config_map import CONFIG_MAP
+from crds.kinds.secret import SECRET
 from crds.kinds.service import SERVICE, Service, ServiceSpec
 from crds.meta import ObjectKey, OwnerReference
 from services.db_manager.conditions import DatabaseReason
@@ -59,8 +61,8 @@ class OwnedResources:
     def __init__(self, own: Resources) -> None:
         self._own = own
 
-    async def service(self, database: Database, name: str, wanted: ServiceSpec) -> Service:
-        """Bring that Service to the spec, and return it as it is."""
+    async def service(self, database: Database, name: str, wanted: ServiceSpec, *, restarts: bool = True) -> Service:
+        """Bring that Service to the spec, and return it as it is. `restarts`: the Database's wish for one is its."""
         namespace = database.metadata.namespace
         try:
             there = await self._own.get(SERVICE, name, namespace)
@@ -68,7 +70,7 @@ class OwnedResources:
             return await self._created(database, name, wanted)
         if not belongs_to(there, database):
             raise name_taken(there)
-        restart = _newer_restart(database, there)
+        restart = _newer_restart(database, there) if restarts else {}
         if there.spec == wanted and not restart:
             return there
         there.spec = wanted
@@ -88,27 +90,54 @@ class OwnedResources:
         except NotFound:
             made = CONFIG_MAP.new(name, namespace=namespace, data=data)
             made.metadata.owner_references = [owner_of(DATABASE, database)]
-            await self._create_config(made)
+            await self._create(CONFIG_MAP, made)
             return
         if not belongs_to(there, database):
             raise name_taken(there)
         if there.data != data:
             there.data = data
-            try:
-                await self._own.replace(CONFIG_MAP, there)
-            except Conflict as error:
-                raise Temporary(f"the ConfigMap {name} was changed meanwhile", after=0.2) from error
-            except ApiError as error:
-                raise _refused(f"ConfigMap {name}", error) from error
+            await self._replace(CONFIG_MAP, there)
 
-    async def _create_config(self, made: ConfigMap) -> None:
-        name = made.metadata.name
+    async def secret(self, database: Database, name: str, data: dict[str, str], *owners: KubeObject) -> None:
+        """Bring that Secret to the data, as the store has it, also where it belongs to one of these."""
+        namespace = database.metadata.namespace
         try:
-            await self._own.create(CONFIG_MAP, made)
+            there = await self._own.get(SECRET, name, namespace)
+        except NotFound:
+            made = SECRET.new(name, namespace=namespace, data=data)
+            made.metadata.owner_references = [owner_of(DATABASE, database)]
+            await self._create(SECRET, made)
+            return
+        if not any(belongs_to(there, each) for each in (database, *owners)):
+            raise name_taken(there)
+        if there.data != data:
+            there.data = data
+            await self._replace(SECRET, there)
+
+    async def remove(self, database: Database, kind: Kind[Any], name: str) -> None:
+        """No resource of that name is its any more."""
+        namespace = database.metadata.namespace
+        with suppress(NotFound):
+            if belongs_to(await self._own.get(kind, name, namespace), database):
+                await self._own.delete(kind, name, namespace)
+
+    async def _create(self, kind: Kind[Any], made: KubeObject) -> None:
+        what = f"{kind.name} {made.metadata.name}"
+        try:
+            await self._own.create(kind, made)
         except AlreadyExists as error:
-            raise Temporary(f"the ConfigMap {name} was made meanwhile", after=0.2) from error
+            raise Temporary(f"the {what} was made meanwhile", after=0.2) from error
         except ApiError as error:
-            raise _refused(f"ConfigMap {name}", error) from error
+            raise _refused(what, error) from error
+
+    async def _replace(self, kind: Kind[Any], there: KubeObject) -> None:
+        what = f"{kind.name} {there.metadata.name}"
+        try:
+            await self._own.replace(kind, there)
+        except Conflict as error:
+            raise Temporary(f"the {what} was changed meanwhile", after=0.2) from error
+        except ApiError as error:
+            raise _refused(what, error) from error
 
     async def _created(self, database: Database, name: str, wanted: ServiceSpec) -> Service:
         made = SERVICE.new(name, namespace=database.metadata.namespace, spec=wanted)

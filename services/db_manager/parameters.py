@@ -65,15 +65,17 @@ def parameter_fault(name: str, value: str) -> str:
     return ""
 
 
-def configuration(parameters: Mapping[str, str]) -> str:
-    """The text of postgresql.conf. What the cloud sets comes first: nothing of it can be overruled."""
-    lines = [f"{name} = {_quoted(value)}" for name, value in sorted(parameters.items())]
+def configuration(parameters: Mapping[str, str], ours: Mapping[str, str] | None = None) -> str:
+    """The text of postgresql.conf. `ours`: what the cloud sets, of names that nobody else may."""
+    lines = [
+        f"{name} = {_quoted(value)}" for each in (ours or {}, parameters) for name, value in sorted(each.items())
+    ]
     return "".join(f"{each}\n" for each in ("# Made of spec.parameters of the Database.", *lines))
 
 
-def configuration_digest(parameters: Mapping[str, str]) -> str:
+def configuration_digest(text: str) -> str:
     """The MD5 of that text: what a server can say of the file it has read."""
-    return hashlib.md5(configuration(parameters).encode(), usedforsecurity=False).hexdigest()
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def _quoted(value: str) -> str:

@@ -5,28 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from crds.kinds.service import SERVICE, Service
+from crds.kinds.service import SERVICE
 from crds.kinds.service_engines import superuser_secret
-from crds.meta import Condition, ObjectKey, set_condition
+from crds.meta import ObjectKey
 from services.db_manager import server
 from services.db_manager.backup_kinds import DATABASE_BACKUP, DatabaseBackup
 from services.db_manager.backups.database_archive import DatabaseArchives
 from services.db_manager.backups.database_restore import DatabaseRestores
 from services.db_manager.conditions import DatabaseCondition, DatabaseReason
 from services.db_manager.credentials import CredentialsSecret, connection_facts, password_of, superuser_password
-from services.db_manager.kinds import DATABASE, Database, Endpoint, MemberStatus
-from services.db_manager.member import CONFIGURATION, endpoint_of, fault_of, wanted_server
+from services.db_manager.kinds import DATABASE, Database, Endpoint
+from services.db_manager.members.group import SILENT_LOOK_SECONDS, Group, Groups
+from services.db_manager.members.keeping import Kept, MemberKeeper
+from services.db_manager.members.slots import keep_slots, slots_of
 from services.db_manager.metrics import DatabaseMetrics
-from services.db_manager.names import credentials_secret, member_name, parameters_config
+from services.db_manager.names import credentials_secret, member_name
 from services.db_manager.owned import OwnedResources, databases_of, restarted_at
-from services.db_manager.parameters import configuration, configuration_digest
+from services.db_manager.standing import (
+    SOON_SECONDS,
+    note_members,
+    say,
+    say_ready,
+    say_switching,
+    unavailable,
+    with_parameters,
+)
 from services.sdk.postgres import PostgresError
 from services.sdk.reconcile import AlsoWatch, Lister, Outcome, Permanent, Temporary, World, again, done
 from services.sdk.resources import Resources
 
-LOOK_AGAIN_SECONDS = 30.0
-"""What nobody tells us of: a Secret that was changed, a parameter that the server took."""
-_SOON_SECONDS = 1.0
+_OWN_COMMITS = "SET synchronous_commit = local"
+"""What we do can be done again: nothing of it waits for another member."""
 
 
 def _source_of(backup: DatabaseBackup, seen: Lister) -> Iterable[ObjectKey]:
@@ -53,16 +62,18 @@ class DatabaseReconciler:
         metrics: DatabaseMetrics,
         archives: DatabaseArchives,
         restores: DatabaseRestores,
+        groups: Groups,
     ) -> None:
         self._owned, self._credentials, self._own, self._metrics = owned, credentials, own, metrics
         self._archives, self._restores = archives, restores
+        self._groups, self._keeper = groups, MemberKeeper(owned, own)
 
     async def reconcile(self, resource: Database, world: World) -> Outcome:
         """What is raised is told by the condition Ready, too: it is the one that people wait for."""
         try:
             return await self._reconciled(resource, world)
         except (Temporary, Permanent) as error:
-            _say(resource, world, DatabaseCondition.READY, False, error.reason, str(error))
+            say(resource, world, DatabaseCondition.READY, False, error.reason, str(error))
             raise
 
     async def finalize(self, resource: Database, world: World) -> Outcome:
@@ -71,40 +82,62 @@ class DatabaseReconciler:
         try:
             await self._archives.finish(resource)
         except Temporary as error:
-            _say(resource, world, DatabaseCondition.BACKED_UP, False, error.reason, str(error))
+            say(resource, world, DatabaseCondition.BACKED_UP, False, error.reason, str(error))
             raise
         return done()
 
     async def _reconciled(self, database: Database, world: World) -> Outcome:
-        name, namespace = database.metadata.name, database.metadata.namespace or "default"
-        self._metrics.keep(
-            [(each.metadata.namespace or "default", each.metadata.name) for each in world.seen.list(DATABASE)]
-        )
+        self._keep_only(world)
         await self._restores.choose(database)
-        text = configuration(database.parameters_in_file)
-        await self._owned.config(database, parameters_config(name), {CONFIGURATION: text})
-        service = await self._owned.service(database, member_name(name, 0), wanted_server(database))
-        endpoint = endpoint_of(service) if database.spec.enabled else None
-        database.status.members = [_member(service, endpoint)]
-        database.status.primary = service.metadata.name if endpoint else ""
+        database.status.primary = database.status.primary or member_name(database.metadata.name, 0)
+        group = await self._groups.seen(database, world)
+        if (stored := self._groups.take(database, group, world)) is not None:
+            say_switching(database, group, world)
+            return stored
+        if (outcome := self._groups.rests(database, group, world)) is not None:
+            return outcome
+        if group.step.action in ("fence", "promote"):
+            say_switching(database, group, world)
+            return await self._switch(database, group, world)
+        kept = await self._keeper.keep(database, group)
+        note_members(database, group)
+        if group.holds_up:
+            say_switching(database, group, world)
+            return again(SILENT_LOOK_SECONDS, group.why, reason=DatabaseReason.SWITCHING)
+        return await self._looked_after(database, group, kept, world)
+
+    async def _switch(self, database: Database, group: Group, world: World) -> Outcome:
+        """As soon as can be: nobody is served meanwhile."""
+        if group.step.action == "promote":
+            return await self._groups.promote(database, group, world)
+        await self._keeper.fence(database, group.step.member)
+        return again(SILENT_LOOK_SECONDS, group.why, reason=DatabaseReason.SWITCHING)
+
+    async def _looked_after(self, database: Database, group: Group, kept: Kept, world: World) -> Outcome:
+        """What is inside its servers, once its primary takes writes."""
+        name, namespace = database.metadata.name, database.metadata.namespace or "default"
         if not database.spec.enabled:
             self._archives.forget(database)
-        if endpoint is None:
+        service, endpoint, address = kept.primary, kept.server, kept.writes
+        if not database.spec.enabled or service is None or endpoint is None or address is None:
             self._metrics.record(namespace, name, None)
-            return _unavailable(database, service, world)
+            return unavailable(database, kept.lacking, world)
         try:
-            facts = await self._provisioned(database, service, endpoint, world)
+            facts = await self._provisioned(database, service.metadata.name, endpoint, address, world)
         except (PostgresError, OSError, TimeoutError) as error:
             self._metrics.record(namespace, name, None)
             why = str(error) or "no answer in time"
             text = f"the server {service.metadata.name} does not answer as it should: {why}"
             raise Temporary(text, reason=DatabaseReason.UNREACHABLE, after=1.0) from error
         self._metrics.record(namespace, name, facts)
-        database.status.version, database.status.endpoint = facts.version, endpoint
+        database.status.version, database.status.endpoint = facts.version, address
+        database.status.read_endpoint = kept.reads
         database.status.restarted_at = restarted_at(database, service)
-        _say(database, world, DatabaseCondition.READY, True, DatabaseReason.AVAILABLE, "")
-        outcome = _with_parameters(database, facts, world)
-        return outcome if await self._archived(database, world) else done(requeue_after=_SOON_SECONDS)
+        say_ready(database, group, world)
+        text = self._keeper.text(database, group, service.metadata.name)
+        outcome = with_parameters(database, facts, text, world)
+        outcome = outcome if await self._archived(database, world) else done(requeue_after=SOON_SECONDS)
+        return self._groups.rest(database, group, outcome, world)
 
     async def _archived(self, database: Database, world: World) -> bool:
         """Have its archive kept as its spec says. False where there is soon more to say."""
@@ -121,7 +154,7 @@ class DatabaseReconciler:
             kept = [each for each in database.status.conditions if each.type != kind]
             database.status.conditions = kept
             return True
-        _say(database, world, kind, *said)
+        say(database, world, kind, *said)
         return said[1] != DatabaseReason.FIRST_BACKUP
 
     def _measure_archive(self, database: Database, world: World) -> None:
@@ -130,94 +163,29 @@ class DatabaseReconciler:
         age = None if latest is None else max((world.clock.now() - latest).total_seconds(), 0.0)
         self._metrics.record_archive(database.metadata.namespace or "default", database.metadata.name, age)
 
+    def _keep_only(self, world: World) -> None:
+        there = world.seen.list(DATABASE)
+        self._metrics.keep([(each.metadata.namespace or "default", each.metadata.name) for each in there])
+        self._groups.keep_only({each.metadata.uid or "" for each in there})
+
     async def _provisioned(
-        self, database: Database, service: Service, endpoint: Endpoint, world: World
+        self, database: Database, primary: str, endpoint: Endpoint, address: Endpoint, world: World
     ) -> server.ServerFacts:
         """The owner, their database and the Secret that says so. Raises PostgresError, OSError, TimeoutError."""
         namespace = database.metadata.namespace or "default"
-        root = await superuser_password(self._own, superuser_secret(service.metadata.name), namespace)
-        await self._restores.bring(database, service.metadata.name, endpoint, root, world)
+        root = await superuser_password(self._own, superuser_secret(primary), namespace)
+        await self._restores.bring(database, primary, endpoint, root, world)
         secret = await self._credentials.ensured(database)
         password = password_of(secret)
         owner, name = database.owner, database.sql_database
         async with server.opened(endpoint, server.SUPERUSER, root, "postgres") as connection:
+            await connection.execute(_OWN_COMMITS)
+            await keep_slots(connection, slots_of(database))
             facts = await server.facts(connection)
             if not await server.opens(endpoint, owner, password, "postgres"):
                 await server.ensure_owner(connection, owner, password, facts.version)
             await server.ensure_database(connection, name, owner)
-        await self._credentials.complete(database, secret, connection_facts(endpoint, owner, password, name))
+        await self._credentials.complete(database, secret, connection_facts(address, owner, password, name))
         status = database.status
         status.credentials, status.database, status.username = credentials_secret(database.metadata.name), name, owner
         return facts
-
-
-def _member(service: Service, endpoint: Endpoint | None) -> MemberStatus:
-    _, message = fault_of(service)
-    return MemberStatus(
-        name=service.metadata.name,
-        role="primary" if endpoint else "unknown",
-        ready=endpoint is not None,
-        address=f"{endpoint.host}:{endpoint.port}" if endpoint else "",
-        message=message,
-    )
-
-
-def _unavailable(database: Database, service: Service, world: World) -> Outcome:
-    """Its Service says why; a change of it brings us back."""
-    if not database.spec.enabled:
-        text = "stopped; set spec.enabled to true to start it again"
-        _say(database, world, DatabaseCondition.READY, False, DatabaseReason.STOPPED, text)
-        return done(text, reason=DatabaseReason.STOPPED)
-    reason, message = fault_of(service)
-    reason, message = reason or DatabaseReason.CREATING, message or "its server is being made"
-    _say(database, world, DatabaseCondition.READY, False, reason, message)
-    return again(LOOK_AGAIN_SECONDS, message, reason=reason)
-
-
-def _with_parameters(database: Database, facts: server.ServerFacts, world: World) -> Outcome:
-    kind, text = DatabaseCondition.PARAMETERS_APPLIED, ""
-    database.status.pending_restart = list(facts.pending)
-    written = database.parameters_in_file
-    if facts.configuration != configuration_digest(written):
-        text = "the server has not read them yet"
-        _say(database, world, kind, False, DatabaseReason.APPLYING, text)
-        return done(requeue_after=_SOON_SECONDS)
-    _note_refused(database, written, dict(facts.invalid))
-    if facts.invalid:
-        text = "; ".join(f"{name}: {error}" for name, error in facts.invalid)
-        _say(database, world, kind, False, DatabaseReason.INVALID_PARAMETERS, text)
-        return done(requeue_after=_SOON_SECONDS)
-    if database.status.refused_parameters:
-        _say(database, world, kind, False, DatabaseReason.INVALID_PARAMETERS, _refusal(database))
-    elif facts.pending:
-        text = f"{', '.join(facts.pending)}: after aerekos restart {member_name(database.metadata.name, 0)}"
-        _say(database, world, kind, False, DatabaseReason.PENDING_RESTART, text)
-    else:
-        _say(database, world, kind, True, DatabaseReason.IN_FORCE, "")
-    return done(requeue_after=LOOK_AGAIN_SECONDS)
-
-
-def _note_refused(database: Database, written: dict[str, str], invalid: dict[str, str]) -> None:
-    """What the server does not take is not in its file for long: it would not start with it."""
-    status, wanted = database.status, database.spec.parameters
-    still = {name: value for name, value in status.refused_parameters.items() if wanted.get(name) == value}
-    status.refused_parameters = {**still, **{name: wanted[name] for name in invalid if name in wanted}}
-    taken = {name: value for name, value in written.items() if name not in invalid}
-    before = {name: value for name, value in status.accepted_parameters.items() if written.get(name) != value}
-    status.accepted_parameters = {**{name: before[name] for name in invalid if name in before}, **taken}
-
-
-def _refusal(database: Database) -> str:
-    refused = ", ".join(f"{name} = {value}" for name, value in sorted(database.status.refused_parameters.items()))
-    return f"the server does not take {refused}: it has what it had before"
-
-
-def _say(database: Database, world: World, kind: str, stands: bool, reason: str, message: str) -> None:
-    new = Condition(
-        type=kind,
-        status="True" if stands else "False",
-        reason=reason,
-        message=message,
-        observed_generation=database.metadata.generation,
-    )
-    set_condition(database.status.conditions, new, now=world.clock.now())

@@ -80,13 +80,17 @@ class PostgresConnection:
             self._send(b"Q", query.encode() + b"\x00")
             return await self._until_ready()
 
+    def close(self) -> None:
+        """Let go of it at once; what is under way fails."""
+        self._writer.close()
+
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._writer.close()
+        self.close()
 
     async def _start(self, user: str, password: str, database: str, application: str) -> None:
         told = ("user", user, "database", database, "application_name", application, "options", _SETTINGS, *self.more)

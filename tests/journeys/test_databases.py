@@ -14,6 +14,7 @@ from databases import (
     MERGE,
     NEEDED,
     PLACE,
+    Writer,
     apply,
     asked,
     condition,
@@ -21,6 +22,8 @@ from databases import (
     database,
     make,
     patch,
+    primary_of,
+    processes,
     program,
     ready,
 )
@@ -117,6 +120,28 @@ def test_a_parameter_the_server_does_not_take_is_told(shop: Cloud) -> None:
     assert eventually(lambda: asked(uri, "show work_mem"), "and takes connections") == "6MB"
     assert patch(shop, "shop", {"spec": {"parameters": {"work_mem": None, "port": "1"}}}) == 422
     assert patch(shop, "shop", {"spec": {"parameters": {"work_mem": None}}}) == 200
+
+
+def test_another_member_takes_the_place_of_a_primary_that_hangs(shop: Cloud) -> None:
+    """At the same address, with all that was acknowledged; and the one that hung follows then."""
+    make(shop, "pair", members=2, durability="strict")
+    eventually(lambda: condition(shop, "pair", "Replicated").get("status") == "True", "the other one follows")
+    ready(shop, "pair")
+    uri, before = credentials(shop, "pair")["uri"], primary_of(shop, "pair")
+    writer = Writer(uri)
+    eventually(lambda: len(writer.acknowledged) > 20, "rows are written")
+    for each in processes(shop, before):
+        each.suspend()
+    eventually(lambda: primary_of(shop, "pair") not in ("", before), "the other one takes its place")
+    so_far = len(writer.acknowledged)
+    eventually(lambda: len(writer.acknowledged) > so_far, "rows are written again")
+    eventually(lambda: condition(shop, "pair", "Replicated").get("status") == "True", "the first one follows")
+    writer.stop()
+    assert credentials(shop, "pair")["uri"] == uri and writer.missing() == set()
+    reads = database(shop, "pair")["status"]["readEndpoint"]
+    there = uri.replace(f":{credentials(shop, 'pair')['port']}/", f":{reads['port']}/")
+    assert asked(there, "select pg_is_in_recovery()") == "True"
+    shop.do("delete", "database", "pair")
 
 
 def reason(cloud: Cloud, wanted: str) -> str:

@@ -31,7 +31,7 @@ def a_database(name: str = "shop", **spec: object) -> Database:
     ("field", "value"),
     [
         ("engine", "oracle"),
-        ("members", 2),
+        ("members", 6),
         ("durability", "strict"),
         ("database", "postgres"),
         ("database", "Shop"),

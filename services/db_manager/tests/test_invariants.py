@@ -10,7 +10,7 @@ from crds.errors import Invalid
 from crds.kind import Kind
 from services.db_manager.kinds import DATABASE, DatabaseSpec
 from services.db_manager.rds.parameter_group import DATABASE_PARAMETER_GROUP
-from services.db_manager.reconciler import _note_refused
+from services.db_manager.standing import note_refused
 from services.db_manager.tests.test_rds_resources import transition
 from services.db_manager.user_kinds import DATABASE_USER
 
@@ -78,14 +78,14 @@ def test_a_user_has_a_name_that_leaves_room_for_its_logins() -> None:
 def test_what_the_server_refused_is_written_as_it_was_before() -> None:
     """Until the spec says something else: a server that starts reads nothing that it does not take."""
     made = DATABASE.new("shop", spec=DatabaseSpec(engine="postgresql", parameters={"work_mem": "5MB"}))
-    _note_refused(made, made.parameters_in_file, {})
+    note_refused(made, made.parameters_in_file, {})
     made.spec.parameters = {"work_mem": "much", "geqo": "perhaps", "jit": "off"}
     assert made.parameters_in_file == made.spec.parameters, "it is asked once"
-    _note_refused(made, made.parameters_in_file, {"work_mem": "no", "geqo": "no"})
+    note_refused(made, made.parameters_in_file, {"work_mem": "no", "geqo": "no"})
     assert made.parameters_in_file == {"work_mem": "5MB", "jit": "off"}
-    _note_refused(made, made.parameters_in_file, {})
+    note_refused(made, made.parameters_in_file, {})
     assert made.status.refused_parameters == {"work_mem": "much", "geqo": "perhaps"}
     made.spec.parameters = {"work_mem": "6MB"}
     assert made.parameters_in_file == {"work_mem": "6MB"}
-    _note_refused(made, made.parameters_in_file, {})
+    note_refused(made, made.parameters_in_file, {})
     assert made.status.refused_parameters == {}

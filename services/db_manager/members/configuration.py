@@ -1,0 +1,35 @@
+"""The configuration of one member: its parameters, whom it follows, and for whom its commits wait. Pure."""
+
+from __future__ import annotations
+
+from crds.engines.postgresql import PASSWORDS, REPLICA_LINE
+from services.db_manager.kinds import Database, Endpoint
+from services.db_manager.names import member_name, slot_name
+from services.db_manager.parameters import configuration
+
+
+def member_configuration(database: Database, member: str, upstream: Endpoint | None = None) -> str:
+    """The text of its postgresql.conf. `upstream`: where the primary answers, of a replica."""
+    ours = _synchronous(database, member)
+    if upstream is None:
+        return configuration(database.parameters_in_file, ours)
+    connection = {
+        "host": upstream.host,
+        "port": str(upstream.port),
+        "user": "postgres",
+        "passfile": PASSWORDS,
+        "application_name": member,
+    }
+    ours["primary_conninfo"] = " ".join(f"{name}={value}" for name, value in connection.items())
+    ours["primary_slot_name"] = slot_name(member)
+    line = f"{REPLICA_LINE}{upstream.host} {upstream.port}\n"
+    return line + configuration(database.parameters_in_file, ours)
+
+
+def _synchronous(database: Database, member: str) -> dict[str, str]:
+    """Every member has it, so that one that is promoted waits for another from its first commit on."""
+    if database.spec.durability != "strict":
+        return {}
+    names = [member_name(database.metadata.name, index) for index in range(database.spec.members)]
+    others = ", ".join(f'"{each}"' for each in names if each != member)
+    return {"synchronous_standby_names": f"ANY 1 ({others})"}

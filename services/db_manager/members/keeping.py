@@ -1,0 +1,153 @@
+"""What the members of a Database are made of: a Service each, their configuration, the password they share, and the
+two addresses that lead to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from crds.errors import NotFound
+from crds.kinds.config_map import CONFIG_MAP
+from crds.kinds.secret import SECRET
+from crds.kinds.service import SERVICE, Service
+from crds.kinds.service_engines import superuser_secret
+from services.db_manager.kinds import Database, Endpoint
+from services.db_manager.member import configuration_key, endpoint_of, wanted_server
+from services.db_manager.members.configuration import member_configuration
+from services.db_manager.members.group import Group
+from services.db_manager.members.routes import READS, ROUTES, WRITES, route_configuration, route_key, wanted_route
+from services.db_manager.names import (
+    member_index,
+    member_name,
+    parameters_config,
+    route_name,
+    routes_config,
+)
+from services.db_manager.owned import OwnedResources
+from services.sdk.reconcile import Temporary
+from services.sdk.resources import Resources
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """`primary`: its Service; None where that is gone, and another member is there. `routes`: those that lead to the
+    members, by their names; none where there is one server.
+    """
+
+    primary: Service | None
+    routes: Mapping[str, Service]
+
+    @property
+    def server(self) -> Endpoint | None:
+        """Where the primary itself answers."""
+        return endpoint_of(self.primary) if self.primary is not None else None
+
+    @property
+    def writes(self) -> Endpoint | None:
+        """Where people connect."""
+        return endpoint_of(self.routes[WRITES]) if self.routes else self.server
+
+    @property
+    def reads(self) -> Endpoint | None:
+        """Where replicas answer; None where there are none."""
+        return endpoint_of(self.routes[READS]) if self.routes else None
+
+    @property
+    def lacking(self) -> Service | None:
+        """Who says why nobody can connect."""
+        return self.primary if self.server is None or not self.routes else self.routes[WRITES]
+
+
+class MemberKeeper:
+    """`own`: the service's own resources. Everything raises Temporary where it cannot be done now."""
+
+    def __init__(self, owned: OwnedResources, own: Resources) -> None:
+        self._owned, self._own = owned, own
+
+    async def keep(self, database: Database, group: Group) -> Kept:
+        """Bring all of it to the spec."""
+        routes = await self._lead(database, group)
+        await self._configure(database, group)
+        servers = {name: await self._server(database, group, name) for name in self._running(database, group)}
+        await self._remove_surplus(database, group)
+        return Kept(servers.get(database.status.primary), routes)
+
+    async def fence(self, database: Database, member: str) -> None:
+        """Have it stopped."""
+        await self._owned.service(database, member, wanted_server(database, member_index(member)))
+
+    def text(self, database: Database, group: Group, member: str) -> str:
+        """The configuration of a member."""
+        primary = database.status.primary
+        upstream = group.address(database, primary) if member != primary else None
+        return member_configuration(database, member, upstream)
+
+    async def _configure(self, database: Database, group: Group) -> None:
+        names = self._running(database, group)
+        texts = {configuration_key(member_index(each)): self.text(database, group, each) for each in names}
+        await self._owned.config(database, parameters_config(database.metadata.name), texts)
+
+    def _running(self, database: Database, group: Group) -> list[str]:
+        """A replica begins once there is something to copy; what was made stays until it is not wanted. A primary
+        that is gone does not begin anew, empty, while others have what it had.
+        """
+        wanted = [member_name(database.metadata.name, index) for index in range(database.spec.members)]
+        primary, begins = database.status.primary, group.look(database.status.primary).takes_writes
+        begins = begins and not database.is_being_restored and database.status.switch is None
+        surplus = [primary] if primary not in wanted else []
+        first = {primary} if not group.services else set()
+        return [each for each in wanted if each in group.services or each in first or begins] + surplus
+
+    async def _server(self, database: Database, group: Group, name: str) -> Service:
+        if name != database.status.primary:
+            await self._share_password(database, group, name)
+        return await self._owned.service(database, name, wanted_server(database, member_index(name)))
+
+    async def _share_password(self, database: Database, group: Group, member: str) -> None:
+        """A replica has the superuser of whom it copies."""
+        source = superuser_secret(database.status.primary)
+        try:
+            held = await self._own.get(SECRET, source, database.metadata.namespace)
+        except NotFound as error:
+            if database.status.primary not in group.services:  # it went with it; the others have it
+                return
+            text = f"the Secret {source} with the superuser's password is not there yet"
+            raise Temporary(text, after=1.0) from error
+        owners = [each for name, each in group.services.items() if name == member]
+        await self._owned.secret(database, superuser_secret(member), dict(held.data or {}), *owners)
+
+    async def _lead(self, database: Database, group: Group) -> dict[str, Service]:
+        name = database.metadata.name
+        if database.spec.members == 1:
+            return {}
+        texts = {route_key(route): route_configuration(self._led_to(database, group, route)) for route in ROUTES}
+        await self._owned.config(database, routes_config(name), texts)
+        return {
+            each: await self._owned.service(
+                database, route_name(name, each), wanted_route(database, each), restarts=False
+            )
+            for each in ROUTES
+        }
+
+    def _led_to(self, database: Database, group: Group, route: str) -> dict[str, Endpoint]:
+        """Reads go to the primary where nobody follows it."""
+        primary = database.status.primary
+        following = [each for each in group.services if group.look(each).in_recovery and each != primary]
+        names = following if route == READS and following else [primary]
+        return {each: at for each in names if (at := group.address(database, each)) is not None}
+
+    async def _remove_surplus(self, database: Database, group: Group) -> None:
+        primary = database.status.primary
+        for member in group.services:
+            if member_index(member) >= database.spec.members and member != primary:
+                await self._owned.remove(database, SERVICE, member)
+                await self._owned.remove(database, SECRET, superuser_secret(member))
+        if database.spec.members == 1 and len(group.services) > 1:
+            await self._remove_routes(database)
+
+    async def _remove_routes(self, database: Database) -> None:
+        name = database.metadata.name
+        for route in ROUTES:
+            await self._owned.remove(database, SERVICE, route_name(name, route))
+        await self._owned.remove(database, CONFIG_MAP, routes_config(name))

@@ -1,0 +1,77 @@
+"""Asks each server of a Database how it stands, once a second, over a connection that is kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from services.db_manager import server
+from services.db_manager.backups.replication import lsn_of
+from services.db_manager.kinds import Endpoint
+from services.db_manager.members.failover import Look
+from services.sdk.postgres import PostgresConnection, PostgresError
+
+LOOK_SECONDS = 2.0
+"""Who says nothing for so long does not answer."""
+_ASK = """
+SELECT pg_is_in_recovery()::int::text,
+  (CASE WHEN pg_is_in_recovery() THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
+   ELSE pg_current_wal_flush_lsn() END)::text,
+  (SELECT status FROM pg_stat_wal_receiver)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where a member answers, and the password of its superuser."""
+
+    endpoint: Endpoint
+    password: str
+
+
+class MemberLooks:
+    """The connections of one process. `uid`: of the Database."""
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[str, str], tuple[Door, PostgresConnection]] = {}
+
+    async def look(self, uid: str, doors: Mapping[str, Door]) -> dict[str, Look]:
+        """At all of them at once."""
+        found = await asyncio.gather(*(self._look(uid, name, door) for name, door in doors.items()))
+        return dict(zip(doors, found, strict=True))
+
+    def forget(self, uids: Collection[str]) -> None:
+        """Close those of Databases that are not among these any more."""
+        for key in [each for each in self._open if each[0] not in uids]:
+            self._close(key)
+
+    async def close(self) -> None:
+        self.forget(())
+
+    async def _look(self, uid: str, name: str, door: Door) -> Look:
+        key = (uid, name)
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                ((recovers, lsn, receiver),) = await (await self._connection(key, door)).fetch(_ASK)
+        except (PostgresError, OSError, TimeoutError):
+            self._close(key)
+            return Look()
+        return Look(True, recovers == "1", lsn_of(lsn or "0/0"), receiver == "streaming")
+
+    async def _connection(self, key: tuple[str, str], door: Door) -> PostgresConnection:
+        kept = self._open.get(key)
+        if kept is not None and kept[0] == door:
+            return kept[1]
+        self._close(key)
+        at = door.endpoint
+        made = await PostgresConnection.open(
+            at.host, at.port, server.SUPERUSER, door.password, "postgres", application=server.APPLICATION
+        )
+        self._open[key] = (door, made)
+        return made
+
+    def _close(self, key: tuple[str, str]) -> None:
+        kept = self._open.pop(key, None)
+        if kept is not None:
+            kept[1].close()
