@@ -8,7 +8,6 @@ grant may.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from services.key_manager import errors
@@ -56,7 +55,7 @@ class KeyAuthorizer:
             await self._keyring.grants.read(*reversed(self.grant_named(token)))
         action = action or call.operation
         if call.policies is not None:
-            call = replace(call, resource=found.arn, action=f"kms:{action}")
+            call = call._replace(resource=found.arn, action=f"kms:{action}")
         by_role = await self._access.has_right(call, name, found.namespace)
         if by_role and not policy:
             return

@@ -7,7 +7,6 @@ names the caller, of whichever account. For what policies alone allow, the servi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from typing import Protocol
 
 from crds.errors import Forbidden
@@ -113,7 +112,7 @@ class QueueAuthorizer:
 
     async def require_any(self, call: RequestContext) -> None:
         """The same for what is about no queue alone. Raises Forbidden."""
-        await self._access.require(replace(call, resource="*"))
+        await self._access.require(call._replace(resource="*"))
 
     async def resources_for(self, call: RequestContext, name: str, namespace: str) -> Resources:
         """Resources to do it with, for whom `require` has let pass: in the caller's name where a role allows it."""
@@ -174,7 +173,7 @@ def _about(
     known: dict[str, Given] = {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
     service = call.action.partition(":")[0]
     action = f"{service}:{operation or _ASKED_AS.get(call.operation, call.operation)}"
-    return replace(call, resource=arn, facts={**known, **(facts or {})}, action=action)
+    return call._replace(resource=arn, facts={**known, **(facts or {})}, action=action)
 
 
 def _facts_of(call: RequestContext, who: Requester) -> Mapping[str, Given]:

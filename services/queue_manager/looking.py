@@ -114,6 +114,7 @@ class LookingRoutes:
             account_of(caller.namespace),
             request.id,
             _RECEIVE,
+            [],
             action="sqs:ReceiveMessage",
             policies=await self._policies_of(caller),
         )

@@ -42,7 +42,7 @@ class PassedRole:
         caller, namespace = request.caller, request.namespace
         policies = await policies_of(caller) if namespace == caller.namespace else None
         here = replace(caller, namespace=namespace)
-        call = RequestContext(here, "us-east-1", account_of(namespace), request.id, _RUN, policies=policies)
+        call = RequestContext(here, "us-east-1", account_of(namespace), request.id, _RUN, [], policies=policies)
         await self.require(call, role_arn)
 
     async def require(self, call: RequestContext, role_arn: str) -> None:

@@ -7,7 +7,6 @@ names the caller. For what the policies alone allow, the service writes in its o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from services.sdk.aws.access import CallerAccess
@@ -102,7 +101,7 @@ class SecretAuthorizer:
 
 def _about(call: RequestContext, arn: str, facts: Any, action: str = "") -> RequestContext:
     named = f"secretsmanager:{action}" if action else call.action
-    return replace(call, resource=arn, facts=facts, action=named)
+    return call._replace(resource=arn, facts=facts, action=named)
 
 
 def _facts_of(call: RequestContext, who: Requester) -> Mapping[str, str]:

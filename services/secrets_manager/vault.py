@@ -129,6 +129,7 @@ class VaultKv:
             account_of(caller.namespace),
             scope["state"]["request_id"],
             declared,
+            [],
             action=f"secretsmanager:{declared.name}",
             policies=await self._authenticator.policies_of(caller),
         )

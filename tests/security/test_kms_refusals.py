@@ -128,7 +128,7 @@ def test_a_context_is_bounded(kms: Any) -> None:
 
 @given(st.text(min_size=1, max_size=30) | st.sampled_from(["=", "YQ", "YQ=="]))
 def test_a_forged_marker_is_refused(marker: str) -> None:
-    call = RequestContext(Caller("eve"), "us-east-1", account_of("default"), "r", OPERATIONS["ListKeys"])
+    call = RequestContext(Caller("eve"), "us-east-1", account_of("default"), "r", OPERATIONS["ListKeys"], [])
     rows = [{"KeyId": f"{number}"} for number in range(5)]
     with pytest.raises(AwsError) as refused:
         Pages(page_tokens(bytes(32))).page(call, rows, "KeyId", {"Marker": marker, "Limit": 2}, 100)

@@ -81,7 +81,7 @@ class GroupStore:
         if not name:
             return None
         sees_group = replace(call.declared, permission=Permission("get", DATABASE_PARAMETER_GROUP))
-        found = await self.resolve(replace(call, declared=sees_group), name, {})
+        found = await self.resolve(call._replace(declared=sees_group), name, {})
         if version and family_of(version) != found.spec.family:
             raise errors.invalid_combination(
                 f"The parameter group {name} with DBParameterGroupFamily {found.spec.family} can't be used for this "
@@ -165,4 +165,4 @@ def _of(call: RequestContext, found: DatabaseParameterGroup, request: Json) -> R
 
 
 def _about(call: RequestContext, arn: str, request: Json, tags: dict[str, str]) -> RequestContext:
-    return replace(call, resource=arn, facts=facts_of(request, tags, "pg"))
+    return call._replace(resource=arn, facts=facts_of(request, tags, "pg"))

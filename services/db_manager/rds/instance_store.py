@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from crds.errors import AlreadyExists, Conflict, NotFound
@@ -163,7 +162,7 @@ def _of(call: RequestContext, found: FoundInstance, request: Json) -> RequestCon
 
 
 def _about(call: RequestContext, arn: str, request: Json, tags: dict[str, str]) -> RequestContext:
-    return replace(call, resource=arn, facts=facts_of(request, tags, "db"))
+    return call._replace(resource=arn, facts=facts_of(request, tags, "db"))
 
 
 def require_identifier(identifier: str) -> None:

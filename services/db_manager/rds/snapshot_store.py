@@ -54,7 +54,7 @@ class SnapshotStore:
     async def resolve_source(self, call: RequestContext, name: str) -> FoundSnapshot:
         """One to restore from: the same operation has to be allowed with it, too. Raises as `resolve`."""
         sees = replace(call.declared, permission=Permission("get", DATABASE_BACKUP))
-        return await self.resolve(replace(call, declared=sees), name, {})
+        return await self.resolve(call._replace(declared=sees), name, {})
 
     async def create(self, call: RequestContext, name: str, of: FoundInstance, tags: dict[str, str]) -> FoundSnapshot:
         """Raises Forbidden, InvalidParameterValue, DBSnapshotAlreadyExists."""
@@ -70,7 +70,7 @@ class SnapshotStore:
     async def allow_final(self, call: RequestContext, name: str) -> None:
         """Whether who deletes an instance may have a snapshot of that name made. Raises as `create`."""
         makes = replace(call.declared, permission=Permission("create", DATABASE_BACKUP))
-        await self.allow_new(replace(call, declared=makes), name, {})
+        await self.allow_new(call._replace(declared=makes), name, {})
         if await self._find(call, name.lower()) is not None:
             raise errors.snapshot_exists(name)
 
@@ -129,4 +129,4 @@ def _of(call: RequestContext, found: FoundSnapshot, request: Json) -> RequestCon
 
 
 def _about(call: RequestContext, arn: str, request: Json, tags: dict[str, str]) -> RequestContext:
-    return replace(call, resource=arn, facts=facts_of(request, tags, "snapshot"))
+    return call._replace(resource=arn, facts=facts_of(request, tags, "snapshot"))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import replace
 from typing import Any
 
 from crds.meta import OwnerReference
@@ -103,7 +102,7 @@ class GrantOperations:
         namespace, name, key = await self._retired(call, request)
         grant, who = await self._keyring.grants.read(name, namespace), requester_of(call)
         found = key or await self._key_of(call, grant)
-        self._keys.access.judge(replace(call, resource=found.arn if found else ""))
+        self._keys.access.judge(call._replace(resource=found.arn if found else ""))
         by_role = await self._keys.access.allows(call, name, namespace)
         if not by_role and (grant is None or not _may_retire(grant, who)):
             raise AwsError("AccessDeniedException", f"{who} may not retire the grant {name}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -96,7 +95,7 @@ class AwsApp:
         note_action(scope, resource=self._resource_of(call, params, {}))
         _require_understood(declared, params)
         if self._judged_resource is not None:
-            call = replace(call, resource=await self._judged_resource(call, params))
+            call = call._replace(resource=await self._judged_resource(call, params))
         result = await handler(call, params) or {}
         _require_asked(call)
         note_action(scope, resource=self._resource_of(call, params, result))
@@ -120,6 +119,7 @@ class AwsApp:
             account_of(caller.namespace),
             scope["state"]["request_id"],
             declared,
+            [],
             action=f"{self._model.signing_name}:{declared.name}",
             policies=policies,
             origin=_origin_of(scope, head),

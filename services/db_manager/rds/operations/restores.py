@@ -101,7 +101,7 @@ class RestoreOperations:
         named = [request[each] for each in ("SourceDBInstanceIdentifier", "SourceDbiResourceId") if request.get(each)]
         if len(named) != 1:
             raise errors.invalid_combination("Give either SourceDBInstanceIdentifier or SourceDbiResourceId.")
-        sees = replace(call, declared=replace(call.declared, permission=Permission("get", DATABASE)))
+        sees = call._replace(declared=replace(call.declared, permission=Permission("get", DATABASE)))
         return await self._store.resolve(sees, named[0], {})
 
     async def _spec(
