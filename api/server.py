@@ -188,6 +188,7 @@ def make_socket_server(app: Any, before_leaving: Callable[[], object] = lambda: 
     """
     config = uvicorn.Config(
         app,
+        interface="asgi3",  # it would take an object for an older one that answers with an awaitable
         http=_Coalescing,
         ws=_WebSockets,
         ws_max_size=LONGEST_FRAME,
