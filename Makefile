@@ -83,7 +83,7 @@ test-schedules: $(VENV)/.installed-dev ## Schedules over every clock change, and
 test-webhooks: $(VENV)/.installed-dev ## A hundred kills between what is sent and what is noted of it: nothing is lost (seven minutes)
 	@AEREKOS_WEBHOOKS=full $(BIN)/python -m pytest -q -s services/webhook*/tests/test_crash_rounds.py $(ARGS)
 
-test-long: $(VENV)/.installed-dev ## What docs/operations and docs/databases.md say takes a cloud down, and back (ten minutes)
+test-long: $(VENV)/.installed-dev ## What docs/ promise of clouds that go and come back, and of rights that are taken back (fifteen minutes)
 	@$(APART) $(BIN)/python -m pytest -n 2 --dist loadfile -m long tests $(ARGS)
 
 test-terraform: $(VENV)/.installed-dev ## Terraform's own AWS provider against a cloud: apply, plan, change, destroy (two minutes)
