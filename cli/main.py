@@ -26,6 +26,7 @@ from cli.commands import (
     new,
     resources,
     services,
+    store,
     users,
     workers,
 )
@@ -237,6 +238,7 @@ for each in (
     aws,
     autostart,
     backup,
+    store,
     access,
     authority,
     users,

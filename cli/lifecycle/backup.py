@@ -36,7 +36,7 @@ def create(settings: Settings, to: str, passphrase_file: Path) -> str:
         repository = open_or_make(open_location(to), read_passphrase(passphrase_file))
         follow(repository, progress, "backing up")
         now = datetime.now(UTC)
-        job = Job(settings.home, settings.name, managed_services(), secrets.token_hex(4), now)
+        job = Job(settings.home, settings.name, managed_services(), secrets.token_hex(4), now, settings.store)
         head = create_backup(job, repository, lambda: datetime.now(UTC))
         manifest = repository.manifest(head.id)
     complain_of_gaps(manifest)

@@ -24,7 +24,7 @@ from cli.lifecycle.restart import differences
 from cli.lifecycle.restart import restart as restart_with
 from cli.login import trust
 from cli.output import Progress, say
-from controller.main import autostart, running_conductor
+from controller.main import autostart, running_conductor, standby
 from controller.main.errors import INTERRUPTED, UserError
 from controller.main.home_folder import FOLDERS, refusal, require_own
 from controller.main.ports import require_free_port
@@ -44,6 +44,9 @@ def up(settings: Settings, *, timeout: float, restart: bool = False) -> None:
         prepare_home(settings)
         require_free_port(settings)
         begin(settings, timeout)
+        if leader := standby.leader(settings):
+            say(f"standing by: {leader} leads; this conductor takes over when that one is gone")
+            return
     elif changed := differences(found, settings):
         restart_with(settings, found, changed, timeout=timeout, agreed=restart)
     else:
@@ -93,7 +96,7 @@ def prepare_home(settings: Settings) -> None:
 def serve(settings: Settings) -> NoReturn:
     """The conductor itself, until it is told to stop. Raises UserError for what it cannot open."""
     from controller.main.conductor import serve as run
-    from controller.store.records import StoreBroken, StoreFull
+    from controller.store.records import NotLeading, StoreAway, StoreBroken, StoreFull
 
     try:
         run(settings)
@@ -101,6 +104,8 @@ def serve(settings: Settings) -> NoReturn:
         raise UserError(str(error), hint="then again: aerekos up") from error
     except StoreBroken as error:
         raise UserError(str(error), hint=f"nothing was changed; look at {settings.home / 'store'}") from error
+    except (StoreAway, NotLeading) as error:
+        raise UserError(str(error), hint="then again: aerekos up") from error
     except OSError as error:
         about = f"{error.filename}: " if error.filename else ""
         raise UserError(f"{about}{error.strerror or error}", hint="aerekos doctor") from error
@@ -108,7 +113,7 @@ def serve(settings: Settings) -> NoReturn:
 
 def _start_by_systemd(settings: Settings) -> Callable[[], int | None] | None:
     """Tells when it has given up; None where no unit is installed for this home, or no cloud was there before."""
-    if not (settings.home / "store" / "records.db").exists() or not autostart.is_installed(settings.home):
+    if not (settings.store or settings.store_file.exists()) or not autostart.is_installed(settings.home):
         return None
     remember(settings)  # a unit is told nothing of this shell's variables
     if not autostart.begin(settings.home):
@@ -158,6 +163,8 @@ def _wait(
 
 def _not_ready_because(settings: Settings) -> str:
     """What is still missing; empty when nothing is."""
+    if standby.leader(settings):
+        return ""
     if running_conductor.running(settings) is None or not (settings.tls / "admin.crt").exists():
         return "starting the conductor"
     try:

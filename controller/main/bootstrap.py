@@ -69,8 +69,9 @@ def _refuse_lost_records(settings: Settings, marker: Path, registry: Registry) -
     if registry.store.revision or not marker.exists():
         return
     raise UserError(
-        f"{settings.home / 'store' / 'records.db'} is empty, but this cloud has been at work before",
-        hint=f"put a backup in its place; to begin anew without what was there: rm {marker}",
+        f"{settings.store or settings.store_file} is empty, but this cloud has been at work before",
+        hint=f"put a backup in its place, or say where the store is (AEREKOS_STORE); to begin anew without what was"
+        f" there: rm {marker}",
     )
 
 

@@ -72,8 +72,10 @@ class Components:
 
 
 @asynccontextmanager
-async def open_components(settings: Settings) -> AsyncIterator[Components]:
-    """Raises StoreBroken for a store that cannot be read, OSError for a folder that cannot be used."""
+async def open_components(settings: Settings, epoch: int = 0) -> AsyncIterator[Components]:
+    """`epoch`: of the lead, where the store is shared. Raises StoreBroken for a store that cannot be read, StoreAway
+    for one that does not answer, OSError for a folder that cannot be used.
+    """
     home, clock, threads = settings.home, SystemClock(), Threads(8)
     (home / "store").mkdir(parents=True, exist_ok=True)
     services = managed_services()
@@ -83,7 +85,7 @@ async def open_components(settings: Settings) -> AsyncIterator[Components]:
     catalog = catalog_of(services)
     sealing = Sealing(home / "secrets" / "store-key", sealed_kinds(catalog))
     reserve = Reserve(home / "store" / "reserve")
-    store = await _open_store(home, reserve, threads, clock, sealing, catalog)
+    store = await _open_store(settings, epoch, reserve, threads, clock, sealing, catalog)
     try:
         registry = Registry(store, catalog, clock)
         root_key = keep_root_key(settings, registry, services, clock.now())
@@ -122,14 +124,21 @@ async def open_components(settings: Settings) -> AsyncIterator[Components]:
 
 
 async def _open_store(
-    home: Path, reserve: Reserve, threads: Threads, clock: SystemClock, sealing: Sealing, catalog: Catalog
+    settings: Settings,
+    epoch: int,
+    reserve: Reserve,
+    threads: Threads,
+    clock: SystemClock,
+    sealing: Sealing,
+    catalog: Catalog,
 ) -> Store:
     """On a full disk, with the room that was kept for it."""
     upgrades = {(kind.group, kind.plural): kind.upgrades for kind in catalog}
 
     async def opened() -> Store:
-        url = f"sqlite:///{home}/store/records.db"
-        return await open_store(url, threads=threads, clock=clock, sealing=sealing, upgrades=upgrades)
+        return await open_store(
+            settings.store_url, threads=threads, clock=clock, sealing=sealing, upgrades=upgrades, epoch=epoch
+        )
 
     try:
         return await opened()

@@ -54,11 +54,12 @@ from controller.main.remembered_settings import remember
 from controller.main.running_conductor import the_only_one
 from controller.main.runtime_selection import choose
 from controller.main.settings import Settings
+from controller.main.standby import leading, until_lost
 from controller.main.waking import wake_owners
 from controller.reconcile.event_recorder import EventExpirer
 from controller.reconcilers.garbage_collector import collect_garbage
 from controller.runtime.driver import DriverError
-from controller.store.records import Store, StoreBroken
+from controller.store.records import NotLeading, Store, StoreBroken
 from crds.errors import ApiError
 from crds.kinds.worker import WORKER
 from services.sdk.discovery import ServiceFolderError, catalog_of, managed_services, use_folders
@@ -79,7 +80,7 @@ def serve(settings: Settings) -> NoReturn:
     """Run until told to stop; then this process ends.
 
     Raises UserError when this home has a conductor already, the port is taken or the wanted runtime is not there,
-    StoreBroken or OSError for what cannot be opened.
+    StoreBroken, StoreAway or OSError for what cannot be opened, NotLeading when another conductor has taken the lead.
     """
     configure_logging(settings.log_level)
     try:
@@ -128,7 +129,10 @@ def _keep_to_oneself(home: Path) -> None:
 
 
 async def _serve(settings: Settings, notifier: Notifier) -> int:
-    async with open_components(settings) as components:
+    async with (
+        leading(settings, notifier) as lead,
+        open_components(settings, lead.epoch if lead else 0) as components,
+    ):
         runtime = await choose(components)
         _remember(settings)
         jobs = Jobs(settings, lambda key: loop.enqueue(key))
@@ -137,7 +141,9 @@ async def _serve(settings: Settings, notifier: Notifier) -> int:
         gateways = Gateways(settings, components.clock, components.rng, Threads(1))
         async with anyio.create_task_group() as group:
             # Only a store that cannot be used, or a port that cannot be had, is worth ending everything for.
-            tasks = Lasting(group, components.rng, fatal=(StoreBroken, CannotListen))
+            tasks = Lasting(group, components.rng, fatal=(StoreBroken, CannotListen, NotLeading))
+            if lead is not None:
+                tasks.start_soon(until_lost, lead, name="lead")
             for number, task in enumerate(runtime.tasks):
                 await tasks.start(task, name=f"runtime {number}")
             await tasks.start(serve_http, components, runtime, loop, name="http")

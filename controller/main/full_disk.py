@@ -15,8 +15,10 @@ from crds.kinds.worker import WORKER
 
 async def keep_room(components: Components, loop: Loop) -> None:
     """Watch the room on the disk until cancelled. Events are about this machine's Worker, or `default` where the
-    conductor's machine is none.
+    conductor's machine is none. A store elsewhere takes no room here.
     """
+    if components.settings.store:
+        return
 
     def take_new(yes: bool) -> None:
         components.registry.takes_new = yes

@@ -28,7 +28,7 @@ ROLES = ("admin", "editor", "viewer")
 DEFAULT_PORT = 7443
 MOST_GATEWAYS = 64
 FILE_VERSION = 1
-REMEMBERED = ("host", "port", "runtime", "names", "cloud_name", "services_path")
+REMEMBERED = ("host", "port", "runtime", "names", "cloud_name", "services_path", "store")
 # Where this machine itself reaches a cloud that listens at more than one address.
 _DIALLED = {"localhost": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}  # noqa: S104 (not a bind)
 
@@ -49,7 +49,8 @@ class Settings:
     """One cloud. Everything it keeps lies under `home`. `told`: the keys this very command was told, by a flag or a
     variable. `names`: what else it is reached by, besides its own addresses and host name. `cloud_name`: what people
     call it; empty means as the machine. `engine_path`: the folders to look for engines in, as PATH has them; empty
-    means the system's. `services_path`: more folders that hold managed services, in the same way. `gateways`: how
+    means the system's. `services_path`: more folders that hold managed services, in the same way. `store`: the URL of
+    a PostgreSQL, without a password; empty means a file in the home. `gateways`: how
     many processes take what comes in; 0 means one for each core but one.
     """
 
@@ -94,6 +95,7 @@ class Settings:
     audit_file: Path | None = None
     engine_path: str = ""
     services_path: str = ""
+    store: str = ""
     otlp_endpoint: str = ""
     gateways: int = 0
     content_port: int = 0
@@ -114,6 +116,16 @@ class Settings:
     @property
     def file(self) -> Path:
         return self.home / "settings.toml"
+
+    @property
+    def store_file(self) -> Path:
+        """The store, where it is a file."""
+        return self.home / "store" / "records.db"
+
+    @property
+    def store_url(self) -> str:
+        """The store's, as `open_store` takes it."""
+        return self.store or f"sqlite:///{self.store_file}"
 
     @property
     def name(self) -> str:
@@ -339,6 +351,28 @@ def _folders(example: str) -> Callable[[object, str], str]:
     return check
 
 
+def read_store(value: object, where: str) -> str:
+    from urllib.parse import parse_qs, urlsplit
+
+    if value == "":  # as it is remembered
+        return ""
+    text = _text(value, where)
+    example = "use e.g. postgresql://aerekos@db.example.com/aerekos?sslmode=verify-full&passfile=/etc/aerekos/pgpass"
+    try:
+        parts = urlsplit(text)
+        told = parse_qs(parts.query)
+    except ValueError as odd:
+        raise Misuse(f"{where}: {odd}", hint=example) from odd
+    if parts.scheme not in ("postgresql", "postgres"):
+        raise Misuse(f"{where}: must be a URL of PostgreSQL, not {parts.scheme or text!r}", hint=example)
+    if ":" in parts.netloc.rpartition("@")[0] or "password" in told or "sslpassword" in told:
+        hint = "put it into a file only you read, as host:port:database:user:password, and say passfile=/the/file"
+        raise Misuse(f"{where}: has a password in it, which others would see", hint=hint)
+    if any(not Path(each).is_absolute() for each in told.get("passfile", ())):
+        raise Misuse(f"{where}: passfile must be an absolute path", hint=example)
+    return text
+
+
 def _collector(value: object, where: str) -> str:
     from urllib.parse import urlsplit
 
@@ -426,6 +460,7 @@ _CHECKS: dict[str, Callable[[object, str], Any]] = {
     "audit_file": _path,
     "engine_path": _folders("/opt/postgresql/bin"),
     "services_path": _folders("/opt/services"),
+    "store": read_store,
     "otlp_endpoint": _collector,
     "gateways": _gateways,
     "content_port": _content_port,

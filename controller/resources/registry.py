@@ -24,7 +24,7 @@ from controller.resources.quarantine import Quarantine
 from controller.resources.strategy import WriteOptions, mark_deleted, prepare_create, prepare_update
 from controller.resources.validation import ValidatedObject, broken_rules, validate
 from controller.resources.versions import convert_record, to_stored_version
-from controller.store.records import Change, Record, Stale, Store, StoreBroken, StoreFull
+from controller.store.records import Change, NotLeading, Record, Stale, Store, StoreAway, StoreBroken, StoreFull
 from crds.catalog import Catalog
 from crds.errors import (
     AlreadyExists,
@@ -35,6 +35,7 @@ from crds.errors import (
     InternalError,
     Invalid,
     NotFound,
+    Unavailable,
     not_found,
 )
 from crds.invariants import Operation
@@ -335,6 +336,8 @@ class Registry:
             if expect == 0:
                 raise AlreadyExists(f'{kind.resource} "{key.name}" already exists', key=key) from stale
             raise _LostRace(str(stale), key=key) from stale
+        except (StoreAway, NotLeading) as away:
+            raise Unavailable(str(away)) from away
         except (StoreBroken, StoreFull) as broken:
             raise InternalError(str(broken)) from broken
         if kind is DEFINITION:

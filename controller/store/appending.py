@@ -21,12 +21,18 @@ from controller.store.tables import clock, heads, records
 from controller.store.upgrading import Upgrading
 
 Row = tuple[Any, ...]
+Mark = Callable[[Any], None]
+"""Is given the driver's cursor. What it raises ends the transaction."""
 _KEY = ("api_group", "plural", "namespace", "name")
 _MOVE_CLOCK = (
     update(clock)
     .where(clock.c.id == bindparam("row"), clock.c.revision == bindparam("expected"))
     .values(revision=bindparam("moved_to"))
 )
+
+
+class CommitFailed(Exception):
+    """Of a transaction that is there or not: its cause is the driver's error."""
 
 
 class Appending:
@@ -40,24 +46,35 @@ class Appending:
         self._insert, self._record_row = _prepared(insert(records), dialect, records.c.keys())
         self._upsert, self._head_row = _prepared(_upsert_heads(dialect.name), dialect, heads.c.keys())
 
-    def append(self, connection: Any, base: int, new: Sequence[Record], locks: Sequence[int]) -> bool:
-        """Whether it is on disk; False when the clock does not stand at `base`. Raises the driver's errors."""
+    def append(
+        self, connection: Any, base: int, new: Sequence[Record], locks: Sequence[int], mark: Mark | None = None
+    ) -> bool:
+        """Whether it is on disk; False when the clock does not stand at `base`. Raises the driver's errors. `mark`:
+        what else is done in the transaction, once it holds the clock.
+        """
         # SQLite keeps the files of a closed connection open as long as one of its cursors lives, and the error that
         # is on its way to the writer holds this one.
         with closing(connection.cursor()) as cursor:
-            return self._append(connection, cursor, base, new, locks)
+            if not self._fill(cursor, base, new, locks, mark):
+                connection.rollback()
+                return False
+            try:
+                connection.commit()
+            except Exception as error:
+                raise CommitFailed from error
+            return True
 
-    def _append(self, connection: Any, cursor: Any, base: int, new: Sequence[Record], locks: Sequence[int]) -> bool:
+    def _fill(self, cursor: Any, base: int, new: Sequence[Record], locks: Sequence[int], mark: Mark | None) -> bool:
         if self._begin is not None:
             cursor.execute(self._begin)
         cursor.execute(self._move_clock, self._clock_row((1, base, base + len(new))))
         if cursor.rowcount != 1:
-            connection.rollback()
             return False
+        if mark is not None:
+            mark(cursor)
         cursor.executemany(self._insert, [self._record_row(self._row(r, n)) for r, n in zip(new, locks, strict=True)])
         newest = {record.key: record for record in new}
         cursor.executemany(self._upsert, [self._head_row(_head(record)) for record in newest.values()])
-        connection.commit()
         return True
 
     def _row(self, record: Record, lock: int) -> Row:

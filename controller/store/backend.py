@@ -7,19 +7,21 @@ write throws it away and the next write opens a fresh one.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Engine, bindparam, insert, select
+from sqlalchemy import Connection, Engine, bindparam, create_engine, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from controller.store import tables
-from controller.store.appending import Appending
-from controller.store.records import Record, StoreBroken, StoreError, StoreFull
+from controller.store import postgresql, sqlite, tables
+from controller.store.appending import Appending, CommitFailed
+from controller.store.records import NotLeading, Record, StoreBroken, StoreError, StoreFull
 from controller.store.schema import upgrade
 from controller.store.sealing import Sealing, is_sealed
+from controller.store.sharing import Sharing
 from controller.store.tables import ClockRow, clock, heads, records
 from controller.store.upgrading import Upgrading
 from crds.formats import NewerFormat
@@ -35,16 +37,19 @@ _TOMBSTONES = select(*(heads.c[name] for name in _KEY), heads.c.revision).where(
 
 
 class SqlBackend:
-    """One database. `name` is what people call it: the file, or the URL without its password."""
+    """One database. `name` is what people call it: the file, or the URL without its password. `sharing`: how this
+    process writes to a database that others write to; None for a file.
+    """
 
-    def __init__(self, engine: Engine, sealing: Sealing | None, upgrading: Upgrading) -> None:
-        self.engine, self._sealing, self._upgrading = engine, sealing, upgrading
-        self.name = engine.url.database or engine.url.render_as_string(hide_password=True)
+    def __init__(self, engine: Engine, name: str, sealing: Sealing | None, upgrading: Upgrading) -> None:
+        self.engine, self.name, self._sealing, self._upgrading = engine, name, sealing, upgrading
         self._writer: Connection | None = None
         self._closed = False
         self._appending = Appending(engine, sealing, upgrading)
+        on_postgresql = engine.dialect.name == "postgresql"
+        self.sharing = Sharing(self._appending, self.writer, self.drop_writer) if on_postgresql else None
         dbapi: Any = engine.dialect.dbapi
-        self.errors: tuple[type[Exception], ...] = (SQLAlchemyError, dbapi.Error, OSError)
+        self.errors: tuple[type[Exception], ...] = (SQLAlchemyError, dbapi.Error, OSError, StoreBroken, NotLeading)
         """What may come out of any call here."""
 
     def create(self) -> None:
@@ -53,6 +58,10 @@ class SqlBackend:
         Raises StoreBroken for a database of a newer version that this one cannot read.
         """
         with self.engine.begin() as connection:
+            if self.sharing is not None:
+                postgresql.check_server(connection, self.name)
+                postgresql.lock_schema(connection)
+                self.sharing.register(connection)
             try:
                 upgrade(connection, self.name)
             except NewerFormat as newer:
@@ -63,8 +72,13 @@ class SqlBackend:
     def append(self, base: int, new: Sequence[Record], locks: Sequence[int]) -> bool:
         """Records base+1, base+2, ... on disk when it returns True. False, and nothing written, when
         somebody else has moved the clock. Raises what the driver raises."""
+        if self.sharing is not None:
+            return self.sharing.append(base, new, locks)
         try:
             return self._appending.append(self.writer().connection, base, new, locks)
+        except CommitFailed as failed:
+            self.drop_writer()
+            raise failed.__cause__ from None  # type: ignore[misc]
         except BaseException:
             self.drop_writer()
             raise
@@ -74,8 +88,15 @@ class SqlBackend:
         if self._closed:
             raise StoreBroken(f"{self.name} is closed; open the store again")
         if self._writer is None:
-            self._writer = self.engine.connect()
+            taken = self.engine.connect()
+            self._writer = taken if self.sharing is None else postgresql.for_writing(taken)
         return self._writer
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection whose statements all see one moment."""
+        with self.engine.connect() as connection:
+            yield connection if self.sharing is None else postgresql.for_reading(connection)
 
     def drop_writer(self) -> None:
         """Drop the writing connection: its state is unknown after a failure; the next write gets a new one."""
@@ -86,18 +107,18 @@ class SqlBackend:
 
     def clock_row(self) -> ClockRow:
         """What the clock row shows now."""
-        with self.engine.connect() as connection:
+        with self.reading() as connection:
             return read_clock_row(connection)
 
     def records_since(self, known: int) -> tuple[list[Record], ClockRow]:
         """Every record after that revision."""
-        with self.engine.connect() as connection:
+        with self.reading() as connection:
             clock_row = read_clock_row(connection)
             return [self.to_record(row) for row in connection.execute(_SINCE, {"known": known})], clock_row
 
     def heads(self) -> tuple[list[Record], dict[ObjectKey, int], ClockRow]:
         """Newest records of living keys, and when the dead ones died."""
-        with self.engine.connect() as connection:
+        with self.reading() as connection:
             clock_row = read_clock_row(connection)
             living = [self._whole(self.to_record(row)) for row in connection.execute(_LIVING)]
             tombstones = {ObjectKey(*row[:4]): row[4] for row in connection.execute(_TOMBSTONES)}
@@ -124,7 +145,13 @@ class SqlBackend:
         return record
 
     def broken(self, doing: str, error: Exception) -> StoreError:
-        """The same trouble in words: which file, why, what to do. StoreFull when it passes with more room."""
+        """The same trouble in words: which file, why, what to do. StoreFull when it passes with more room, StoreAway
+        when the database is asked again.
+        """
+        if isinstance(error, StoreError):
+            return error
+        if self.sharing is not None:
+            return postgresql.in_words(doing, self.name, error)
         cause = str(getattr(error, "orig", None) or error)
         if "is full" in cause or ("I/O error" in cause and self._has_no_room()):
             return StoreFull(f"cannot {doing} {self.name}: no space left on its disk ({cause}). {_ROOM}")
@@ -144,6 +171,19 @@ class SqlBackend:
             self._writer.close()
             self._writer = None
         self.engine.dispose()
+
+
+def connecting(url: str) -> tuple[Engine, str]:
+    """Connections to that database, and what people call it. Raises StoreBroken for a URL that is none."""
+    if postgresql.is_postgresql(url):
+        return postgresql.make_engine(url), postgresql.shown(url)
+    if not url.startswith("sqlite:"):
+        known = "sqlite:////path/records.db or postgresql://user@host/database"
+        raise StoreBroken(f"{url.partition(':')[0]!r} is no store that is known: {known}")
+    # No limit of its own: the blocking executor already bounds how many read at once.
+    engine = create_engine(url, max_overflow=-1)
+    sqlite.prepare(engine)
+    return engine, engine.url.database or url
 
 
 def read_clock_row(connection: Connection) -> ClockRow:

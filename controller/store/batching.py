@@ -75,6 +75,11 @@ class Batch:
         else:
             self._outcomes.append((pending, self.records[mark:], None))
 
+    @property
+    def refused(self) -> bool:
+        """Whether one of them has failed."""
+        return any(error is not None for _, _, error in self._outcomes)
+
     def settle(self) -> None:
         """Tell every caller that the batch is on disk and in memory."""
         for pending, records, error in self._outcomes:

@@ -60,7 +60,7 @@ class Compactor:
             written_at = select(records.c.written_at).where(records.c.revision <= keep_after)
             newest = self._writer().execute(written_at.order_by(records.c.revision.desc()).limit(1)).scalar()
             values = {"compacted": keep_after, "compacted_at": newest or clock_row.compacted_at}
-            self._writer().execute(update(clock).values(values))
+            self._writer().execute(update(clock).where(clock.c.compacted < keep_after).values(values))
             return keep_after
 
     def _find(self, after: int, keep_after: int) -> list[int]:
@@ -71,7 +71,7 @@ class Compactor:
         superseded = exists().where(*same, later.c.previous == records.c.revision, later.c.revision <= keep_after)
         query = select(records.c.revision).where(records.c.revision > after, records.c.revision <= keep_after)
         query = query.where((records.c.verb == "deleted") | superseded).order_by(records.c.revision).limit(BATCH)
-        with self._disk.engine.connect() as connection:
+        with self._disk.reading() as connection:
             return list(connection.execute(query).scalars())
 
     def _forget(self, revisions: list[int]) -> None:
@@ -83,6 +83,8 @@ class Compactor:
     def _transaction(self) -> Iterator[None]:
         try:
             with self._writer().begin():
+                if self._disk.sharing is not None:
+                    self._disk.sharing.hold_to_lead(self._writer())
                 yield
         except BaseException:
             self._disk.drop_writer()

@@ -4,7 +4,7 @@ A block holds the rows of BLOCK_REVISIONS revisions, always the same ones: as hi
 out by compaction, a block of the past is the same in every dump, or smaller. A row is a line of JSON (the columns but
 `body`, then its length), the body, and a newline. Bodies stay sealed as they are on disk.
 
-Reading takes one snapshot of the file, beside a conductor that goes on writing. Blocking; SQLite alone.
+Reading takes one snapshot of the store, beside a conductor that goes on writing. Blocking.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Connection, create_engine, func, insert, select, update
+from sqlalchemy import Connection, func, insert, inspect, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from controller.store import schema, sqlite
-from controller.store.backend import SqlBackend, read_clock_row
+from controller.store import schema
+from controller.store.backend import SqlBackend, connecting, read_clock_row
+from controller.store.postgresql import is_postgresql
 from controller.store.records import StoreBroken
 from controller.store.tables import clock, heads, records
 from controller.store.upgrading import Upgrading
@@ -57,15 +58,15 @@ class Block(NamedTuple):
 
 
 class StoreReader:
-    """One snapshot of a store's file. `oldest_at`: the earliest moment it knows, in microseconds since 1970.
+    """One snapshot of a store. `oldest_at`: the earliest moment it knows, in microseconds since 1970.
 
     Raises StoreBroken where it cannot be read.
     """
 
-    def __init__(self, connection: Connection, file: Path) -> None:
+    def __init__(self, connection: Connection, name: str) -> None:
         found = connection.execute(select(schema.schema_version.c.version)).scalar()
         if found != schema.OWN.version:
-            raise StoreBroken(f"{file} has schema {found}, this version {schema.OWN.version}: start the cloud once")
+            raise StoreBroken(f"{name} has schema {found}, this version {schema.OWN.version}: start the cloud once")
         row = read_clock_row(connection)
         rows = connection.execute(select(func.count()).select_from(records)).scalar() or 0
         living = connection.execute(select(func.count()).select_from(heads).where(heads.c.living)).scalar() or 0
@@ -79,6 +80,15 @@ class StoreReader:
         whose = (heads.c.living, heads.c.api_group == group, heads.c.plural == plural)
         newest = select(records.c.body).join(heads, heads.c.revision == records.c.revision).where(*whose)
         yield from (orjson.loads(row.body) for row in self._connection.execute(newest))
+
+    def heads(self) -> Iterator[tuple[Any, ...]]:
+        """Which record is the newest of each key, and whether it lives."""
+        yield from (
+            tuple(row)
+            for row in self._connection.execute(
+                select(*(heads.c[name] for name in _KEY), heads.c.revision, heads.c.living)
+            )
+        )
 
     def blocks(self) -> Iterator[Block]:
         """All rows, in the order of their revisions."""
@@ -97,35 +107,54 @@ class StoreReader:
             yield Block(number, [*pieces, b"".join(piece)])
 
 
+def is_there(url: str) -> bool:
+    """Whether that database has a store in it. Raises StoreBroken; StoreAway without its server."""
+    engine, name = connecting(url)
+    if not is_postgresql(url) and not Path(name).is_file():
+        return False
+    with closing(SqlBackend(engine, name, None, Upgrading({}))) as disk:
+        try:
+            with disk.reading() as connection:
+                return inspect(connection).has_table(clock.name)
+        except SQLAlchemyError as error:
+            raise disk.broken("read", error) from error
+
+
 @contextmanager
-def reading(file: Path) -> Iterator[StoreReader]:
-    """The store as it is now, whatever is written meanwhile. Raises StoreBroken."""
-    if not file.is_file():
-        raise StoreBroken(f"there is no store {file}")
-    engine = create_engine(f"sqlite:///{file}")
-    sqlite.prepare(engine)
-    try:
-        with engine.connect() as connection:
-            yield StoreReader(connection, file)
-    except SQLAlchemyError as error:
-        raise StoreBroken(f"cannot read {file}: {error}") from error
-    finally:
-        engine.dispose()
+def reading(url: str) -> Iterator[StoreReader]:
+    """The store as it is now, whatever is written meanwhile. Raises StoreBroken; StoreAway without its server."""
+    engine, name = connecting(url)
+    if not is_postgresql(url) and not Path(name).is_file():
+        raise StoreBroken(f"there is no store {name}")
+    with closing(SqlBackend(engine, name, None, Upgrading({}))) as disk:
+        try:
+            with disk.reading() as connection:
+                yield StoreReader(connection, name)
+        except SQLAlchemyError as error:
+            raise disk.broken("read", error) from error
 
 
 def load(file: Path, dumped: Dumped, pieces: Iterable[bytes]) -> None:
     """Make the store of that dump, in a file that is not there yet. Raises StoreBroken for what is not that dump."""
     if dumped.schema > schema.OWN.version:
         raise StoreBroken(f"the backup's store has schema {dumped.schema}; this version knows {schema.OWN.version}")
-    engine = create_engine(f"sqlite:///{file}")
-    sqlite.prepare(engine)
-    with closing(SqlBackend(engine, None, Upgrading({}))) as disk:
-        disk.create()
+    fill(f"sqlite:///{file}", dumped, pieces)
+
+
+def fill(url: str, dumped: Dumped, pieces: Iterable[bytes]) -> None:
+    """Put that dump into a store that has nothing in it, whole or not at all. Raises StoreBroken."""
+    engine, name = connecting(url)
+    with closing(SqlBackend(engine, name, None, Upgrading({}))) as disk:
         try:
+            disk.create()
             with engine.begin() as connection:
+                if disk.sharing is not None:
+                    disk.sharing.hold_to_lead(connection)
+                if (there := read_clock_row(connection).revision) != 0:
+                    raise StoreBroken(f"{name} is not empty: it stands at revision {there}")
                 _fill(connection, dumped, pieces)
         except SQLAlchemyError as error:
-            raise StoreBroken(f"cannot write {file}: {error}") from error
+            raise disk.broken("write", error) from error
 
 
 def _fill(connection: Connection, dumped: Dumped, pieces: Iterable[bytes]) -> None:

@@ -22,6 +22,8 @@ from controller.store.batching import Batch, Pending
 from controller.store.memory_index import MemoryIndex
 from controller.store.metrics import StoreMetrics
 from controller.store.records import Change, Record, StoreBroken, StoreError
+from controller.store.tables import ClockRow
+from crds.meta import ObjectKey
 
 LARGEST_BATCH = 1000
 """Changes in one commit. More would keep readers of the answer waiting without sparing the disk much."""
@@ -107,18 +109,22 @@ class GroupCommitter:
 
     async def _commit(self, waiting: list[Pending]) -> None:
         if any(change.expect > self._memory.revision for each in waiting for change in each.changes):
-            await self._catch_up()
+            await self.catch_up()
         while True:
             batch = Batch(self._memory, self._clock.now())
             for pending in waiting:
                 batch.add(pending)
+            if batch.refused and self._disk.sharing is not None and await self.catch_up():
+                continue  # it may have been refused for what another process has changed since
             if not batch.records or await self._write_down(batch):
                 break
             # Another process wrote first: learn what, and judge everything again.
-            await self._catch_up()
+            await self.catch_up()
         if batch.records:
             self.trouble = None
-            self._memory.apply(batch.records)
+            # A listener may have read some of them already.
+            if missing := batch.records[self._memory.revision - batch.base :]:
+                self._memory.apply(missing)
         batch.settle()
 
     async def _write_down(self, batch: Batch) -> bool:
@@ -135,21 +141,36 @@ class GroupCommitter:
         written = self._disk.append(batch.base, batch.records, batch.locks)
         return written, time.perf_counter() - began
 
-    async def _catch_up(self) -> None:
+    async def catch_up(self) -> bool:
+        """Learn what other processes wrote; whether there was something."""
         known = self._memory.revision
         newer, clock_row = await self._threads.run(lambda: self._disk.records_since(known))
-        if len(newer) == clock_row.revision - known:
-            self._memory.oldest = clock_row.compacted
-            if newer:
-                self._memory.apply(newer)
-        else:
+        if self.learn(known, newer, clock_row):
             # Compaction by the other process took some of it: only the heads still tell everything.
             await self.rebuild()
+        return self._memory.revision > known
+
+    def learn(self, known: int, newer: Sequence[Record], clock_row: ClockRow) -> bool:
+        """Take in what stood on disk after `known`; some of it may have come another way meanwhile. Whether records
+        were missing in it. Raises StoreBroken for a database that has lost some.
+        """
+        if clock_row.revision < known:
+            raise StoreBroken(_went_back(self._disk.name, clock_row.revision, known))
+        if len(newer) != clock_row.revision - known:
+            return True
+        self._memory.oldest = max(self._memory.oldest, clock_row.compacted)
+        if missing := newer[self._memory.revision - known :]:
+            self._memory.apply(missing)
+        return False
 
     async def rebuild(self) -> None:
         """Fill the memory from the heads."""
-        living, tombstones, clock_row = await self._threads.run(self._disk.heads)
-        self._memory.rebuild(living, tombstones, clock_row.revision, clock_row.compacted)
+        self.learn_anew(*await self._threads.run(self._disk.heads))
+
+    def learn_anew(self, living: list[Record], tombstones: dict[ObjectKey, int], clock_row: ClockRow) -> None:
+        """Take in what the heads said, unless more has come another way meanwhile."""
+        if clock_row.revision >= self._memory.revision:
+            self._memory.rebuild(living, tombstones, clock_row.revision, clock_row.compacted)
 
     def _fail(self, batch: list[Pending], error: Exception) -> None:
         for pending in batch:
@@ -184,3 +205,8 @@ def _span_of(batch: Sequence[Pending]) -> tracing.Span:
     """One span for the commit, below the first traced write; the others are linked."""
     first, *others = [each.trace for each in batch if each.trace is not None] or [None]
     return tracing.within(first, "store batch", others)
+
+
+def _went_back(name: str, found: int, known: int) -> str:
+    lost = f"{name} stands at revision {found}, and stood at {known}: it has lost what was acknowledged"
+    return f"{lost}. A copy that takes over must be synchronous. Start again to go on with what is there."

@@ -112,7 +112,7 @@ class History:
     async def _read(self, look: Callable[[Connection], T]) -> T:
         def work() -> T:
             try:
-                with self._disk.engine.connect() as connection:
+                with self._disk.reading() as connection:
                     return look(connection)
             except self._disk.errors as error:
                 raise self._disk.broken("read", error) from error

@@ -100,6 +100,16 @@ class StoreFull(StoreError):
     """
 
 
+class StoreAway(StoreError):
+    """The database cannot be reached now: try again. Whether what was to be written is there is not known, and shown
+    by the next read. The message names the database.
+    """
+
+
+class NotLeading(StoreError):
+    """Another process has the lead: nothing was written, and this one writes nothing any more."""
+
+
 class Snapshot(NamedTuple):
     """Resources as they stood at one revision, ordered by (namespace, name)."""
 
@@ -180,7 +190,8 @@ class Store(Protocol):
     async def write(self, changes: Sequence[Change], *, by: str) -> Sequence[Record]:
         """All changes or none, durable when it returns. Each gets its own revision, consecutive.
 
-        Raises Stale when any expectation fails, StoreFull or StoreBroken when the disk does.
+        Raises Stale when any expectation fails, StoreFull or StoreBroken when the disk does; of a database elsewhere,
+        StoreAway while it cannot be reached, NotLeading for who has lost the lead.
         """
         ...
 

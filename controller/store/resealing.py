@@ -27,7 +27,7 @@ _WRITE = update(records).where(records.c.revision == bindparam("at")).values(bod
 
 def reseal(disk: SqlBackend, sealing: Sealing) -> int:
     """How many records were rewritten. Raises StoreBroken when a key is missing, and the driver's errors."""
-    with disk.engine.connect() as connection:
+    with disk.reading() as connection:
         old = [each for kind in sorted(sealing.kinds) for each in _outdated(connection, sealing, kind)]
     sealing.keep()
     on_sqlite = disk.engine.dialect.name == "sqlite"

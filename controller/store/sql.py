@@ -1,28 +1,29 @@
-"""The store on a SQL database. The front door of this room: `await open_store("sqlite:////path/records.db", ...)`.
+"""The store on a SQL database. The front door of this room: `await open_store("sqlite:////path/records.db", ...)`, or
+with a URL of PostgreSQL.
 
 How the rooms behind it share the work: `writing` brings changes to `disk` in batches, then tells `memory`;
 reads ask `memory`, `following` wakes those who watch, `history` and `compacting` deal with the past.
 
-Several processes may open the same file: revisions stay gapless and nothing stale is written, because the
-clock row is moved only from where the writer believes it stands. But a process sees what others wrote only
-when it writes itself; the conductor is meant to be alone.
+Several processes may open the same database: revisions stay gapless and nothing stale is written, because the
+clock row is moved only from where the writer believes it stands. On PostgreSQL each hears of what others wrote, a
+moment later (`listening`). Of a file, a process sees what others wrote only when it writes itself: there, the
+conductor is meant to be alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from datetime import datetime
-
-from sqlalchemy import create_engine
 
 from controller.kit.clock import Clock
 from controller.kit.threads import BlockingExecutor
-from controller.store import followers, sqlite
-from controller.store.backend import SqlBackend
+from controller.store import followers, postgresql
+from controller.store.backend import SqlBackend, connecting
 from controller.store.compaction import Compactor
 from controller.store.group_commit import GroupCommitter
 from controller.store.history import History
+from controller.store.listening import Listener
 from controller.store.memory_index import RECENT, MemoryIndex
 from controller.store.metrics import StoreMetrics
 from controller.store.records import Change, Follower, Record, Snapshot, Store, StoreBroken, StoreError
@@ -40,16 +41,29 @@ async def open_store(
     recent: int = RECENT,
     sealing: Sealing | None = None,
     upgrades: KindUpgrades | None = None,
+    epoch: int = 0,
 ) -> Store:
     """Open it, made new if it is not there. `recent`: how many events followers find in memory. `sealing`: what
-    of it is unreadable on disk. `upgrades`: what brings older bodies up to date as they are read.
+    of it is unreadable on disk. `upgrades`: what brings older bodies up to date as they are read. `epoch`: of the
+    lead (`leading.Lead`) that all writes are held to; 0 for a store without one.
 
     Raises StoreBroken, naming the file and the fix, when it is damaged or may not be written, StoreFull when there is
-    no room for it.
+    no room for it, StoreAway when its server does not answer.
     """
     store = SqlStore(url, threads, clock, recent, sealing, Upgrading(upgrades or {}))
+    store.lead(epoch)
     await store.start()
     return store
+
+
+def prepare(url: str) -> None:
+    """Make what is missing in that database, as opening it does. Blocking. Raises as `open_store`."""
+    engine, name = connecting(url)
+    with closing(SqlBackend(engine, name, None, Upgrading({}))) as disk:
+        try:
+            disk.create()
+        except disk.errors as error:
+            raise disk.broken("open", error) from error
 
 
 class SqlStore:
@@ -66,17 +80,15 @@ class SqlStore:
     ) -> None:
         if url in ("sqlite://", "sqlite:///:memory:"):
             raise StoreBroken(f"{url} forgets everything; name a file, as in sqlite:////path/records.db")
-        # No limit of its own: the blocking executor already bounds how many read at once.
-        engine = create_engine(url, max_overflow=-1)
-        if engine.dialect.name == "sqlite":
-            sqlite.prepare(engine)
-        self._threads, self._sealing = threads, sealing
-        self._disk = SqlBackend(engine, sealing, upgrading)
+        engine, name = connecting(url)
+        self._threads, self._sealing, self._url = threads, sealing, url
+        self._disk = SqlBackend(engine, name, sealing, upgrading)
         self._memory = MemoryIndex(recent)
         self._history = History(self._disk, threads)
         self._writing = GroupCommitter(self._disk, self._memory, threads, clock)
         self._compacting = Compactor(self._disk, self._memory, self._writing, threads)
         self._following = followers.FollowerSet(self._memory, self._history)
+        self._listener: Listener | None = None
 
     async def start(self) -> None:
         """Make what is missing and fill the memory. Raises StoreBroken or StoreFull."""
@@ -85,12 +97,20 @@ class SqlStore:
             if (sealing := self._sealing) is not None:
                 await self._threads.run(lambda: reseal(self._disk, sealing))
             await self._writing.rebuild()
-        except StoreBroken:
+            if self._disk.sharing is not None:
+                self._listener = Listener(postgresql.connector(self._url), self._disk, self._memory, self._writing)
+                self._listener.start()
+        except StoreError:
             await self._threads.run(self._disk.close)
             raise
         except self._disk.errors as error:
             await self._threads.run(self._disk.close)
             raise self._disk.broken("open", error) from error
+
+    def lead(self, epoch: int) -> None:
+        """All writes are held to that epoch from now on."""
+        if self._disk.sharing is not None:
+            self._disk.sharing.epoch = epoch
 
     @property
     def revision(self) -> int:
@@ -158,5 +178,9 @@ class SqlStore:
     async def close(self) -> None:
         """As `Store.close`. Compaction ends at its next batch with StoreBroken."""
         await self._writing.close()
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.stop()
+            await self._threads.run(listener.join)
         async with self._writing.disk_lock:
             await self._threads.run(self._disk.close)

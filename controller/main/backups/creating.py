@@ -36,13 +36,21 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is backed up. `cloud`: what people call it. `mark`: eight hex digits, the same when it is tried again."""
+    """What is backed up. `cloud`: what people call it. `mark`: eight hex digits, the same when it is tried again.
+    `store`: the URL of its store, where that is no file in the home.
+    """
 
     home: Path
     cloud: str
     services: Sequence[ManagedService]
     mark: str
     made_at: datetime
+    store: str = ""
+
+    @property
+    def store_url(self) -> str:
+        """As `dump.reading` takes it."""
+        return self.store or f"sqlite:///{self.home / STORE}"
 
 
 def create_backup(job: Job, repository: Repository, now: Callable[[], datetime]) -> Head:
@@ -53,7 +61,7 @@ def create_backup(job: Job, repository: Repository, now: Callable[[], datetime])
     id = new_id(job.made_at, job.mark)
     if repository.location.read(MANIFESTS + id) is not None:
         return repository.manifest(id).head
-    if not (job.home / STORE).is_file():
+    if not job.store and not (job.home / STORE).is_file():
         raise Refused(f"there is no cloud in {job.home}")
     before = _before(repository, job.cloud)
     services = {
@@ -143,7 +151,7 @@ def _store_and_keys(job: Job, repository: Repository) -> _Core:
     home = job.home
     files = _kept_files(home, repository)
     for _ in range(ATTEMPTS):
-        with dump.reading(home / STORE) as store:
+        with dump.reading(job.store_url) as store:
             data_on = _data_on(store, job.services)
             blocks = tuple(repository.put_entry(f"{each.number:012d}", each.pieces) for each in store.blocks())
         found, files = files, _kept_files(home, repository)

@@ -43,7 +43,7 @@ def main() -> None:
 
 def create(order: dict[str, Any], repository: Repository) -> dict[str, Any]:
     made_at = datetime.fromisoformat(order["madeAt"])
-    job = Job(Path(order["home"]), order["cloud"], managed_services(), order["mark"], made_at)
+    job = Job(Path(order["home"]), order["cloud"], managed_services(), order["mark"], made_at, order["store"])
     head = create_backup(job, repository, lambda: datetime.now(UTC))
     tell(read=repository.read_bytes, new=repository.new_bytes)
     elsewhere = ", ".join(sorted(repository.manifest(head.id).elsewhere))

@@ -85,6 +85,7 @@ class Jobs:
             "home": str(self._settings.home),
             "cloud": self._settings.name,
             "servicesPath": self._settings.services_path,
+            "store": self._settings.store,
             "to": order.to,
             "madeAt": order.made_at.isoformat() if order.made_at else None,
             "mark": order.mark,

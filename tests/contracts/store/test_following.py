@@ -8,9 +8,11 @@ from pathlib import Path
 
 import anyio
 import pytest
+from contracts.store.things import Reopen
 
 from controller.kit.clock import SystemClock
 from controller.kit.threads import Threads
+from controller.store.postgresql import is_postgresql
 from controller.store.records import Change, Store, StoreEvent
 from controller.store.sql import open_store
 from crds.meta import ObjectKey
@@ -50,28 +52,27 @@ def check(found: Sequence[StoreEvent], everything: Sequence[StoreEvent], plural:
 
 
 @pytest.mark.parametrize("recent", [8, 4096])
-async def test_every_follower_sees_every_revision_once_in_order(tmp_path: Path, recent: int) -> None:
-    url = f"sqlite:///{tmp_path}/records.db"
-    store = await open_store(url, threads=Threads(8), clock=SystemClock(), recent=recent)
+async def test_every_follower_sees_every_revision_once_in_order(opened: Reopen, url: str, recent: int) -> None:
+    """Of a database that several processes share, each of them does."""
+    stores = [await opened(recent=recent) for _ in range(3 if is_postgresql(url) else 1)]
     seen: dict[int, tuple[list[StoreEvent], str, int]] = {}
 
     async def follow(seed: int) -> None:
         plural = random.Random(seed).choice([*KINDS, "*"])
         after = random.Random(-seed).randrange(TOTAL // 2)
         group = "" if plural == "*" else "test.dev"
-        seen[seed] = (await collect(store, group, plural, after, seed), plural, after)
+        seen[seed] = (await collect(stores[seed % len(stores)], group, plural, after, seed), plural, after)
 
     with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             for who in range(WRITERS):
-                tasks.start_soon(write_some, store, who)
+                tasks.start_soon(write_some, stores[who % len(stores)], who)
             for seed in range(1, 13):
                 tasks.start_soon(follow, seed)
-    everything = await collect(store, "", "*", 0, 0)
+    everything = await collect(stores[0], "", "*", 0, 0)
     assert [h.record.revision for h in everything] == list(range(1, TOTAL + 1))
     for found, plural, after in seen.values():
         check(found, everything, plural, after)
-    await store.close()
 
 
 async def test_followers_that_never_read_hold_up_nobody(tmp_path: Path) -> None:

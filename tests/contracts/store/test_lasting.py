@@ -9,7 +9,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from contracts.store.things import Reopen, body, history_of, key, put, remove
+from contracts.store.things import Reopen, body, history_of, key, put, remove, until
 
 from controller.kit.clock import SystemClock
 from controller.kit.threads import Threads
@@ -47,7 +47,8 @@ async def test_two_processes_survive_each_others_compaction(store: Store, opened
         await put(store, key("a"))
     await store.compact(keep_after=5)
     assert (await put(other, key("b"))).revision == 6
-    assert (other.oldest, [r.revision for r in other.list("test.dev", "things").records]) == (5, [5, 6])
+    await until(lambda: other.oldest == 5)  # who hears of others' writes as they happen hears of this a little later
+    assert [r.revision for r in other.list("test.dev", "things").records] == [5, 6]
 
 
 async def test_close_finishes_what_waits_and_refuses_more(store: Store, opened: Reopen) -> None:
@@ -61,6 +62,7 @@ async def test_close_finishes_what_waits_and_refuses_more(store: Store, opened: 
     assert (await opened()).revision == 10
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
 async def test_a_full_disk_breaks_only_what_it_must(store: Store, tmp_path: Path, opened: Reopen) -> None:
     await put(store, key("a"))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -13,13 +13,15 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 from hypothesis import assume, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from postgres import a_database
 
 from controller.kit.clock import SystemClock
 from controller.kit.threads import Inline
 from controller.store.records import Change, Compacted, Stale
 from controller.store.sql import open_store
 from crds.meta import ObjectKey
+from services.db_manager.tests.postgres_server import PostgresServer
 
 PLACES = [
     ObjectKey("test.dev", plural, namespace, name) for plural in "pq" for namespace in ("", "n") for name in "ab"
@@ -29,12 +31,19 @@ State = dict[ObjectKey, tuple[int, int]]
 """Living keys: (revision, value)."""
 
 
+@contextmanager
+def a_file() -> Iterator[str]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield f"sqlite:///{folder}/records.db"
+
+
 class StoreAndModel(RuleBasedStateMachine):
     """`states[r]` is what stood at revision r."""
 
-    def __init__(self) -> None:
+    def __init__(self, place: Callable[[], AbstractContextManager[str]] = a_file) -> None:
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
+        self.place = place()
+        self.url = self.place.__enter__()
         self.portal_scope = start_blocking_portal()
         self.portal = self.portal_scope.__enter__()
         self.states: list[State] = [{}]
@@ -42,8 +51,7 @@ class StoreAndModel(RuleBasedStateMachine):
         self.open()
 
     def open(self) -> None:
-        url = f"sqlite:///{Path(self.folder.name)}/records.db"
-        self.store = self.portal.call(lambda: open_store(url, threads=Inline(), clock=SystemClock(), recent=4))
+        self.store = self.portal.call(lambda: open_store(self.url, threads=Inline(), clock=SystemClock(), recent=4))
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
         async def run() -> Any:
@@ -142,7 +150,7 @@ class StoreAndModel(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.do(self.store.close())
         self.portal_scope.__exit__(None, None, None)
-        self.folder.cleanup()
+        self.place.__exit__(None, None, None)
 
 
 def shown(record: Any) -> tuple[ObjectKey, int, int]:
@@ -155,3 +163,8 @@ def expected(state: State, plural: str) -> list[tuple[ObjectKey, int, int]]:
 
 StoreAndModel.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
 TestStoreAndModel = StoreAndModel.TestCase
+
+
+def test_a_store_in_postgresql_and_a_model(postgres: PostgresServer) -> None:
+    few = settings(max_examples=5, stateful_step_count=20, deadline=None)
+    run_state_machine_as_test(lambda: StoreAndModel(lambda: a_database(postgres)), settings=few)  # type: ignore[no-untyped-call]

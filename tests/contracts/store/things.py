@@ -50,6 +50,13 @@ async def history_of(store: Store) -> list[StoreEvent]:
         return await take(follower, store.revision - store.oldest)
 
 
+async def until(so: Callable[[], bool]) -> None:
+    """What another process or thread does, and nothing here can tell."""
+    with anyio.fail_after(120):
+        while not so():  # noqa: ASYNC110 - nobody tells
+            await anyio.sleep(0.01)
+
+
 def head_of(store: Store, name: str) -> int:
     head = store.get(key(name))
     return head.revision if head else 0

@@ -82,7 +82,7 @@ async def stands(store: Store, revision: int | None = None) -> dict[Any, Any]:
 def copied(source: Path, target: Path) -> dump.Dumped:
     target.mkdir()
     (target / "store-key").write_bytes((source / "store-key").read_bytes())
-    with dump.reading(source / "records.db") as store:
+    with dump.reading(f"sqlite:///{source / 'records.db'}") as store:
         pieces = [piece for block in store.blocks() for piece in block.pieces]
     dump.load(target / "records.db", store.dumped, pieces)
     return store.dumped
@@ -118,7 +118,7 @@ async def test_every_row_comes_back_sealed_as_it_was(tmp_path: Path) -> None:
 async def test_a_dump_is_of_one_moment_whatever_is_written_meanwhile(tmp_path: Path) -> None:
     store = await opened(tmp_path)
     await lived(store, 600, seed=2)
-    with dump.reading(tmp_path / "records.db") as reader:
+    with dump.reading(f"sqlite:///{tmp_path / 'records.db'}") as reader:
         blocks = reader.blocks()
         first = next(blocks)
         await lived(store, 50, seed=3)
@@ -133,7 +133,7 @@ async def test_blocks_of_the_past_stay_the_same(tmp_path: Path) -> None:
     await lived(store, 600, seed=4)
 
     def blocks() -> dict[int, Any]:
-        with dump.reading(tmp_path / "records.db") as reader:
+        with dump.reading(f"sqlite:///{tmp_path / 'records.db'}") as reader:
             return {each.number: list(each.pieces) for each in reader.blocks()}
 
     before = blocks()
@@ -187,7 +187,7 @@ async def test_a_dump_that_is_short_or_cut_is_refused(tmp_path: Path) -> None:
     store = await opened(tmp_path / "a")
     await lived(store, 40, seed=9)
     await store.close()
-    with dump.reading(tmp_path / "a" / "records.db") as reader:
+    with dump.reading(f"sqlite:///{tmp_path / 'a' / 'records.db'}") as reader:
         pieces = [piece for block in reader.blocks() for piece in block.pieces]
     for number, wrong in enumerate(([], [pieces[0][:-5]])):
         with pytest.raises(StoreBroken):
@@ -195,5 +195,5 @@ async def test_a_dump_that_is_short_or_cut_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_store_is_no_dump(tmp_path: Path) -> None:
-    with pytest.raises(StoreBroken, match="no store"), dump.reading(tmp_path / "records.db"):
+    with pytest.raises(StoreBroken, match="no store"), dump.reading(f"sqlite:///{tmp_path / 'records.db'}"):
         raise AssertionError

@@ -1,0 +1,85 @@
+"""`aerekos store migrate`: the records of a cloud that is down go into another database, and its settings say so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from cli.lifecycle.backup import refusals
+from cli.output import Progress
+from controller.main import running_conductor
+from controller.main.errors import Misuse, UserError
+from controller.main.remembered_settings import remember
+from controller.main.settings import Settings, read_store
+from controller.store.leading import Lead
+from controller.store.migrating import Digest, migrate
+from controller.store.sql import prepare
+
+FILE = "file"
+
+
+def move(settings: Settings, to: str) -> str:
+    """What was moved, in words. What broke off is gone on with by the same command. Raises UserError."""
+    target = replace(settings, store="" if to == FILE else read_store(to, "--to"))
+    source = replace(settings, store="") if target.store and settings.store_file.exists() else settings
+    if target.store == source.store:
+        raise Misuse(f"--to: the records of this cloud are there already: {to}", hint="aerekos up")
+    with refusals(), the_cloud_is_down(settings), ExitStack() as held, Progress("copying records") as progress:
+        progress.now("copying records, and comparing them")
+        leads = [held.enter_context(led(each)) for each in (source.store, target.store) if each]
+        moved = migrate(source.store_url, _part(target))
+        _settle(source, target)
+        if source.store:
+            leads[0].retire()
+    return _words(source, target, moved)
+
+
+@contextmanager
+def the_cloud_is_down(settings: Settings) -> Iterator[None]:
+    """Raises UserError for one that runs, or begins to."""
+    if found := running_conductor.running(settings):
+        raise UserError(f"the cloud runs (pid {found.pid}); its records would change meanwhile", hint="aerekos down")
+    (settings.home / "store").mkdir(parents=True, exist_ok=True)
+    settings.run.mkdir(parents=True, exist_ok=True)
+    with running_conductor.the_only_one(settings):
+        yield
+
+
+@contextmanager
+def led(url: str) -> Iterator[Lead]:
+    """No conductor writes there meanwhile. Raises UserError where one leads."""
+    prepare(url)
+    lead = Lead(url, "aerekos store migrate", "")
+    if not lead.take():
+        hint = "stop it, or take a database that no cloud has"
+        raise UserError(f"{url} is led by {lead.look().holder or 'another conductor'}", hint=hint)
+    lead.keep()
+    try:
+        yield lead
+    finally:
+        lead.give_back()
+
+
+def _part(target: Settings) -> str:
+    """A file is put into its place when it is whole."""
+    file = target.store_file
+    return target.store or f"sqlite:///{file if file.exists() else file.with_suffix('.part')}"
+
+
+def _settle(source: Settings, target: Settings) -> None:
+    """The settings before the file: a start in between is refused, for a store in both places."""
+    file = target.store_file
+    if not target.store and not file.exists():
+        file.with_suffix(".part").rename(file)
+    remember(target)
+    if not source.store:
+        file.rename(file.with_name(f"{file.name}.moved-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"))
+
+
+def _words(source: Settings, target: Settings, moved: Digest) -> str:
+    numbers = moved.numbers
+    kept = "" if source.store else f"; the file before: {source.store_file}.moved-..."
+    what = f"{numbers.rows} records of {numbers.living} resources, up to revision {numbers.revision}"
+    return f"{what}: compared, and now in {target.store or target.store_file}{kept}"

@@ -1,0 +1,138 @@
+"""Who leads: one row of the database, held for `seconds` from each renewal, by the database's own clock. PostgreSQL
+alone.
+
+Each that takes the lead counts one more (its epoch). Whoever wants it locks the clock first, as every batch does:
+what the one before has begun to write is there or will never be (`sharing`).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from typing import Any, NamedTuple
+
+import structlog
+
+from controller.store.postgresql import connector, in_words, shown
+
+LEASE_SECONDS = 3.0
+RENEWALS = 4
+"""In each lease, that a slow one or a lost connection costs nobody the lead."""
+_FREE = "renewed_at + seconds * interval '1 second' < clock_timestamp()"
+_FIRST = (
+    "INSERT INTO lease (id, epoch, holder, url, seconds, renewed_at) VALUES (1, 0, '', '', 0, '-infinity')"
+    " ON CONFLICT (id) DO NOTHING"
+)
+_LOOK = f"SELECT epoch, holder, url, {_FREE} FROM lease WHERE id = 1"  # noqa: S608 - of constants
+_LOCK = "SELECT revision FROM clock WHERE id = 1 FOR UPDATE"
+_TAKE = (
+    "UPDATE lease SET epoch = epoch + 1, holder = %(holder)s, url = %(url)s, seconds = %(seconds)s,"  # noqa: S608
+    f" renewed_at = clock_timestamp() WHERE id = 1 AND {_FREE} RETURNING epoch"
+)
+_RENEW = "UPDATE lease SET renewed_at = clock_timestamp() WHERE id = 1 AND epoch = %(epoch)s"
+_GIVE_BACK = "UPDATE lease SET renewed_at = '-infinity' WHERE id = 1 AND epoch = %(epoch)s"
+_RETIRE = (
+    "UPDATE lease SET epoch = epoch + 1, holder = 'nobody', url = '', renewed_at = 'infinity'"
+    " WHERE id = 1 AND epoch = %(epoch)s"
+)
+_log = structlog.get_logger("store")
+
+
+class Leader(NamedTuple):
+    """Who has the lead, or had it last. `url`: where it is reached. `free`: whether its lease has ended."""
+
+    epoch: int
+    holder: str
+    url: str
+    free: bool
+
+
+class Lead:
+    """The lead, as one process sees it. Blocking; `keep` begins a thread of its own."""
+
+    def __init__(self, url: str, holder: str, reached_at: str, seconds: float = LEASE_SECONDS) -> None:
+        """Raises StoreBroken for a URL that is none, or without the driver."""
+        self._open, self._name, self._seconds = connector(url), shown(url), seconds
+        self._told = {"holder": holder, "url": reached_at, "seconds": seconds}
+        self._connection: Any = None
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.epoch = 0
+        self.lost = False
+        """Whether another process has taken it from this one."""
+
+    def look(self) -> Leader:
+        """Raises StoreAway or StoreBroken, as all that follow do."""
+        found: Leader = self._do(_looked)
+        return found
+
+    def take(self) -> bool:
+        """Whether this process leads now."""
+        if self.look().free:
+            self.epoch = self._do(lambda cursor: _taken(cursor, self._told))
+        return self.epoch > 0
+
+    def keep(self) -> None:
+        """Renew it from now on, until `give_back`, or until it is `lost`."""
+        self._thread = threading.Thread(target=self._renew, name="lead", daemon=True)
+        self._thread.start()
+
+    def give_back(self) -> None:
+        """Another one may have it at once. What fails is left to time."""
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join(self._seconds)
+        with suppress(Exception):
+            self._do(lambda cursor: cursor.execute(_GIVE_BACK, {"epoch": self.epoch}))
+        self._drop()
+
+    def retire(self) -> None:
+        """Nobody takes the lead of this database any more: its records have gone elsewhere."""
+        self._do(lambda cursor: cursor.execute(_RETIRE, {"epoch": self.epoch}))
+
+    def _renew(self) -> None:
+        renewed, told = time.monotonic(), False
+        while not self._over.wait(self._seconds / RENEWALS):
+            try:
+                if self._do(lambda cursor: cursor.execute(_RENEW, {"epoch": self.epoch}).rowcount) != 1:
+                    self.lost = True
+                    return
+                renewed, told = time.monotonic(), False
+            except Exception as error:
+                if not told and time.monotonic() - renewed > self._seconds:
+                    told = True
+                    _log.warning("the lead cannot be renewed; another conductor may take it", because=str(error))
+
+    def _do(self, work: Callable[[Any], Any]) -> Any:
+        """In one transaction, over a connection that is made again where it broke."""
+        try:
+            if self._connection is None or self._connection.closed:
+                self._connection = self._open()
+                self._connection.answer_seconds = self._seconds
+            with closing(self._connection.cursor()) as cursor:
+                done = work(cursor)
+            self._connection.commit()
+            return done
+        except Exception as error:
+            self._drop()
+            raise in_words("lead", self._name, error) from error
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Exception):
+                connection.close()
+
+
+def _looked(cursor: Any) -> Leader:
+    cursor.execute(_FIRST)
+    return Leader(*cursor.execute(_LOOK).fetchone())
+
+
+def _taken(cursor: Any, told: dict[str, Any]) -> int:
+    """The new epoch; 0 where somebody else was faster."""
+    cursor.execute(_LOCK)
+    row = cursor.execute(_TAKE, told).fetchone()
+    return int(row[0]) if row else 0
