@@ -99,6 +99,7 @@ class Writer:
         self._last = time.monotonic()
         with psycopg.connect(uri) as connection:
             connection.execute("create table if not exists acknowledged (n int primary key)")
+            ((self._first,),) = connection.execute("select coalesce(max(n), 0) from acknowledged").fetchall()
         self._thread = threading.Thread(target=self._write, daemon=True)
         self._thread.start()
 
@@ -121,7 +122,7 @@ class Writer:
 
     def _write(self) -> None:
         connection: psycopg.Connection[Any] | None = None
-        number = 0
+        number = int(self._first)
         while not self._over.is_set():
             number += 1
             try:

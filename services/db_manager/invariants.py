@@ -35,11 +35,17 @@ def has_a_name_for_its_parts(transition: Transition) -> None:
     if label_fault(name) or len(name) > LONGEST_NAME:
         text = f"must be at most {LONGEST_NAME} letters, digits and hyphens: its server is called {name}-0"
         raise transition.invalid("metadata.name", text)
+    if len(sql_name(name)) > LONGEST_SQL_NAME and not (spec.get("database") and spec.get("username")):
+        raise transition.invalid("spec.database", "is needed, and so is a username: the name is too long for SQL")
+
+
+@on("create", "update")
+def has_a_name_for_its_addresses(transition: Transition) -> None:
+    """With members there are Services `<name>-rw` and `<name>-ro`."""
+    name, spec = transition.key.name, spec_of(transition.after)
     if int(spec.get("members") or 1) > 1 and len(name) > LONGEST_NAME_WITH_MEMBERS:
         text = f"must be at most {LONGEST_NAME_WITH_MEMBERS} characters with members: they answer at {name}-rw"
         raise transition.invalid("metadata.name", text)
-    if len(sql_name(name)) > LONGEST_SQL_NAME and not (spec.get("database") and spec.get("username")):
-        raise transition.invalid("spec.database", "is needed, and so is a username: the name is too long for SQL")
 
 
 @on("create", "update")

@@ -17,6 +17,7 @@ from crds.quantity import Quantity
 from services.db_manager.backup_kinds import DATABASE_BACKUP
 from services.db_manager.conditions import DatabaseCondition, RestorePhase
 from services.db_manager.invariants import (
+    has_a_name_for_its_addresses,
     has_a_name_for_its_parts,
     has_parameters_of_its_version,
     keeps_its_archive,
@@ -282,6 +283,7 @@ DATABASE = Kind(
     description="A database: its servers, its credentials, its parameters.",
     invariants=(
         has_a_name_for_its_parts,
+        has_a_name_for_its_addresses,
         keeps_its_names,
         keeps_its_archive,
         has_parameters_of_its_version,

@@ -61,12 +61,18 @@ class OwnedResources:
     def __init__(self, own: Resources) -> None:
         self._own = own
 
-    async def service(self, database: Database, name: str, wanted: ServiceSpec, *, restarts: bool = True) -> Service:
-        """Bring that Service to the spec, and return it as it is. `restarts`: the Database's wish for one is its."""
+    async def service(
+        self, database: Database, name: str, wanted: ServiceSpec, *, restarts: bool = True, begins: bool = True
+    ) -> Service:
+        """Bring that Service to the spec, and return it as it is. `restarts`: the Database's wish for one is its.
+        `begins`: it is made where there is none.
+        """
         namespace = database.metadata.namespace
         try:
             there = await self._own.get(SERVICE, name, namespace)
         except NotFound:
+            if not begins:
+                raise Temporary(f"the Service {name} is gone", after=0.2) from None
             return await self._created(database, name, wanted)
         if not belongs_to(there, database):
             raise name_taken(there)
@@ -98,8 +104,10 @@ class OwnedResources:
             there.data = data
             await self._replace(CONFIG_MAP, there)
 
-    async def secret(self, database: Database, name: str, data: dict[str, str], *owners: KubeObject) -> None:
-        """Bring that Secret to the data, as the store has it, also where it belongs to one of these."""
+    async def secret(self, database: Database, name: str, data: dict[str, str], *, is_used: bool) -> None:
+        """Bring that Secret to the data, as the store has it. `is_used`: a server of the Database has it already,
+        whoever made it.
+        """
         namespace = database.metadata.namespace
         try:
             there = await self._own.get(SECRET, name, namespace)
@@ -108,11 +116,12 @@ class OwnedResources:
             made.metadata.owner_references = [owner_of(DATABASE, database)]
             await self._create(SECRET, made)
             return
-        if not any(belongs_to(there, each) for each in (database, *owners)):
+        if there.data == data:
+            return
+        if not is_used and not belongs_to(there, database):
             raise name_taken(there)
-        if there.data != data:
-            there.data = data
-            await self._replace(SECRET, there)
+        there.data = data
+        await self._replace(SECRET, there)
 
     async def remove(self, database: Database, kind: Kind[Any], name: str) -> None:
         """No resource of that name is its any more."""

@@ -90,7 +90,8 @@ def unavailable(database: Database, service: Service | None, world: World) -> Ou
     reason, message = fault_of(service) if service is not None else ("", "")
     reason, message = reason or DatabaseReason.CREATING, message or "its server is being made"
     say(database, world, DatabaseCondition.READY, False, reason, message)
-    return again(LOOK_AGAIN_SECONDS, message, reason=reason)
+    alone = database.spec.members == 1  # what members answer is no event of theirs
+    return again(LOOK_AGAIN_SECONDS if alone else SOON_SECONDS, message, reason=reason)
 
 
 def with_parameters(database: Database, facts: server.ServerFacts, configuration: str, world: World) -> Outcome:

@@ -75,7 +75,7 @@ class MemberKeeper:
 
     async def fence(self, database: Database, member: str) -> None:
         """Have it stopped."""
-        await self._owned.service(database, member, wanted_server(database, member_index(member)))
+        await self._owned.service(database, member, wanted_server(database, member_index(member)), begins=False)
 
     def text(self, database: Database, group: Group, member: str) -> str:
         """The configuration of a member."""
@@ -102,7 +102,9 @@ class MemberKeeper:
     async def _server(self, database: Database, group: Group, name: str) -> Service:
         if name != database.status.primary:
             await self._share_password(database, group, name)
-        return await self._owned.service(database, name, wanted_server(database, member_index(name)))
+        # Our copy of what there is may be a moment old: an empty primary must not begin beside its replicas.
+        begins = name not in group.services or not group.is_replicated
+        return await self._owned.service(database, name, wanted_server(database, member_index(name)), begins=begins)
 
     async def _share_password(self, database: Database, group: Group, member: str) -> None:
         """A replica has the superuser of whom it copies."""
@@ -114,8 +116,8 @@ class MemberKeeper:
                 return
             text = f"the Secret {source} with the superuser's password is not there yet"
             raise Temporary(text, after=1.0) from error
-        owners = [each for name, each in group.services.items() if name == member]
-        await self._owned.secret(database, superuser_secret(member), dict(held.data or {}), *owners)
+        is_used = member in group.services
+        await self._owned.secret(database, superuser_secret(member), dict(held.data or {}), is_used=is_used)
 
     async def _lead(self, database: Database, group: Group) -> dict[str, Service]:
         name = database.metadata.name

@@ -1,0 +1,209 @@
+"""What the members of a Database are made of, and the course of a failover as its Services see it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from crds.engines.postgresql import REPLICA_LINE
+from crds.errors import Invalid
+from crds.kinds.config_map import CONFIG_MAP
+from crds.kinds.secret import SECRET
+from crds.kinds.service import SERVICE, Instance
+from crds.phases import ServicePhase
+from services.db_manager.kinds import DATABASE, Database, DatabaseSpec, Endpoint
+from services.db_manager.manifest import MANIFEST
+from services.db_manager.member import wanted_server
+from services.db_manager.members import group
+from services.db_manager.members.configuration import member_configuration
+from services.db_manager.members.failover import Look
+from services.db_manager.members.looking import MemberLooks
+from services.db_manager.members.routes import route_configuration
+from services.db_manager.names import LONGEST_NAME_WITH_MEMBERS
+from services.db_manager.tests.test_invariants import check, database
+from services.sdk.testing import in_memory, virtual_time
+from services.sdk.testing.virtual import MemoryService
+
+PRIMARY = Endpoint(host="127.0.0.1", port=5001)
+WRITES, FOLLOWS = Look(True, False, 100), Look(True, True, 100, True)
+
+
+def a_database(name: str = "shop", **spec: object) -> Database:
+    return DATABASE.new(name, namespace="default", spec=DatabaseSpec(engine="postgresql", **spec))
+
+
+def test_a_replica_is_told_whom_it_follows_and_a_primary_is_not() -> None:
+    database = a_database(members=3, durability="strict", parameters={"work_mem": "5MB"})
+    first, other = (member_configuration(database, "shop-0"), member_configuration(database, "shop-1", PRIMARY))
+    assert REPLICA_LINE not in first and "primary_conninfo" not in first
+    assert other.startswith(f"{REPLICA_LINE}127.0.0.1 5001\n") and "primary_slot_name = 'aerekos_member_1'" in other
+    assert (
+        "host=127.0.0.1 port=5001" in other
+        and "application_name=shop-1" in other
+        and "password" not in other.replace("passwords", "")
+    )
+    assert """synchronous_standby_names = 'ANY 1 ("shop-1", "shop-2")'""" in first, "from its first commit on"
+    assert """synchronous_standby_names = 'ANY 1 ("shop-0", "shop-2")'""" in other
+    assert all("work_mem = '5MB'" in each and "wal_keep_size = '256MB'" in each for each in (first, other))
+    assert "synchronous" not in member_configuration(a_database(members=2), "shop-0")
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), max_size=40))
+def test_no_parameter_makes_a_primary_a_replica(value: str) -> None:
+    text = member_configuration(a_database(members=2, parameters={"work_mem": value}), "shop-0")
+    assert not any(line.startswith(REPLICA_LINE) for line in text.split("\n"))
+
+
+@pytest.mark.skipif(shutil.which("haproxy", path="/usr/sbin:/usr/bin") is None, reason="no HAProxy")
+@pytest.mark.parametrize(
+    "servers", [{}, {"shop-0": PRIMARY}, {"shop-1": PRIMARY, "shop-2": Endpoint(host="::1", port=5002)}]
+)
+def test_haproxy_takes_its_configuration(servers: dict[str, Endpoint], tmp_path: Path) -> None:
+    file = tmp_path / "haproxy.cfg"
+    file.write_text(route_configuration(servers))
+    env = {"HOST": "127.0.0.1", "PORT": "15999", "PATH": "/usr/sbin:/usr/bin"}
+    said = subprocess.run(["haproxy", "-c", "-f", str(file)], env=env, capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stderr
+
+
+def test_one_server_is_as_it_was_and_several_are_stopped_sooner() -> None:
+    assert wanted_server(a_database()).stop_grace_seconds == 10
+    assert wanted_server(a_database(members=2), 1).stop_grace_seconds == 3
+    published = a_database(members=2, exposure={"port": 15432})
+    assert wanted_server(published).ports[0].published is None, "its address is, not one of its servers"
+
+
+@pytest.mark.parametrize("spec", [{"durability": "strict"}, {"members": 0}, {"members": 6}])
+def test_what_cannot_be_is_refused(spec: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="members"):
+        a_database(**spec)
+
+
+@pytest.mark.parametrize("before", [None, 1])
+def test_a_name_leaves_room_for_those_of_its_addresses(before: int | None) -> None:
+    name = "n" * LONGEST_NAME_WITH_MEMBERS
+    told = {"database": "a", "username": "a", "members": 2}
+    check(DATABASE, database(name, **told))
+    stored = database(f"{name}n", **{**told, "members": before}) if before else None
+    with pytest.raises(Invalid, match="-rw"):
+        check(DATABASE, database(f"{name}n", **told), stored)
+
+
+class Servers:
+    """What the members answer, in the place of servers; promoted is who was told to take writes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.looks: dict[str, Look] = {}
+        self.promoted: list[int] = []
+        monkeypatch.setattr(MemberLooks, "look", self._look)
+        monkeypatch.setattr(group, "promote", self._promote)
+
+    async def _look(self, uid: str, doors: dict[str, Any]) -> dict[str, Look]:
+        return {each: self.looks.get(each, Look()) for each in doors}
+
+    async def _promote(self, endpoint: Endpoint, password: str, slots: list[str]) -> None:
+        self.promoted.append(endpoint.port)
+        self.looks[f"shop-{endpoint.port - 5000}"] = WRITES
+
+
+async def answers(service: MemoryService, name: str, port: int) -> None:
+    """The conductor has started it."""
+    there = await service.resources.get(SERVICE, name, "default")
+    there.status.phase = ServicePhase.READY
+    there.status.instances = [Instance(name=f"{name}-0", address=f"127.0.0.1:{port}", ready=True)]
+    await told(service, name, there.status.wire())
+
+
+async def is_gone(service: MemoryService, name: str) -> None:
+    """The conductor has stopped it."""
+    there = await service.resources.get(SERVICE, name, "default")
+    seen: dict[str, Any] = {
+        "phase": ServicePhase.DISABLED,
+        "instances": [],
+        "observedGeneration": there.metadata.generation,
+    }
+    await told(service, name, seen)
+
+
+async def told(service: MemoryService, name: str, status: dict[str, Any]) -> None:
+    await service.resources.patch(SERVICE, name, {"status": status}, "default", subresource="status")
+
+
+@virtual_time
+async def test_a_primary_is_stopped_before_another_takes_its_place_and_follows_it_then() -> None:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        servers = Servers(monkeypatch)
+        async with in_memory(MANIFEST) as service:
+            get = service.resources.get
+            await service.resources.create(
+                SECRET, SECRET.new("shop-0-superuser", namespace="default", data={"password": "c2VjcmV0LXNlY3JldA=="})
+            )
+            await service.resources.create(DATABASE, a_database(members=2))
+            await service.advance(1)
+            assert not await there(service, "shop-1"), "there is nothing to copy yet"
+            servers.looks["shop-0"] = WRITES
+            await answers(service, "shop-0", 5000)
+            await service.advance(2)
+            copied = await get(SECRET, "shop-1-superuser", "default")
+            assert copied.data == (await get(SECRET, "shop-0-superuser", "default")).data
+            servers.looks["shop-1"] = FOLLOWS
+            await answers(service, "shop-1", 5001)
+            await service.advance(3)
+            lacks = [each.lag_bytes for each in (await get(DATABASE, "shop", "default")).status.members]
+            assert lacks == [None, 0]
+
+            servers.looks["shop-0"] = Look()
+            await service.advance(6)
+            seen = await get(DATABASE, "shop", "default")
+            assert seen.status.switch is not None and seen.status.switch.new == "shop-1"
+            assert not (await get(SERVICE, "shop-0", "default")).spec.enabled and servers.promoted == []
+            await told(service, "shop-0", {"phase": ServicePhase.DISABLED, "instances": [], "observedGeneration": 1})
+            await service.advance(2)
+            assert servers.promoted == [], "what was said before it was to be stopped does not count"
+            await is_gone(service, "shop-0")
+            await service.advance(2)
+            assert servers.promoted == [5001]
+            seen = await get(DATABASE, "shop", "default")
+            assert (seen.status.primary, seen.status.switch) == ("shop-1", None)
+            assert (await get(SERVICE, "shop-0", "default")).spec.enabled
+            texts = (await get(CONFIG_MAP, "shop-parameters", "default")).data or {}
+            assert texts["postgresql.conf"].startswith(f"{REPLICA_LINE}127.0.0.1 5001\n")
+            assert REPLICA_LINE not in texts["1.conf"]
+            routes = (await get(CONFIG_MAP, "shop-routes", "default")).data or {}
+            assert "server shop-1 127.0.0.1:5001" in routes["rw.cfg"] and "shop-0" not in routes["rw.cfg"]
+
+
+async def there(service: MemoryService, name: str) -> bool:
+    return any(each.metadata.name == name for each in (await service.resources.list(SERVICE, "default")).items)
+
+
+@virtual_time
+async def test_a_primary_whose_service_is_deleted_does_not_begin_anew_beside_its_replica() -> None:
+    """It would be empty, and take writes."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        servers = Servers(monkeypatch)
+        async with in_memory(MANIFEST) as service:
+            await service.resources.create(
+                SECRET, SECRET.new("shop-0-superuser", namespace="default", data={"password": "c2VjcmV0LXNlY3JldA=="})
+            )
+            await service.resources.create(DATABASE, a_database(members=2))
+            await service.advance(1)
+            servers.looks = {"shop-0": WRITES, "shop-1": FOLLOWS}
+            await answers(service, "shop-0", 5000)
+            await service.advance(2)
+            await answers(service, "shop-1", 5001)
+            await service.advance(3)
+            await service.resources.delete(SERVICE, "shop-0", "default")
+            await service.advance(4)
+            assert servers.promoted == [5001]
+            await service.advance(3)
+            assert (await service.resources.get(DATABASE, "shop", "default")).status.primary == "shop-1"
+            texts = (await service.resources.get(CONFIG_MAP, "shop-parameters", "default")).data or {}
+            assert texts["postgresql.conf"].startswith(REPLICA_LINE), "what begins anew copies"
