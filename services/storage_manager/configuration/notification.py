@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
-from typing import NamedTuple
+from typing import NamedTuple, Self
 from uuid import uuid4
 
 from services.sdk.aws.arns import parse_arn
@@ -49,13 +49,13 @@ def check_notification(document: Document) -> Document:
         raise S3Error("NotImplemented", "EventBridgeConfiguration: no events of buckets go to an event bus here")
     if document.get("LambdaFunctionConfigurations"):
         raise S3Error("NotImplemented", "LambdaFunctionConfigurations: there are no functions in this cloud")
+    if sum(len(document.get(name) or []) for name in _TARGETS) > MOST_CONFIGURATIONS:
+        raise S3Error("InvalidArgument", f"a bucket has at most {MOST_CONFIGURATIONS} notification configurations")
     found = {name: [_checked(each, *how) for each in document.get(name) or []] for name, how in _TARGETS.items()}
     everything = [each for group in found.values() for each in group]
-    if len(everything) > MOST_CONFIGURATIONS:
-        raise S3Error("InvalidArgument", f"a bucket has at most {MOST_CONFIGURATIONS} notification configurations")
     if len({each["Id"] for each in everything}) < len(everything):
         raise S3Error("InvalidArgument", "Same ID used for multiple configurations. IDs must be unique")
-    for one, other in combinations(everything, 2):
+    for one, other in combinations([_Scope.of(each) for each in everything], 2):
         _require_apart(one, other)
     return {name: group for name, group in found.items() if group}
 
@@ -88,12 +88,13 @@ def _checked(each: Document, member: str, service: str) -> Document:
         raise S3Error("InvalidArgument", f"Id: at most {LONGEST_ID} characters")
     if not each["Events"]:
         raise S3Error("MalformedXML", "Event: each configuration names one at least")
-    for event in each["Events"]:
+    events = list(dict.fromkeys(each["Events"]))
+    for event in events:
         _require_known(event)
     rules = [_checked_rule(rule) for rule in each.get("Filter", {}).get("Key", {}).get("FilterRules", ())]
     if len({rule["Name"] for rule in rules}) < len(rules):
         raise S3Error("InvalidArgument", "Cannot specify more than one prefix or suffix rule in a filter.")
-    checked = {"Id": id, member: each[member], "Events": each["Events"]}
+    checked = {"Id": id, member: each[member], "Events": events}
     return checked | ({"Filter": {"Key": {"FilterRules": rules}}} if rules else {})
 
 
@@ -115,24 +116,30 @@ def _checked_rule(rule: Document) -> Document:
     return {"Name": name.capitalize(), "Value": value}
 
 
-def _require_apart(one: Document, other: Document) -> None:
+class _Scope(NamedTuple):
+    """What a configuration is about: events of `EVENTS`, of objects of such names."""
+
+    events: frozenset[str]
+    begin: str
+    end: str
+
+    @classmethod
+    def of(cls, each: Document) -> Self:
+        events = frozenset(event for event in EVENTS if any(_is_of(event, wanted) for wanted in each["Events"]))
+        return cls(events, _rule(each, "Prefix"), _rule(each, "Suffix"))
+
+
+def _require_apart(one: _Scope, other: _Scope) -> None:
     """Raises S3Error where an object's event would be told by both."""
-    events = any(_is_of(a, b) or _is_of(b, a) for a in _plain(one) for b in _plain(other))
-    begin, end = _rule(one, "Prefix"), _rule(one, "Suffix")
-    begin_other, end_other = _rule(other, "Prefix"), _rule(other, "Suffix")
-    begins = begin.startswith(begin_other) or begin_other.startswith(begin)
-    ends = end.endswith(end_other) or end_other.endswith(end)
-    if events and begins and ends:
+    begins = one.begin.startswith(other.begin) or other.begin.startswith(one.begin)
+    ends = one.end.endswith(other.end) or other.end.endswith(one.end)
+    if begins and ends and not one.events.isdisjoint(other.events):
         why = "Cannot have overlapping suffixes in two rules if the prefixes are overlapping for the same event type."
         raise S3Error("InvalidArgument", f"Configuration is ambiguously defined. {why}")
 
 
-def _plain(each: Document) -> list[str]:
-    return [event.removeprefix("s3:") for event in each["Events"]]
-
-
 def _is_of(event: str, wanted: str) -> bool:
-    """Whether the event is one of those meant. Both with or without `s3:`."""
+    """Whether the event, without `s3:`, is one of those meant."""
     wanted = wanted.removeprefix("s3:")
     return event == wanted or (wanted.endswith(":*") and event.startswith(wanted[:-1]))
 

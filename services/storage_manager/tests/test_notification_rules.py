@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,18 @@ def test_what_is_refused() -> None:
     assert code_of(LambdaFunctionConfigurations=[{"Events": created}]) == "NotImplemented"
     apart = [queue(created, "a/"), queue(created, "b/"), queue(["s3:ObjectRemoved:*"], "a/")]
     assert len(check_notification({"QueueConfigurations": apart})["QueueConfigurations"]) == 3
+
+
+def test_repeated_events_are_one_and_cost_nothing_more() -> None:
+    """As many as a document may have, in as many configurations as there may be: judged in well under a second."""
+    many = ["s3:ObjectCreated:Put", "s3:ObjectRemoved:*"] * 250
+    apart = [queue(many, f"{number:03}/") for number in range(100)]
+    before = time.process_time()
+    kept = check_notification({"QueueConfigurations": apart})["QueueConfigurations"]
+    assert all(each["Events"] == many[:2] for each in kept)
+    assert code_of(*[queue(many * 100, f"{number}") for number in range(2)], queue(many, "0/")) == "InvalidArgument"
+    assert code_of(*apart, *[queue(["never looked at"])] * 10_000) == "InvalidArgument"
+    assert time.process_time() - before < 1.0
 
 
 _PARTS = st.text("ab/", max_size=3)
