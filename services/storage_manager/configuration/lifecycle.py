@@ -53,6 +53,8 @@ def _checked(rule: Document) -> Document:
         raise S3Error("MalformedXML", "Status is Enabled or Disabled")
     if len(rule.get("ID", "")) > LONGEST_ID:
         raise S3Error("InvalidArgument", f"ID length should not exceed allowed limit of {LONGEST_ID}")
+    if not rule.get("ID", "").isprintable():
+        raise S3Error("InvalidArgument", "ID: printable characters, on one line")
     for name in _TRANSITIONS:
         if rule.get(name):
             raise S3Error("NotImplemented", f"{name}: there is one storage class here, STANDARD")

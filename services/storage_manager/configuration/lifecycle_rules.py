@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
+from urllib.parse import quote
 
 from services.storage_manager.configuration.documents import Document, midnight_after, moment_of
 from services.storage_manager.configuration.lifecycle import filter_parts
@@ -71,9 +72,9 @@ def upload_expiry(document: Document, subject: Subject) -> Expiry | None:
 
 
 def expiration_header(expiry: Expiry) -> str:
-    """`x-amz-expiration`."""
+    """`x-amz-expiration`; the id is URL-encoded in it."""
     date = expiry.at.astimezone(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
-    return f'expiry-date="{date}", rule-id="{expiry.rule}"'
+    return f'expiry-date="{date}", rule-id="{quote(expiry.rule, safe="")}"'
 
 
 def _rules_for(document: Document, subject: Subject, action: str) -> Iterator[Document]:

@@ -5,11 +5,15 @@ Source: S3 user guide, "Hosting a static website"; S3 API reference, PutBucketWe
 
 from __future__ import annotations
 
+import re
+
 from services.storage_manager.configuration.documents import Document
 from services.storage_manager.errors import S3Error
 
-MOST_RULES = 50
+MOST_RULES, LONGEST_HOST = 50, 260
 PROTOCOLS = frozenset({"http", "https"})
+# A host, and a port where it has one: it becomes part of a header.
+_HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(:[0-9]{1,5})?")
 
 
 def check_website(document: Document) -> Document:
@@ -25,6 +29,7 @@ def check_website(document: Document) -> Document:
                 "InvalidArgument",
                 "A value for RedirectAllRequestsTo Host Name must be provided if RedirectAllRequestsTo is provided",
             )
+        _check_host(everything)
         _check_protocol(everything)
         return document
     _check_documents(document)
@@ -60,6 +65,7 @@ def _check_rule(rule: Document) -> None:
         )
     if not redirect:
         raise S3Error("MalformedXML", "a Redirect says at least one of where and how")
+    _check_host(redirect)
     _check_protocol(redirect)
     code, returned = redirect.get("HttpRedirectCode"), (condition or {}).get("HttpErrorCodeReturnedEquals")
     if code is not None and (len(code) != 3 or not code.isdecimal() or code[0] != "3" or code == "300"):
@@ -72,6 +78,13 @@ def _check_rule(rule: Document) -> None:
             "InvalidRequest",
             f"The provided HTTP error code ({returned[:32]}) is not valid. Valid codes are 4XX or 5XX.",
         )
+
+
+def _check_host(redirect: Document) -> None:
+    host = redirect.get("HostName")
+    if host is not None and (len(host) > LONGEST_HOST or not _HOST.fullmatch(host)):
+        why = "a name of letters, digits, dots and hyphens, without protocol and path, and a port where it has one"
+        raise S3Error("InvalidArgument", f"HostName: {host[:100]!r} is no host: {why}")
 
 
 def _check_protocol(redirect: Document) -> None:

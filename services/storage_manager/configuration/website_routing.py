@@ -54,8 +54,8 @@ def redirect_of(site: Document, asked: Asked, failed: int | None = None) -> Redi
 
 
 def folder_redirect(asked: Asked) -> Redirect:
-    """To the folder of that name, whose index document there is."""
-    return Redirect(302, f"/{quote(asked.key)}/")
+    """To the folder of that name, whose index document there is. A path alone might be read as a host: `//name/`."""
+    return Redirect(302, _location({}, asked, f"{asked.key}/"))
 
 
 def _key(redirect: Document, key: str, prefix: str) -> str:
@@ -68,4 +68,4 @@ def _key(redirect: Document, key: str, prefix: str) -> str:
 
 def _location(redirect: Document, asked: Asked, key: str) -> str:
     protocol, host = redirect.get("Protocol", "https"), redirect.get("HostName", asked.host)
-    return f"{protocol}://{host}/{quote(key)}"
+    return f"{protocol}://{quote(host, safe=':[]')}/{quote(key)}"

@@ -85,6 +85,8 @@ LIFECYCLE = [
     (f"{ENABLED}<Filter><Prefix>a</Prefix><ObjectSizeLessThan>1</ObjectSizeLessThan></Filter>{DAYS}", "MalformedXML"),
     (f"{ENABLED}<Filter><And><Prefix>a</Prefix></And></Filter>{DAYS}", "MalformedXML"),
     (f"<ID>{'x' * 256}</ID>{ENABLED}{ALL_KEYS}{DAYS}", "InvalidArgument"),
+    (f"<ID>a&#13;&#10;content-length: 0</ID>{ENABLED}{ALL_KEYS}{DAYS}", "InvalidArgument"),
+    (f"<ID>älter als ein Tag</ID>{ENABLED}{ALL_KEYS}{DAYS}", ""),
 ]
 
 
@@ -195,6 +197,15 @@ def test_tags_in_a_header(text: str, wanted: dict[str, str] | str) -> None:
     [
         ({"IndexDocument": {"Suffix": "index.html"}}, ""),
         ({"RedirectAllRequestsTo": {"HostName": "a"}}, ""),
+        ({"RedirectAllRequestsTo": {"HostName": "www.example.org:8443"}}, ""),
+        *(
+            ({"RedirectAllRequestsTo": {"HostName": name}}, "InvalidArgument")
+            for name in ("", "a\r\ncontent-length: 0", "a\n", "a/b", "ü.example", "a b", "a@b", "-a", "a" * 261)
+        ),
+        (
+            {"IndexDocument": {"Suffix": "i"}, "RoutingRules": [{"Redirect": {"HostName": "a\r\nb: c"}}]},
+            "InvalidArgument",
+        ),
         ({}, "InvalidArgument"),
         ({"IndexDocument": {"Suffix": "a/b"}}, "InvalidArgument"),
         ({"IndexDocument": {"Suffix": "i"}, "ErrorDocument": {"Key": ""}}, "InvalidArgument"),

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.storage_manager.configuration.lifecycle_rules import (
+    Expiry,
     Subject,
     current_expiry,
     expiration_header,
@@ -35,6 +36,8 @@ def test_days_end_with_the_day() -> None:
     assert found is not None
     assert found.at == datetime(2026, 3, 3, tzinfo=UTC)
     assert expiration_header(found) == 'expiry-date="Tue, 03 Mar 2026 00:00:00 GMT", rule-id="r0"'
+    kept_before = expiration_header(Expiry(found.at, 'ü"\r\nx: y'))
+    assert kept_before.endswith('rule-id="%C3%BC%22%0D%0Ax%3A%20y"')
     midnight = current_expiry(rules(days(1)), Subject("a", datetime(2026, 3, 1, tzinfo=UTC)))
     assert midnight is not None and midnight.at == datetime(2026, 3, 2, tzinfo=UTC)
     for_ever = current_expiry(rules(days(2**31 - 1)), Subject("a", NOON))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.sdk.testing import ServiceHarness
-from services.storage_manager.configuration.website_routing import Asked, redirect_of
+from services.storage_manager.configuration.website_routing import Asked, folder_redirect, redirect_of
 
 Json = dict[str, Any]
 HOST = "box.s3-website.cloud.lan"
@@ -63,7 +63,7 @@ def test_pages_and_errors(site: Site) -> None:
     assert (home.text, home.headers["content-type"]) == ("<h1>home</h1>", "text/html")
     assert (site.get("/docs/").text, site.get("/a%20b.txt").text) == ("docs", "plain")
     folder = site.get("/docs")
-    assert (folder.status_code, folder.headers["location"]) == (302, "/docs/")
+    assert (folder.status_code, folder.headers["location"]) == (302, f"https://{HOST}/docs/")
     for path, status in (("/nowhere", 404), ("/nowhere/", 404), ("/private/x", 403)):
         answer = site.get(path, Range="bytes=0-1")
         assert (answer.status_code, answer.text) == (status, "sorry"), path
@@ -106,6 +106,23 @@ def test_redirects(site: Site) -> None:
     site.configure(RedirectAllRequestsTo={"HostName": "example.org"})
     answer = site.get("/any/where?x=1")
     assert (answer.status_code, answer.headers["location"]) == (301, "https://example.org/any/where")
+
+
+_HOSTS = st.from_regex(r"[a-z][a-z0-9.-]{0,20}(:[0-9]{1,5})?", fullmatch=True) | st.text(max_size=20)
+
+
+@given(st.text(max_size=30), _HOSTS)
+def test_no_host_leads_out_of_a_location(key: str, host: str) -> None:
+    """Whatever an earlier version kept."""
+    found = redirect_of({"RedirectAllRequestsTo": {"HostName": host}}, Asked(HOST, key))
+    assert found is not None and found.location.isascii() and found.location.isprintable()
+    assert host.isascii() is False or "%" in found.location or found.location.startswith(f"https://{host}/")
+
+
+@given(st.text(max_size=30))
+def test_a_folder_is_of_the_same_host(key: str) -> None:
+    found = folder_redirect(Asked(HOST, key))
+    assert found.status == 302 and found.location.startswith(f"https://{HOST}/") and found.location.endswith("/")
 
 
 @given(
