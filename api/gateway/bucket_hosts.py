@@ -44,6 +44,17 @@ def website_of(scope: Scope, own_names: Sequence[str]) -> str:
     return bucket if mark and own in own_names and _BUCKET.fullmatch(bucket) else ""
 
 
+def is_buckets_host(scope: Scope, own_names: Sequence[str]) -> bool:
+    """Whether the host is a bucket's or that of its website, or would be if such a bucket could be: an origin where
+    people's pages run.
+    """
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    try:
+        return any(bucket_of(host.decode("latin-1"), own_names) for host in hosts)
+    except AwsError:
+        return True
+
+
 def with_bucket(scope: Scope, target: bytes, own_names: Sequence[str]) -> bytes:
     """Path and query as they are asked of the service."""
     hosts = [value for name, value in scope["headers"] if name == b"host"]

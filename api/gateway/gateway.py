@@ -23,7 +23,7 @@ from api.edge.bodies import has_body
 from api.gateway.activation import Activation
 from api.gateway.aws_errors import as_aws_error, aws_answer, protocol_of
 from api.gateway.aws_routing import form_value, refusal, signed_for, signing_names
-from api.gateway.bucket_hosts import S3, OwnNames, website_of, with_bucket
+from api.gateway.bucket_hosts import S3, OwnNames, is_buckets_host, website_of, with_bucket
 from api.gateway.events import NotesEvents
 from api.gateway.exchange import FAILED, request_head
 from api.gateway.load_balancer import LoadBalancer
@@ -150,6 +150,13 @@ class Gateway:
         if S3 not in self._speaks or not website_of(scope, self._own_names()):
             return False
         return signed_for(scope["headers"], scope["query_string"]) is None
+
+    def require_own_host(self, scope: Scope) -> None:
+        """Raises NotFound at the host of a bucket. A page there is of that very origin, and its browser shows the
+        client certificate of whoever looks at it: nothing but what everybody may read is asked for there.
+        """
+        if is_buckets_host(scope, self._own_names()):
+            raise NotFound("only what is in a bucket is served at its host")
 
     def refuse(self, scope: Scope, error: ApiError) -> Response:
         """The refusal of a request nobody has looked at, in the words of whom it was for."""

@@ -19,7 +19,7 @@ import anyio
 import structlog
 import uvloop
 
-from api.asgi import App, Receive, Scope, Send
+from api.asgi import App, Receive, Scope, Send, error_answer, send_answer
 from api.auth.accounts import Accounts
 from api.auth.authentication import Authenticator
 from api.auth.authorizer import Authorizer
@@ -51,6 +51,7 @@ from api.gateway.request_limits import LimitedByAddress, RequestLimits
 from api.gateway.server_tls import ServerTls
 from api.gateway.upstream import BrokenOff, Endpoint, UpstreamPool
 from api.logging import configure_logging
+from api.request_context import REQUEST_ID_HEADER, request_id_of
 from api.streams import StreamGuard
 from api.tls import CertificateAuthority
 from controller.kit import generations, tracing
@@ -60,6 +61,7 @@ from controller.kit.listening import CannotListen, inherited_listeners, open_lis
 from controller.kit.threads import Threads
 from controller.kit.unix_sockets import short_path
 from controller.resources.registry import Registry
+from crds.errors import NotFound
 from services.sdk.discovery import catalog_of, managed_services, use_folders
 from services.sdk.edge.client_request import REQUEST, ClientRequest
 from services.sdk.edge.connections import limits_for
@@ -246,10 +248,15 @@ class GatewayProcess:
         return server
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope[REQUEST].upgrade:
-            await self.passthrough(scope, receive, send)
-        else:
+        if not scope[REQUEST].upgrade:
             await self._chain(scope, receive, send)
+            return
+        try:
+            self.gateway.require_own_host(scope)
+        except NotFound as refused:
+            await send_answer(send, error_answer(refused), (REQUEST_ID_HEADER, request_id_of(scope)))
+        else:
+            await self.passthrough(scope, receive, send)
 
     def _at_once(self, request: ClientRequest) -> bool:
         return self._direct(request) or self._passing(request)

@@ -75,6 +75,15 @@ def log_in(cloud: Cloud, name: str) -> dict[str, str]:
         return {"authorization": f"Bearer {answer.json()['accessToken']}"}
 
 
+def test_an_upgrade_at_the_host_of_a_website_reaches_nobody(cloud: Cloud) -> None:
+    head = {"connection": "upgrade", "upgrade": "websocket", "sec-websocket-version": "13", "sec-websocket-key": "x"}
+    with cloud.http() as client:
+        for host in ("photos.s3-website.localhost", "photos.localhost", "localhost"):
+            asked = client.get("/api/v1/namespaces/default/pods/none/exec", headers={**head, "host": host})
+            assert asked.status_code >= 400
+            assert ("only what is in a bucket" in asked.text) is (host != "localhost"), asked.text
+
+
 def test_a_right_that_is_lost_is_lost_here_too(cloud: Cloud) -> None:
     """Within two seconds, though nobody is asked while a request waits."""
     cloud.do("user", "create", "ann", "--role", "viewer", "--password-stdin", text=f"{PASSWORD}\n")

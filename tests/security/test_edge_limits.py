@@ -9,7 +9,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
@@ -22,7 +22,7 @@ from services.sdk.edge import acceptor, client_connection
 from services.sdk.edge.acceptor import Acceptor, listen
 from services.sdk.edge.connections import EXTENSION, ConnectionLimits, Connections, limits_for, prove, source_of
 from services.sdk.edge.descriptors import MOST_CONNECTIONS, divide
-from services.sdk.edge.heads import LONGEST_URL, MOST_HEAD_BYTES, MOST_HEADERS, head_fault
+from services.sdk.edge.heads import LONGEST_URL, MOST_HEAD_BYTES, MOST_HEADERS, head_fault, joined_head
 from services.sdk.edge.http_server import AT_ONCE, HttpServer
 
 pytestmark = pytest.mark.anyio
@@ -378,3 +378,23 @@ async def test_who_is_known_is_told_the_edge_by_the_scope() -> None:
 
 def test_the_edge_is_what_a_gateway_can_take_along() -> None:
     assert {Acceptor.__module__, acceptor.__name__} == {"services.sdk.edge.acceptor"}
+
+
+@given(st.binary(max_size=20), st.sampled_from([b"\r\n", b"\n", b"\r", b"\0"]), st.binary(max_size=20), st.booleans())
+def test_no_header_of_an_answer_brings_another_one(before: bytes, end: bytes, after: bytes, named: bool) -> None:
+    """What is behind a line break would be a header, or the answer to the next request of this connection."""
+    name, value = (before + end + after, b"x") if named else (b"location", before + end + after)
+    lines = [b"HTTP/1.1 301 Moved Permanently\r\n", b"%b: %b\r\n" % (name, value), b"\r\n"]
+    with pytest.raises(ValueError, match="line break"):
+        joined_head(lines)
+
+
+async def test_an_answer_that_would_be_two_breaks_the_connection() -> None:
+    async def two(scope: Any, receive: Any, send: Any) -> None:
+        places = b"/x\r\ncontent-length: 0\r\n\r\nHTTP/1.1 200 OK"
+        with suppress(ValueError):
+            await send({"type": "http.response.start", "status": 301, "headers": [(b"location", places)]})
+        await send({"type": "http.response.body", "body": b"forged"})
+
+    async with served(app=two) as server:
+        assert await ask(server, HELLO + b"\r\n") == b""

@@ -25,7 +25,7 @@ from api.auth.authentication import WHO
 from api.auth.principal import Principal
 from api.gateway.bucket_hosts import bucket_of
 from api.gateway.own_hosts import OwnHosts
-from crds.errors import ApiError
+from crds.errors import ApiError, NotFound
 from crds.kinds.user import USER
 from crds.managed import ManagedService
 from services.sdk.aws.errors import AwsError, SignatureError
@@ -514,3 +514,27 @@ async def test_a_website_is_asked_by_nobody_at_an_origin_of_its_own(door: Door) 
     for host in (b"photos.cloud.lan", b"s3-website.cloud.lan", b"photos.s3-website.elsewhere.lan"):
         await door.ask(Asked("GET", "/photos/k", [(b"host", host), (b"x-aerekos-website", b"1")]))
         assert all(b"x-aerekos-website" not in sent for _, sent, _ in door.reached.seen[1:]), host
+
+
+NOBODYS_HOSTS = (
+    "photos.s3-website.cloud.lan",
+    "PHOTOS.s3-website.cloud.lan.:7443",
+    "photos.cloud.lan",
+    "-.cloud.lan",
+)
+
+
+@pytest.mark.parametrize("host", BUCKETS)
+async def test_a_page_in_a_bucket_opens_no_connection_to_the_cloud(door: Door, host: str) -> None:
+    """A browser shows its user's client certificate there too: `exec` would be its user's, whatever the query says."""
+    door.house.gateway._own_names = lambda: ("cloud.lan",)
+    for query in ("", "?X-Amz-Signature=x"):
+        asked = Asked("GET", f"/api/v1/namespaces/default/pods/x/exec{query}", [(b"host", host.encode())])
+        with pytest.raises(NotFound):
+            door.house.gateway.require_own_host(asked.scope())
+
+
+@pytest.mark.parametrize("host", ["cloud.lan", "cloud.lan:7443", "127.0.0.1:7443", "elsewhere.lan"])
+async def test_at_its_own_hosts_the_cloud_is_asked(door: Door, host: str) -> None:
+    door.house.gateway._own_names = lambda: ("cloud.lan",)
+    door.house.gateway.require_own_host(Asked("GET", "/", [(b"host", host.encode())]).scope())

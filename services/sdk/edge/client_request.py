@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from services.sdk.asgi import Message, is_streaming
 from services.sdk.edge.body_stream import BodyStream
-from services.sdk.edge.heads import Fault, head_fault
+from services.sdk.edge.heads import Fault, head_fault, joined_head
 
 REQUEST = "aerekos.request"
 _JOINED_BYTES = 16_384  # the most one record of TLS carries
@@ -61,6 +61,7 @@ class Client(Protocol):
     def over(self, request: ClientRequest) -> None: ...
     def answer_in_task(self, request: ClientRequest) -> None: ...
     def close(self) -> None: ...
+    def abort(self) -> None: ...
 
 
 class ClientLeft(Exception):
@@ -242,7 +243,11 @@ class ClientRequest:
         elif self.version == "1.0" and self.keep_alive:
             lines.append(b"connection: keep-alive\r\n")
         lines.append(b"\r\n")
-        self._head = b"".join(lines)
+        try:
+            self._head = joined_head(lines)
+        except ValueError:
+            self._client.abort()  # or the body would go out without a head
+            raise
 
     def _send_head(self) -> None:
         head, self._head = self._head, b""

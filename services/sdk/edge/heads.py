@@ -80,6 +80,16 @@ def _fault_of_counts(hosts: int, lengths: int, codings: int, http_version: str) 
     return None
 
 
+def joined_head(lines: Sequence[bytes]) -> bytes:
+    """The head of an answer of these lines, each with its end. Raises ValueError where a name or a value has a line
+    break or a zero (RFC 9110, 5.5): what stands behind it would be a header, or the answer to somebody else.
+    """
+    head = b"".join(lines)
+    if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
+        raise ValueError("a header of this answer has a line break or a zero in it")
+    return head
+
+
 def fault_answer(fault: Fault) -> bytes:
     """The whole answer to a head that is refused, as it goes over the wire: a Status, and the connection's end."""
     status = {
