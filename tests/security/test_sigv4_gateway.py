@@ -516,17 +516,12 @@ async def test_a_website_is_asked_by_nobody_at_an_origin_of_its_own(door: Door) 
         assert all(b"x-aerekos-website" not in sent for _, sent, _ in door.reached.seen[1:]), host
 
 
-NOBODYS_HOSTS = (
-    "photos.s3-website.cloud.lan",
-    "PHOTOS.s3-website.cloud.lan.:7443",
-    "photos.cloud.lan",
-    "-.cloud.lan",
-)
+BUCKETS = ("photos.s3-website.cloud.lan", "PHOTOS.s3-website.cloud.lan.:7443", "photos.cloud.lan", "-.cloud.lan")
 
 
 @pytest.mark.parametrize("host", BUCKETS)
 async def test_a_page_in_a_bucket_opens_no_connection_to_the_cloud(door: Door, host: str) -> None:
-    """A browser shows its user's client certificate there too: `exec` would be its user's, whatever the query says."""
+    """A browser shows its user's certificate there too: `exec` would be its user's. Whatever the query says."""
     door.house.gateway._own_names = lambda: ("cloud.lan",)
     for query in ("", "?X-Amz-Signature=x"):
         asked = Asked("GET", f"/api/v1/namespaces/default/pods/x/exec{query}", [(b"host", host.encode())])
