@@ -1,4 +1,4 @@
-"""Puts metrics_manager together: samples on disk, what scrapes, what is asked."""
+"""Puts metrics_manager together: samples on disk, what scrapes, what is asked, who is told."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 from crds.kinds.namespace import NAMESPACE
+from services.metrics_manager.alert_reconcilers import ChannelReconciler, RuleReconciler, SilenceReconciler
+from services.metrics_manager.alert_routes import AlertRoutes
+from services.metrics_manager.alerts.book import AlertBook
+from services.metrics_manager.alerts.evaluating import Evaluator
+from services.metrics_manager.alerts.notifying import Notifier
+from services.metrics_manager.alerts.sending import ChannelSender
 from services.metrics_manager.metrics import MetricsMetrics
 from services.metrics_manager.prometheus_api import PrometheusApi
 from services.metrics_manager.queries import Queries
@@ -39,12 +45,25 @@ def assembled(context: ServiceContext, outbound: OutboundHttp, disk: Executor, c
         found = namespaces.by_key(NAMESPACE.key(namespace))
         return found is not None and (found.metadata.annotations or {}).get(PRIVATE_NETWORK) == "true"
 
-    queries = Queries(store, computing)
-    loop = ScrapeLoop(context, store, outbound, allows_private)
+    queries, book = Queries(store, computing), AlertBook(file, committer)
+    sender = ChannelSender(context, outbound, allows_private)
+    notifier = Notifier(context, book, sender)
+
+    async def tell(now: float) -> None:
+        await notifier.tell(evaluator.rules(), now)
+
+    evaluator = Evaluator(context, queries, book, tell)
+    loop = ScrapeLoop(context, store, outbound, allows_private, evaluator.soon)
     return Service(
-        app=PrometheusApi(context, store, queries, loop),
-        reconcilers=[TargetReconciler(loop)],
-        tasks=[loop.run, Upkeep(store, context.clock).run],
+        app=PrometheusApi(context, store, queries, loop, evaluator, book),
+        routes=[AlertRoutes(context, evaluator, book, notifier, sender)],
+        reconcilers=[
+            TargetReconciler(loop),
+            RuleReconciler(evaluator, book),
+            ChannelReconciler(notifier),
+            SilenceReconciler(),
+        ],
+        tasks=[loop.run, evaluator.run, Upkeep(store, context.clock).run],
         on_stop=[_stopped(committer, queries, file, disk, computing)],
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from crds.managed import Grant, ManagedService
+from services.metrics_manager.alert_kinds import ALERT_CHANNEL, ALERT_RULE, ALERT_SILENCE
 from services.metrics_manager.kinds import SCRAPE_TARGET
 
 _LOOKED_AFTER = ("get", "list", "watch", "patch", "update")
@@ -12,12 +13,17 @@ MANIFEST = ManagedService(
     title="Metrics",
     summary="Metrics of the platform and of what runs here, kept and asked by PromQL; alerts, told to people.",
     create="services.metrics_manager.app:create",
-    kinds=(SCRAPE_TARGET,),
+    kinds=(SCRAPE_TARGET, ALERT_RULE, ALERT_CHANNEL, ALERT_SILENCE),
     grants=(
-        Grant("scrapetargets", _LOOKED_AFTER),
+        *(Grant(each, _LOOKED_AFTER) for each in ("scrapetargets", "alertrules", "alertchannels", "alertsilences")),
+        Grant("secrets", ("get",), group=""),
         Grant("services/metrics", ("get", "list")),
     ),
-    acts=(Grant("scrapetargets", ("list", "create")),),
+    acts=(
+        Grant("scrapetargets", ("list", "create")),
+        Grant("alertrules", ("list",)),
+        Grant("alertchannels", ("patch",)),
+    ),
     keeps_data=True,
     backup="services.metrics_manager.backup:HOOKS",
 )

@@ -12,10 +12,14 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from crds.errors import BadRequest, NotFound, TooLarge, Unavailable, UnsupportedMedia
+from services.metrics_manager import alert_views as views
 from services.metrics_manager import api_answers as answers
+from services.metrics_manager.alerts.book import AlertBook
+from services.metrics_manager.alerts.evaluating import Evaluator
 from services.metrics_manager.api_parameters import Parameters
 from services.metrics_manager.kinds import SCRAPE_TARGET
 from services.metrics_manager.promql.errors import QueryError
+from services.metrics_manager.promql.labels import value_of
 from services.metrics_manager.queries import Queries
 from services.metrics_manager.remote_write import MOST_BODY, samples_of
 from services.metrics_manager.scrape_loop import ScrapeLoop
@@ -54,8 +58,17 @@ class Endpoint(NamedTuple):
 class PrometheusApi:
     """As `GuardedApp`."""
 
-    def __init__(self, context: ServiceContext, store: SampleStore, queries: Queries, loop: ScrapeLoop) -> None:
+    def __init__(
+        self,
+        context: ServiceContext,
+        store: SampleStore,
+        queries: Queries,
+        loop: ScrapeLoop,
+        evaluator: Evaluator,
+        book: AlertBook,
+    ) -> None:
         self._context, self._store, self._queries, self._loop = context, store, queries, loop
+        self._evaluator, self._book = evaluator, book
 
     def permissions(self) -> Mapping[str, Permission | None]:
         return {
@@ -175,12 +188,29 @@ class PrometheusApi:
         return {"activeTargets": shown, "droppedTargets": [], "droppedTargetCounts": {}}
 
     async def rules(self, asked: Asked) -> Any:
-        _members(asked, ("type", "exclude_alerts", "group_limit", "group_next_token"), ("rule_name[]", "match[]"))
-        return {"groups": []}
+        """By namespace; the platform's are a group of their own."""
+        found = _members(asked, ("type", "exclude_alerts"), ("rule_name[]", "rule_group[]"))
+        if found.text("type", "alert") == "record":
+            return {"groups": []}
+        names, at = found.list("rule_name[]"), self._evaluator.evaluated_at
+        groups: dict[str, list[Any]] = {}
+        for rule in self._evaluator.rules():
+            if asked.namespace not in (None, rule.namespace) or (names and rule.name not in names):
+                continue
+            alerts = [] if found.text("exclude_alerts", "") == "true" else list(self._book.of(rule.key).values())
+            shown = views.rule_view(rule, alerts, self._evaluator.errors.get(rule.key, ""), at)
+            groups.setdefault(rule.namespace or "platform", []).append(shown)
+        wanted = found.list("rule_group[]") or list(groups)
+        return {"groups": [views.group_view(name, rules, at) for name, rules in groups.items() if name in wanted]}
 
     async def alerts(self, asked: Asked) -> Any:
         _members(asked, ())
-        return {"alerts": []}
+        shown = [
+            views.alert_view(each)
+            for each in self._book.all()
+            if each.state != "resolved" and asked.namespace in (None, value_of(each.labels, "namespace"))
+        ]
+        return {"alerts": shown}
 
     async def exemplars(self, asked: Asked) -> Any:
         _members(asked, ("query", "start", "end"))

@@ -31,9 +31,10 @@ class Outside:
     instances: list[dict[str, Any]] = field(default_factory=list)
     requests: list[httpx.Request] = field(default_factory=list)
     status: int = 200
+    address: str = PUBLIC
 
     async def resolve(self, host: str, port: int) -> list[str]:
-        return [PUBLIC]
+        return [self.address]
 
     async def handle(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
@@ -70,10 +71,11 @@ class Metrics:
 
 
 @asynccontextmanager
-async def metrics(folder: Path | None = None) -> AsyncIterator[Metrics]:
+async def metrics(folder: Path | None = None, resources: MemoryResources | None = None) -> AsyncIterator[Metrics]:
     """Started and stopped as by its process."""
     clock = LoopClock()
-    conductor, kept, outside = FakeConductor(clock), MemoryResources(clock, keepers=True), Outside()
+    conductor, outside = FakeConductor(clock), Outside()
+    kept = resources or MemoryResources(clock, keepers=True)
 
     async def answer(request: httpx.Request) -> httpx.Response:
         path = request.url.path

@@ -1,0 +1,46 @@
+"""The alerts there are, by rule, and what else outlives this process: which were told to whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from services.metrics_manager.alerts.alert import Alert, alert_of
+from services.metrics_manager.store import tables
+from services.sdk.group_commit import GroupCommitter
+from services.sdk.sqlite_file import SqliteFile
+
+_ALERTS, _TOLD = "alerts", "told"
+Told = dict[str, dict[str, Any]]
+
+
+class AlertBook:
+    """`told`: by channel and group, what was told last. Read at the start, written whole where something moved."""
+
+    def __init__(self, file: SqliteFile, committer: GroupCommitter) -> None:
+        self._committer = committer
+        found = orjson.loads(tables.document(file.connection, _ALERTS) or b"[]")
+        self._alerts: dict[str, dict[str, Alert]] = {}
+        for each in map(alert_of, found):
+            self._alerts.setdefault(each.rule, {})[each.id] = each
+        self.told: Told = orjson.loads(tables.document(file.connection, _TOLD) or b"{}")
+
+    def of(self, rule: str) -> dict[str, Alert]:
+        return self._alerts.get(rule, {})
+
+    def all(self) -> list[Alert]:
+        return [alert for alerts in self._alerts.values() for alert in alerts.values()]
+
+    async def put(self, found: dict[str, list[Alert]]) -> None:
+        """These are the alerts of these rules now; of others there are none. Raises sqlite3.Error."""
+        before = {(each.id, each.state) for each in self.all()}
+        self._alerts = {rule: {each.id: each for each in alerts} for rule, alerts in found.items() if alerts}
+        if {(each.id, each.state) for each in self.all()} != before:
+            data = orjson.dumps([each.wire() for each in self.all()])
+            await self._committer.submit(lambda db: tables.put_document(db, _ALERTS, data))
+
+    async def note_told(self) -> None:
+        """Remember `told`. Raises sqlite3.Error."""
+        data = orjson.dumps(self.told)
+        await self._committer.submit(lambda db: tables.put_document(db, _TOLD, data))
