@@ -13,6 +13,7 @@ from services.metrics_manager.alerts.evaluating import Evaluator
 from services.metrics_manager.alerts.notifying import Notifier
 from services.metrics_manager.alerts.sending import ChannelSender
 from services.metrics_manager.metrics import MetricsMetrics
+from services.metrics_manager.otlp_routes import OtlpRoutes
 from services.metrics_manager.prometheus_api import PrometheusApi
 from services.metrics_manager.queries import Queries
 from services.metrics_manager.reconcilers import TargetReconciler
@@ -56,7 +57,7 @@ def assembled(context: ServiceContext, outbound: OutboundHttp, disk: Executor, c
     loop = ScrapeLoop(context, store, outbound, allows_private, evaluator.soon)
     return Service(
         app=PrometheusApi(context, store, queries, loop, evaluator, book),
-        routes=[AlertRoutes(context, evaluator, book, notifier, sender)],
+        routes=[AlertRoutes(context, evaluator, book, notifier, sender), OtlpRoutes(context, store)],
         reconcilers=[
             TargetReconciler(loop),
             RuleReconciler(evaluator, book),

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import Any
 
 import cramjam
 import pytest
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.resources import Resource
 
 from services.metrics_manager.kinds import SCRAPE_TARGET, ScrapeTargetSpec
 from services.metrics_manager.remote_write import _request_class
@@ -35,6 +41,26 @@ def written(*series: tuple[dict[str, str], float, int]) -> bytes:
             added.labels.add(name=name, value=text)
         added.samples.add(value=value, timestamp=at)
     return bytes(cramjam.snappy.compress_raw(request.SerializeToString()))
+
+
+def exported(at: float) -> bytes:
+    """What the SDK of OpenTelemetry sends of three instruments, at that moment."""
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader], Resource({"service.name": "shop"}), shutdown_on_exit=False)
+    meter = provider.get_meter("m")
+    meter.create_counter("http.requests").add(3, {"path": "/a"})
+    meter.create_up_down_counter("queue.length").add(7)
+    wait = meter.create_histogram("wait", "s", explicit_bucket_boundaries_advisory=[1.0])
+    wait.record(0.5)
+    wait.record(2.0)
+    data = reader.get_metrics_data()
+    assert data is not None
+    request = encode_metrics(data)
+    for metric in (each for r in request.resource_metrics for scope in r.scope_metrics for each in scope.metrics):
+        for point in getattr(metric, metric.WhichOneof("data") or "").data_points:
+            point.time_unix_nano = int(at * 1e9)
+    content: bytes = request.SerializeToString()
+    return content
 
 
 async def write(m: Metrics, labels: dict[str, str], value: float, user: User | None = None) -> int:
@@ -129,6 +155,34 @@ async def test_what_cannot_be_kept_is_refused_for_good(body: bytes, words: str) 
     async with metrics() as m:
         answer = await m.post("/api/v1/write", body, WRITE)
         assert answer.status_code == 400 and words in answer.json()["error"]
+
+
+@virtual_time
+async def test_what_an_opentelemetry_sdk_says_is_kept_under_prometheus_names() -> None:
+    async with metrics() as m:
+        at = m.service.context.clock.now().timestamp()
+        answer = await m.post("/v1/metrics", exported(at), {"content-type": "application/x-protobuf"})
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert await m.value('http_requests_total{job="shop",path="/a"}') == 3
+        assert await m.value('queue_length{job="shop"}') == 7
+        assert await m.value('wait_seconds_bucket{le="1"}') == 1
+        assert await m.value('wait_seconds_bucket{le="+Inf"}') == 2
+        assert await m.value("wait_seconds_sum") == 2.5
+
+
+@virtual_time
+async def test_what_otlp_has_and_this_has_not_is_rejected_in_words() -> None:
+    async with metrics() as m:
+        at = m.service.context.clock.now().timestamp()
+        body = exported(at).replace(b"\x10\x02", b"\x10\x01")  # aggregation_temporality: delta
+        answer = await m.post("/v1/metrics", body, {"content-type": "application/x-protobuf"})
+        told = ExportMetricsServiceResponse.FromString(answer.content).partial_success
+        assert told.rejected_data_points == 3 and "deltas are not kept here" in told.error_message
+        answer = await m.post("/v1/metrics", b"{}", {"content-type": "application/json"})
+        assert answer.status_code == 415
+        bomb = gzip.compress(bytes(20 << 20))
+        headers = {"content-type": "application/x-protobuf", "content-encoding": "gzip"}
+        assert (await m.post("/v1/metrics", bomb, headers)).status_code == 413
 
 
 @virtual_time

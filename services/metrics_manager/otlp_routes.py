@@ -1,0 +1,61 @@
+"""`POST /v1/metrics`: where OpenTelemetry's SDKs and collectors send metrics (OTLP over HTTP, protobuf)."""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+
+from crds.errors import BadRequest, TooLarge, Unavailable, UnsupportedMedia
+from services.metrics_manager import otlp
+from services.metrics_manager.kinds import SCRAPE_TARGET
+from services.metrics_manager.store.sample_store import AHEAD_MS, RETENTION_MS, SampleStore, TooManySeries
+from services.sdk.context import ServiceContext
+from services.sdk.routes import Request, Response, route
+
+_MOST = 16 << 20
+_PROTOBUF = "application/x-protobuf"
+
+
+class OtlpRoutes:
+    """One route."""
+
+    def __init__(self, context: ServiceContext, store: SampleStore) -> None:
+        self._context, self._store = context, store
+
+    @route("POST", "/v1/metrics", permission=("create", SCRAPE_TARGET), raw=True)
+    async def metrics(self, request: Request) -> Response:
+        """200 once all that is kept is durable. Who may create ScrapeTargets in one namespace alone writes there."""
+        body = _body(request)
+        kind, review = SCRAPE_TARGET, self._context.authorizer
+        everywhere = await review.allows(request.caller, "create", kind.plural, kind.group, "", "")
+        translated = otlp.samples_of(body, {} if everywhere else {"namespace": request.namespace})
+        now = round(self._context.clock.now().timestamp() * 1000)
+        if any(not now - RETENTION_MS <= each.time <= now + AHEAD_MS for each in translated.samples):
+            raise BadRequest("a point is older than samples are kept, or more than ten minutes ahead")
+        try:
+            await self._store.add(translated.samples)
+        except TooManySeries as error:
+            raise BadRequest(str(error)) from None
+        except sqlite3.Error as error:
+            raise Unavailable(f"the samples cannot be written: {error}", retry_after=5) from error
+        return Response(otlp.answer_of(translated), content_type=_PROTOBUF)
+
+
+def _body(request: Request) -> bytes:
+    """Raises UnsupportedMedia, BadRequest, TooLarge."""
+    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if sent != _PROTOBUF:
+        raise UnsupportedMedia(f"OTLP is taken as {_PROTOBUF}, not as {sent or 'a body without a type'}")
+    coding = request.headers.get("content-encoding", "identity").lower()
+    if coding == "identity":
+        return bytes(request.body)
+    if coding != "gzip":
+        raise UnsupportedMedia(f"content-encoding: gzip is understood, {coding} is not")
+    unpacking = zlib.decompressobj(wbits=31)
+    try:
+        found = unpacking.decompress(request.body, _MOST)
+    except zlib.error:
+        raise BadRequest("the body is not gzip") from None
+    if unpacking.unconsumed_tail or not unpacking.eof:
+        raise TooLarge(f"the body has more than {_MOST} bytes, or ends in the middle")
+    return found
