@@ -22,6 +22,7 @@ REPLICA_LINE = "# replica of "
 """How the line of its configuration begins that says whom it follows: `HOST PORT`."""
 PASSWORDS = "/dev/shm/passwords"  # noqa: S108 - every instance has one of its own
 """What a replica opens its primary with, as libpq reads it: in memory alone."""
+# Whoever answers there gets a proof of the password, never itself, from libpq 16 on, which knows of PGREQUIREAUTH.
 # pg_rewind needs a cluster that was shut down in order, which the single-user server does after a crash, too. Where
 # it was broken off, the cluster is of no use. It believes what the other one's last checkpoint says of the timeline.
 _REPLICA = f"""
@@ -33,7 +34,7 @@ follow() {{
 if [ -n "$replica" ]; then
   host=${{replica% *}}
   port=${{replica##* }}
-  export PGPASSFILE={PASSWORDS} PGCONNECT_TIMEOUT=5
+  export PGPASSFILE={PASSWORDS} PGCONNECT_TIMEOUT=5 PGREQUIREAUTH=scram-sha-256
   {{ printf '*:*:*:postgres:'; sed 's/[\\\\:]/\\\\&/g' {SUPERUSER_FILE}; echo; }} >{PASSWORDS}
   if [ -d "$cluster" ] && [ ! -e "$cluster/standby.signal" ]; then
     pg_isready -q -h "$host" -p "$port" -t 4 || {{ echo "the primary at $host:$port does not answer" >&2; exit 1; }}

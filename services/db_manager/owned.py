@@ -24,6 +24,8 @@ from services.sdk.resources import Resources
 _NEVER = datetime.min.replace(tzinfo=UTC)
 RESTARTED_AT = "aerekos.cloud/restartedAt"
 """As `aerekos restart` says it of a Service; a Database hands it on."""
+SWITCHOVER_AT = "aerekos.cloud/switchoverAt"
+"""A Database's annotation: when somebody wished for another primary."""
 
 
 def owner_of(kind: Kind[Any], owner: KubeObject) -> OwnerReference:

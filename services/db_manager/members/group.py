@@ -18,13 +18,11 @@ from services.db_manager.members.looking import Door, MemberLooks
 from services.db_manager.members.routes import ROUTES
 from services.db_manager.members.slots import promote
 from services.db_manager.names import MOST_MEMBERS, member_index, member_name, route_name, slot_name
-from services.db_manager.owned import belongs_to, moment_of
+from services.db_manager.owned import SWITCHOVER_AT, belongs_to, moment_of
 from services.sdk.postgres import PostgresError
 from services.sdk.reconcile import Outcome, Temporary, World, again
 from services.sdk.resources import Resources
 
-SWITCHOVER_AT = "aerekos.cloud/switchoverAt"
-"""A Database's annotation: when somebody wished for another primary."""
 LOOK_AGAIN_SECONDS = 30.0
 """What nobody tells us of: a Secret that was changed, a parameter that the server took."""
 SILENT_LOOK_SECONDS = 0.3

@@ -9,7 +9,7 @@ from crds.conditions import Reason
 from crds.meta import Condition, condition
 from services.db_manager.conditions import DatabaseCondition, DatabaseReason
 from services.db_manager.kinds import Database
-from services.db_manager.owned import RESTARTED_AT, moment_of
+from services.db_manager.owned import RESTARTED_AT, SWITCHOVER_AT, moment_of
 from services.db_manager.rds.attributes import RdsAttributes
 from services.db_manager.rds.names import DEFAULT_REGION, rds_arn, resource_id
 from services.db_manager.rds.settings_table import family_of
@@ -102,9 +102,10 @@ def _unready(database: Database, ready: Condition) -> str:
 
 
 def _is_restarting(database: Database) -> bool:
-    """Whether a restart was wished for that was not carried out yet."""
-    wished = (database.metadata.annotations or {}).get(RESTARTED_AT, "")
-    return moment_of(wished) > moment_of(database.status.restarted_at)
+    """Whether a restart, or another primary, was wished for that was not carried out yet."""
+    wishes, status = database.metadata.annotations or {}, database.status
+    pairs = ((RESTARTED_AT, status.restarted_at), (SWITCHOVER_AT, status.switched_at))
+    return any(moment_of(wishes.get(name, "")) > moment_of(done) for name, done in pairs)
 
 
 def parameter_state(found: FoundInstance) -> str:

@@ -41,7 +41,7 @@ ONLY: Mapping[str, OnlyValue] = {
         True, "a minor version that is installed on the machine is taken at the next start"
     ),
     "LicenseModel": OnlyValue(LICENSE, "PostgreSQL has no other"),
-    "MultiAZ": OnlyValue(False, "a DB instance is one server here yet"),
+    "MultiAZ": OnlyValue(False, "members of a Database are on one machine yet"),
     "NetworkType": OnlyValue("IPV4", "nothing else is listened on"),
     "MaxAllocatedStorage": OnlyValue(0, "storage is the machine's, and grows by itself"),
     "MonitoringInterval": OnlyValue(0, "there is no enhanced monitoring; metrics are at /metrics"),

@@ -38,6 +38,20 @@ def test_what_is_not_applied_immediately_waits_for_a_reboot(rds: Any, account: R
     assert (spec.resources.limits.memory, spec.storage) == ("4096Mi", "50Gi")
 
 
+def test_a_failover_is_another_member_that_goes_on(rds: Any, account: RdsAccount) -> None:
+    running(account)
+    told = refusal(rds.reboot_db_instance, **ID, ForceFailover=True)
+    assert told[0] == "InvalidParameterCombination" and "no other member" in told[1]
+    two = account.harness.resources.patch(DATABASE, "orders", {"spec": {"members": 2}}, account.owner.namespace)
+    account.harness.run(two)
+    account.said("orders")
+    assert rds.reboot_db_instance(**ID, ForceFailover=True)["DBInstance"]["DBInstanceStatus"] == "rebooting"
+    database = account.database("orders")
+    assert "aerekos.cloud/switchoverAt" in (database.metadata.annotations or {})
+    assert "aerekos.cloud/restartedAt" not in (database.metadata.annotations or {})
+    assert account.shown("orders")["DBInstanceStatus"] == "rebooting"
+
+
 def test_what_is_applied_immediately(rds: Any, account: RdsAccount) -> None:
     running(account)
     rds.modify_db_instance(**ID, DBInstanceClass="db.m6g.large")

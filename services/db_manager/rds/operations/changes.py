@@ -6,7 +6,7 @@ from typing import Any
 
 from crds.model import rfc3339
 from services.db_manager.kinds import DATABASE, Database
-from services.db_manager.owned import RESTARTED_AT
+from services.db_manager.owned import RESTARTED_AT, SWITCHOVER_AT
 from services.db_manager.rds import errors, instance_request
 from services.db_manager.rds.attributes import RdsAttributes
 from services.db_manager.rds.group_store import GroupStore, is_default
@@ -73,16 +73,24 @@ class ChangeOperations:
             changed = await self._store.change(call, found, request, self._passwords.noted)
         return {"DBInstance": instance_view(changed)}
 
-    @operation("RebootDBInstance", permission=("patch", DATABASE), understands=(_ID,))
+    @operation("RebootDBInstance", permission=("patch", DATABASE), understands=(_ID, "ForceFailover"))
     async def reboot_db_instance(self, call: RequestContext, request: Json) -> Json:
-        """What waited for it counts afterwards: pending modifications, parameters of the group."""
+        """What waited for it counts afterwards: pending modifications, parameters of the group. `ForceFailover`: it
+        goes on as another member, which starts nothing anew.
+        """
         found = await self._store.resolve_named(call, request[_ID], request)
         require_state(found, state_of(found.database), *_RUNNING)
-        moment = rfc3339(self._clock.now())
+        fails_over = bool(request.get("ForceFailover"))
+        if fails_over and found.database.spec.members == 1:
+            raise errors.invalid_combination(
+                f"ForceFailover: {found.identifier} has no other member; set spec.members of its Database"
+            )
+        wish = {SWITCHOVER_AT if fails_over else RESTARTED_AT: rfc3339(self._clock.now())}
 
         def change(database: Database) -> None:
-            _take_pending(database, found)
-            database.metadata.annotations = {**(database.metadata.annotations or {}), RESTARTED_AT: moment}
+            if not fails_over:
+                _take_pending(database, found)
+            database.metadata.annotations = {**(database.metadata.annotations or {}), **wish}
 
         changed = await self._store.change(call, found, request, change)
         return {"DBInstance": {**instance_view(changed), "DBInstanceStatus": "rebooting"}}
