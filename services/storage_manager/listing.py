@@ -15,8 +15,9 @@ from services.storage_manager.metadata import Object
 from services.storage_manager.preconditions import whole_second
 
 # Rows that are read at once: few at first where keys fall into common prefixes, for all that fall into one that is
-# known are jumped over; then more and more.
-FEWEST, BATCH, GROWTH = 4, 1000, 4
+# known are jumped over; then more and more. A whole page and the next key, which says that there are more, are one
+# batch.
+FEWEST, BATCH, GROWTH = 4, 1001, 4
 Fetch = Callable[[str, bool, int], Sequence[Object]]
 
 

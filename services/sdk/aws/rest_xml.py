@@ -36,7 +36,9 @@ def _element(name: str, value: Any) -> str:
 
 def escaped(text: str) -> str:
     """Text between tags. A carriage return that is not escaped would be read as a line feed."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
+    if "&" in text or "<" in text or ">" in text or "\r" in text:  # seldom, and looking is cheaper than replacing
+        return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
+    return text
 
 
 def readable(text: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from services.storage_manager.blobs import new_id
 from services.storage_manager.metadata.configurations import Configurations
-from services.storage_manager.metadata.records import Object, pieces_text, read_pieces
+from services.storage_manager.metadata.records import Object, pieces_text, read_json, read_pieces
 
 COLUMNS = "key, size, etag, modified, headers, pieces, attributes, version, sequence"
 LISTED = "key, size, etag, modified, headers, '[]', attributes, version, sequence"
@@ -88,5 +88,5 @@ def sequence_of(version: str) -> int:
 
 def read_object(row: Row) -> Object:
     """A row of `COLUMNS`."""
-    attributes = json.loads(row[6]) if row[6] != "{}" else {}
-    return Object(*row[:4], json.loads(row[4]), read_pieces(row[5]), attributes, row[7], row[8])
+    attributes = read_json(row[6]) if row[6] != "{}" else {}
+    return Object(*row[:4], read_json(row[4]), read_pieces(row[5]), attributes, row[7], row[8])

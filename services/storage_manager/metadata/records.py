@@ -6,6 +6,10 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
+_NONE = "[]"
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -68,4 +72,12 @@ def pieces_text(pieces: tuple[Piece, ...]) -> str:
 
 def read_pieces(text: str) -> tuple[Piece, ...]:
     """The inverse of `pieces_text`."""
-    return tuple(Piece(*each) for each in json.loads(text))
+    return tuple(Piece(*each) for each in read_json(text)) if text != _NONE else ()
+
+
+def read_json(text: str) -> Any:
+    """What `json.dumps` wrote, also of texts with half a surrogate pair, which are no UTF-8."""
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        return json.loads(text)

@@ -120,6 +120,9 @@ class XmlWriters(ShapeCompiler[Writer]):
             else:
                 table[name] = self._member(element_name(member, name), member)
 
+        if not attributes:
+            return lambda value: ("", "".join(table[name](each) for name, each in value.items() if each is not None))
+
         def write(value: Any) -> tuple[str, str]:
             outside, inside = [], []
             for name, each in value.items():
