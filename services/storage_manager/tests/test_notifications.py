@@ -189,5 +189,18 @@ def test_a_topic_tells_its_queues(s3: Any, sqs: Any, queues: ServiceHarness, buc
     sns.set_topic_attributes(TopicArn=arn, AttributeName="Policy", AttributeValue=policy)
     s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=document)
     assert queue.bodies(1)[0]["Event"] == "s3:TestEvent"
-    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
-    assert [each["eventName"] for each in queue.records(1)] == ["ObjectCreated:Put"]
+    keys = [f"k{number:02}" for number in range(12)]
+    for key in keys:
+        s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    assert [each["s3"]["object"]["key"] for each in queue.records(12)] == keys
+
+
+def test_what_a_queue_never_takes_holds_nothing_up(s3: Any, sqs: Any, bucket: str) -> None:
+    """The test event is shorter than its bound, and an event of a long key is longer."""
+    queue = Queue(sqs, bucket)
+    sqs.set_queue_attributes(QueueUrl=queue.url, Attributes={"MaximumMessageSize": "1024"})
+    configure(s3, bucket, queue.arn)
+    queue.bodies(1)
+    s3.put_object(Bucket=bucket, Key="long" * 200, Body=b"x")
+    s3.put_object(Bucket=bucket, Key="short", Body=b"x")
+    assert [each["s3"]["object"]["key"] for each in queue.records(1)] == ["short"]
