@@ -5,6 +5,7 @@ Each destination gets a test event before anything is kept: one that does not ta
 
 from __future__ import annotations
 
+import anyio
 from anyio import to_thread
 
 from services.storage_manager.answers import render_answer
@@ -13,12 +14,14 @@ from services.storage_manager.configuration.notification import check_notificati
 from services.storage_manager.context import S3Context, S3Request, S3Response
 from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import BucketRef
-from services.storage_manager.notifications.destinations import Undelivered
+from services.storage_manager.notifications.destinations import Sends, Undelivered
 from services.storage_manager.notifications.event_messages import check_message
 from services.storage_manager.notifications.outbox import NOTIFICATION, Route, Waiting, kept_configuration
 from services.storage_manager.operations import operation
 
 SKIP = "x-amz-skip-destination-validation"
+# All of them together, so many at once.
+CHECK_SECONDS, CHECKED_AT_ONCE = 30.0, 8
 
 
 @operation(
@@ -54,15 +57,30 @@ async def get_notification(context: S3Context, request: S3Request) -> S3Response
 
 async def _require_destinations(context: S3Context, request: S3Request, ref: BucketRef, checked: Document) -> None:
     """Raises S3Error InvalidArgument for one that does not take a test event."""
-    body = check_message(ref.name, request.id, context.clock())
-    for arn in dict.fromkeys(each.arn for each in targets_of(checked)):
-        route = Route(ref.id, ref.name, ref.namespace, arn)
-        try:
-            sent = await context.events.destinations.send(route, [Waiting(0, body)])
-            why = "" if sent.taken else "it does not take such messages"
-        except Undelivered as refused:
-            why = str(refused)
+    event = Waiting(0, check_message(ref.name, request.id, context.clock()))
+    faults = dict.fromkeys((each.arn for each in targets_of(checked)), "it did not answer in time")
+    places = anyio.CapacityLimiter(CHECKED_AT_ONCE)
+
+    async def check(arn: str) -> None:
+        async with places:
+            route = Route(ref.id, ref.name, ref.namespace, arn)
+            faults[arn] = await _fault_of(context.events.destinations, route, event)
+
+    with anyio.move_on_after(CHECK_SECONDS):
+        async with anyio.create_task_group() as tasks:
+            for arn in faults:
+                tasks.start_soon(check, arn)
+    for arn, why in faults.items():
         if why:
             text = "Unable to validate the following destination configurations"
             fields = {"ArgumentName1": arn, "ArgumentValue1": why[:500]}
             raise S3Error("InvalidArgument", f"{text}: {arn}: {why[:500]}", fields)
+
+
+async def _fault_of(destinations: Sends, route: Route, event: Waiting) -> str:
+    """Why it does not take that event; empty where it does."""
+    try:
+        sent = await destinations.send(route, [event])
+    except Undelivered as refused:
+        return str(refused)
+    return "" if sent.taken else f"it does not take such messages: {sent.why}"
