@@ -65,7 +65,7 @@ class BucketReconciler:
         self._damaged.update_condition(resource, world.clock.now())
         self._replication.update_condition(resource, world.clock.now())
         configured = is_configured(self._metadata.recent(ref.id).documents)
-        self._delivery.update_condition(resource, configured=configured, now=world.clock.now())
+        await self._delivery.update_condition(resource, configured=configured, now=world.clock.now())
         await self._rewrapper.rewrap_bucket(ref)
         return done(requeue_after=REQUEUE_SECONDS if more else COUNT_EVERY_SECONDS)
 

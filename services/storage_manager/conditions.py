@@ -39,10 +39,13 @@ class BucketReason(Term):
         "CopiesInSync",
         "Another worker has all of it; the message says how long one was missing.",
     )
-    DESTINATIONS_ANSWER = "DestinationsAnswer", "No queue or topic refused an event when it was last asked."
+    DESTINATIONS_ANSWER = (
+        "DestinationsAnswer",
+        "No queue or topic refused an event in the last hour, and none waits for one that does not answer.",
+    )
     DESTINATION_REFUSES = (
         "DestinationRefuses",
-        "Events wait for a queue or topic that does not take them; the message says why.",
+        "A queue or topic does not take events, which wait, or refused some for ever; the message says why.",
     )
     COPY_AWAY = "CopyAway", "No other worker has all of it now: writes are acknowledged by one copy alone."
     SEVERAL_WRITERS = (

@@ -1,18 +1,19 @@
-"""Delivers what the outbox holds: each route in order, and none waits for another.
+"""Delivers what the outbox holds: each route in order. Where more routes wait than there are places, they take turns.
 
-A destination that does not take it is asked again ever later. What waits longer than KEEP_SECONDS, or behind
-more than MOST_WAITING newer ones of its route, is given up, logged and counted. Of several processes of a data
-folder, one delivers.
+A destination that does not take it is asked again ever later. What is given up (`giving_up.py`) is logged and
+counted. Of several processes of a data folder, one delivers.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,16 @@ from services.storage_manager.conditions import BucketCondition, BucketReason
 from services.storage_manager.file_locks import is_locked
 from services.storage_manager.kinds import Bucket
 from services.storage_manager.notifications.destinations import Sends, Undelivered
+from services.storage_manager.notifications.giving_up import Commit, GivingUp
 from services.storage_manager.notifications.outbox import NOTIFICATION, Outbox, Route, Waiting
 
 log = logging.getLogger(__name__)
-KEEP_SECONDS, MOST_WAITING = 4 * 86_400.0, 100_000
-# What another process recorded is noticed so late at most.
-LOOK_SECONDS, TRIM_SECONDS = 2.0, 60.0
+# What another process recorded is noticed so late at most; what comes together is looked for once.
+LOOK_SECONDS, TOGETHER_SECONDS, TRIM_SECONDS = 2.0, 0.02, 60.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
 MOST_ROUTES_AT_ONCE, PAGE = 16, 100
-Commit = Callable[[Callable[[], Any]], Awaitable[Any]]
+# A condition tells of a refusal for so long, and of what waits longer than that, whoever delivers it.
+TOLD_SECONDS, LATE_SECONDS = 3600.0, 60.0
 
 
 class _Pause:
@@ -45,6 +47,16 @@ class _Pause:
     def lengthen(self, why: str) -> None:
         self.seconds = min(max(2 * self.seconds, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
         self.until, self.why = anyio.current_time() + self.seconds, why
+
+
+class _Refusals:
+    """What a destination will never take: how many events, why the last, and until when that is told."""
+
+    def __init__(self) -> None:
+        self.count, self.why, self.until = 0, "", 0.0
+
+    def note(self, count: int, why: str, until: float) -> None:
+        self.count, self.why, self.until = self.count + count, why, until
 
 
 class Delivery:
@@ -64,8 +76,9 @@ class Delivery:
         self._outbox, self._destinations, self._commit, self._lock = outbox, destinations, commit, lock
         self._clock, self._record_lost = clock, record_lost
         self._news, self._pauses = anyio.Event(), dict[Route, _Pause]()
-        self._busy = set[Route]()
-        self._trim_at = 0.0
+        self._busy, self._crowded = set[Route](), False
+        self._turn, self._turns, self._refusals = count(1), dict[Route, int](), dict[Route, _Refusals]()
+        self._giving_up, self._trim_at = GivingUp(outbox, commit, clock), 0.0
 
     def wake(self) -> None:
         """Something was recorded."""
@@ -82,6 +95,7 @@ class Delivery:
                     await self._look(tasks)
                     with anyio.move_on_after(LOOK_SECONDS):
                         await self._news.wait()
+                        await anyio.sleep(TOGETHER_SECONDS)
                     self._news = anyio.Event()
         finally:
             os.close(file)
@@ -89,29 +103,44 @@ class Delivery:
     async def _look(self, tasks: TaskGroup) -> None:
         """Begin what is due."""
         try:
-            if anyio.current_time() >= self._trim_at:
-                self._trim_at = anyio.current_time() + TRIM_SECONDS
-                await self._trim()
             routes = await to_thread.run_sync(self._outbox.routes)
         except sqlite3.Error as why:
             log.warning("the outbox cannot be read; it is tried again: %s", why)
             return
-        self._pauses = {route: pause for route, pause in self._pauses.items() if route in routes}
+        if anyio.current_time() >= self._trim_at:
+            self._trim_at = math.inf
+            tasks.start_soon(self._trim)
+        self._remember(routes)
+        due = self._due()
+        places = MOST_ROUTES_AT_ONCE - len(self._busy)
+        self._crowded = len(due) > places  # each tells when it is done
+        for route in due[:places]:
+            self._busy.add(route)
+            del self._turns[route]
+            tasks.start_soon(self._deliver, route)
+
+    def _remember(self, routes: list[Route]) -> None:
+        """What is new waits behind what waits already. The rest is forgotten."""
+        self._pauses = {route: self._pauses[route] for route in routes if route in self._pauses}
+        waiting = [route for route in routes if route not in self._busy]
+        self._turns = {route: self._turns.get(route) or next(self._turn) for route in waiting}
+        now = self._clock()
+        self._refusals = {route: refused for route, refused in self._refusals.items() if refused.until > now}
+
+    def _due(self) -> list[Route]:
+        """Those that may be tried now; who waits longest comes first."""
         now = anyio.current_time()
-        for route in routes:
-            pause = self._pauses.get(route)
-            if route not in self._busy and (pause is None or pause.until <= now):
-                if len(self._busy) >= MOST_ROUTES_AT_ONCE:
-                    break  # each tells when it is done
-                self._busy.add(route)
-                tasks.start_soon(self._deliver, route)
+        due = [route for route in self._turns if route not in self._pauses or self._pauses[route].until <= now]
+        return sorted(due, key=self._turns.__getitem__)
 
     async def _deliver(self, route: Route) -> None:
-        """All that waits on a route, until there is none, or its destination does not take it."""
+        """What waits on a route, until there is none, its destination does not take it, or another's turn comes."""
         try:
             while events := await to_thread.run_sync(self._outbox.page, route, PAGE):
                 await self._deliver_page(route, events)
-            self._pauses.pop(route, None)
+                self._pauses.pop(route, None)
+                if self._crowded:
+                    break
         except (Undelivered, sqlite3.Error, OSError) as why:
             pause = self._pauses.setdefault(route, _Pause())
             if pause.why != str(why):
@@ -125,32 +154,54 @@ class Delivery:
         while events:
             sent = await self._destinations.send(route, events)
             if sent.refused:
-                self._note_lost(len(sent.refused), f"{route.target} takes no such message")
+                self._note_refused(route, len(sent.refused), sent.why)
             done = {*sent.taken, *sent.refused}
             await self._commit(partial(self._outbox.drop, done))
             events = [each for each in events if each.number not in done]
 
     async def _trim(self) -> None:
-        lost = await self._commit(partial(self._outbox.trim, self._clock() - KEEP_SECONDS, MOST_WAITING))
-        if lost:
-            self._note_lost(lost, "no destination took them")
+        try:
+            if lost := await self._giving_up.run():
+                self._note_lost(lost, "no destination took them")
+        except sqlite3.Error as why:
+            log.warning("the outbox cannot be trimmed; it is tried again: %s", why)
+        finally:
+            self._trim_at = anyio.current_time() + TRIM_SECONDS
+
+    def _note_refused(self, route: Route, count: int, why: str) -> None:
+        self._note_lost(count, f"{route.target} takes no such message: {why}")
+        self._refusals.setdefault(route, _Refusals()).note(count, why, self._clock() + TOLD_SECONDS)
 
     def _note_lost(self, count: int, why: str) -> None:
         self._record_lost(count)
         log.error("%d events of buckets were given up: %s", count, why)
 
-    def update_condition(self, bucket: Bucket, *, configured: bool, now: datetime) -> None:
-        """Sets the condition `EventsDelivered`, where anybody is told of events."""
-        kind, id = BucketCondition.EVENTS_DELIVERED, bucket.metadata.uid
+    async def update_condition(self, bucket: Bucket, *, configured: bool, now: datetime) -> None:
+        """Sets the condition `EventsDelivered`, where anybody is told of events. What another process of the data
+        folder delivers is told by how long it waits.
+        """
+        kind, id = BucketCondition.EVENTS_DELIVERED, bucket.metadata.uid or ""
         if not configured:
             bucket.status.conditions = [each for each in bucket.status.conditions if each.type != kind]
             return
-        stuck = sorted(f"{route.target}: {pause.why}" for route, pause in self._pauses.items() if route.bucket == id)
+        stuck = sorted(await self._troubles(id))
         told = Condition(type=kind, status="True", reason=BucketReason.DESTINATIONS_ANSWER)
         if stuck:
             reason = BucketReason.DESTINATION_REFUSES
             told = Condition(type=kind, status="False", reason=reason, message="; ".join(stuck)[:1000])
         set_condition(bucket.status.conditions, told, now=now)
+
+    async def _troubles(self, bucket: str) -> list[str]:
+        late = self._clock() - LATE_SECONDS
+        since = await to_thread.run_sync(self._outbox.since, bucket)
+        found = {route: "events wait for longer than a minute" for route, at in since.items() if at < late}
+        found |= {route: pause.why for route, pause in self._pauses.items()}
+        lost = [
+            f"{route.target}: {refused.count} events were refused and are lost: {refused.why}"
+            for route, refused in self._refusals.items()
+            if route.bucket == bucket and refused.until > self._clock()
+        ]
+        return lost + [f"{route.target}: {why}" for route, why in found.items() if route.bucket == bucket]
 
 
 def is_configured(documents: dict[str, Any]) -> bool:

@@ -8,16 +8,23 @@ event's sequencer: it grows with each, also where a clock goes back.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import groupby, takewhile
 from typing import NamedTuple
 
 from services.storage_manager.configuration.documents import Document
-from services.storage_manager.configuration.notification import told
+from services.storage_manager.configuration.notification import targets_of, told
 from services.storage_manager.metadata import MetadataIndex, Object
 from services.storage_manager.notifications.event_messages import Origin, event_message, source_bucket
 
 NOTIFICATION, _LOCATION, _HOME = "notification", "location", "us-east-1"
 _COLUMNS = "id, bucket, name, namespace, target, body, recorded"
-_PAGE = "SELECT id, body FROM events WHERE bucket=? AND name=? AND namespace=? AND target=? ORDER BY id LIMIT ?"
+_OF_ROUTE = "FROM events WHERE bucket=? AND name=? AND namespace=? AND target=? ORDER BY id LIMIT ?"
+_PAGE, _OLDEST = f"SELECT id, body {_OF_ROUTE}", f"SELECT id, recorded {_OF_ROUTE}"
+# SQLite enters an index behind a column that it compares, but not behind a row of them: it would go through all that
+# waits on the route. A bucket's id has one name and one namespace.
+_IN_BUCKET, _BEHIND = "bucket=? AND name=? AND namespace=? AND target>?", "bucket>?"
+_NEXT = "SELECT bucket, name, namespace, target FROM events WHERE {} ORDER BY bucket, name, namespace, target LIMIT 1"
+_NEXT_IN_BUCKET, _NEXT_BUCKET, _FIRST_OF_BUCKET = map(_NEXT.format, (_IN_BUCKET, _BEHIND, "bucket=?"))
 
 
 class Route(NamedTuple):
@@ -62,13 +69,37 @@ class Outbox:
         row = self._metadata.connection().execute("SELECT seq FROM sqlite_sequence WHERE name='events'").fetchone()
         return int(row[0]) if row else 0
 
-    def routes(self) -> list[Route]:
-        """Those on which something waits. Cheap."""
-        sql = "SELECT DISTINCT bucket, name, namespace, target FROM events"
-        return [Route(*row) for row in self._metadata.connection().execute(sql)]
+    def routes(self, bucket: str = "") -> list[Route]:
+        """Those on which something waits, all or those of that bucket. Takes as long as there are routes: each is one
+        step along the index, however much waits.
+        """
+        db, found = self._metadata.connection(), list[Route]()
+        begin = _FIRST_OF_BUCKET if bucket else _NEXT_BUCKET
+        row = db.execute(begin, (bucket,)).fetchone()
+        while row is not None:
+            found.append(Route(*row))
+            row = db.execute(_NEXT_IN_BUCKET, row).fetchone()
+            if row is None and not bucket:
+                row = db.execute(_NEXT_BUCKET, found[-1][:1]).fetchone()
+        return found
+
+    def since(self, bucket: str) -> dict[Route, float]:
+        """When the oldest of each route of a bucket was recorded."""
+        db = self._metadata.connection()
+        rows = {route: db.execute(_OLDEST, (*route, 1)).fetchone() for route in self.routes(bucket)}
+        return {route: row[1] for route, row in rows.items() if row is not None}
+
+    def named(self, routes: Iterable[Route]) -> set[Route]:
+        """Those that the configurations of their buckets still name."""
+        found = set[Route]()
+        for bucket, group in groupby(sorted(routes), lambda route: route.bucket):
+            kept = self._metadata.configuration(bucket, NOTIFICATION) or {"Configuration": {}}
+            targets = {each.arn for each in targets_of(kept["Configuration"])}
+            found |= {route for route in group if route.target in targets}
+        return found
 
     def waiting(self) -> dict[Route, int]:
-        """How much waits on each."""
+        """How much waits on each. Goes through the whole index, and nobody waits for it."""
         sql = "SELECT bucket, name, namespace, target, count(*) FROM events GROUP BY bucket, name, namespace, target"
         return {Route(*row[:4]): row[4] for row in self._metadata.connection().execute(sql)}
 
@@ -81,16 +112,13 @@ class Outbox:
         with self._metadata.transaction() as db:
             db.executemany("DELETE FROM events WHERE id=?", [(each,) for each in numbers])
 
-    def trim(self, before: float, most: int) -> int:
-        """Give up what was recorded before then, and of each route all but the newest `most`. How many that was."""
-        with self._metadata.transaction() as db:
-            count = db.execute("DELETE FROM events WHERE recorded<?", (before,)).rowcount
-            for route, waiting in self.waiting().items():
-                if waiting > most:
-                    sql = "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE bucket=? AND name=?"
-                    sql += " AND namespace=? AND target=? ORDER BY id LIMIT ?)"
-                    count += db.execute(sql, (*route, waiting - most)).rowcount
-        return count
+    def oldest(self, route: Route, before: float, count: int, limit: int) -> list[int]:
+        """Numbers of the oldest of a route: the first `count`, and those of the next ones recorded before then; at
+        most `limit` of them all.
+        """
+        rows = self._metadata.connection().execute(_OLDEST, (*route, limit))
+        old = takewhile(lambda row: row[0] < count or row[1][1] < before, enumerate(rows))
+        return [number for _, (number, _) in old]
 
 
 def kept_configuration(configuration: Document, bucket: str, namespace: str) -> Document:
