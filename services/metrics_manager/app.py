@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 from crds.kinds.namespace import NAMESPACE
@@ -29,12 +29,14 @@ from services.sdk.sqlite_file import SqliteFile
 
 
 def create(context: ServiceContext) -> Service:
-    """With two threads: one waits for the disk, one computes. Raises AlreadyServed."""
+    """With three threads: one waits for the disk, one answers queries, one computes rules. Raises AlreadyServed."""
     disk, computing = ThreadPoolExecutor(1, "commit"), ThreadPoolExecutor(1, "query")
-    return assembled(context, OutboundHttp(open_outbound()), disk, computing)
+    return assembled(context, OutboundHttp(open_outbound()), disk, computing, ThreadPoolExecutor(1, "rules"))
 
 
-def assembled(context: ServiceContext, outbound: OutboundHttp, disk: Executor, computing: Executor) -> Service:
+def assembled(
+    context: ServiceContext, outbound: OutboundHttp, disk: Executor, computing: Executor, ruling: Executor
+) -> Service:
     """One store, for all that comes in and is asked. Raises AlreadyServed."""
     file = open_metrics(context.data)
     committer = GroupCommitter(file, disk)
@@ -53,7 +55,8 @@ def assembled(context: ServiceContext, outbound: OutboundHttp, disk: Executor, c
     async def tell(now: float) -> None:
         await notifier.tell(evaluator.rules(), now)
 
-    evaluator = Evaluator(context, queries, book, tell)
+    rules = Queries(store, ruling)
+    evaluator = Evaluator(context, rules, book, tell)
     loop = ScrapeLoop(context, store, outbound, allows_private, evaluator.soon)
     return Service(
         app=PrometheusApi(context, store, queries, loop, evaluator, book),
@@ -65,22 +68,22 @@ def assembled(context: ServiceContext, outbound: OutboundHttp, disk: Executor, c
             SilenceReconciler(),
         ],
         tasks=[loop.run, evaluator.run, Upkeep(store, context.clock).run],
-        on_stop=[_stopped(committer, queries, file, disk, computing)],
+        on_stop=[_stopped(committer, (queries, rules), file, (computing, ruling, disk))],
     )
 
 
 def _stopped(
     committer: GroupCommitter,
-    queries: Queries,
+    queries: Sequence[Queries],
     file: SqliteFile,
-    disk: Executor,
-    computing: Executor,
+    threads: Sequence[Executor],
 ) -> Callable[[], Awaitable[None]]:
     async def stop() -> None:
         await committer.drained()
-        disk.shutdown()
-        computing.shutdown(cancel_futures=True)
-        queries.close()
+        for thread in threads:
+            thread.shutdown(cancel_futures=True)
+        for each in queries:
+            each.close()
         file.close()
 
     return stop

@@ -1,4 +1,6 @@
-"""Queries, each in a thread of their own, one after the other: whoever asks much waits, and nobody else does.
+"""Queries, one after the other in a thread: whoever asks much waits, for twenty seconds at most.
+
+Rules have a thread of their own: no query of anybody's keeps an alarm waiting.
 
 numpy and the parser are imported at the first one.
 """

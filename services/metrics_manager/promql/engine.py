@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from time import monotonic
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,17 +68,19 @@ LOOKBACK_MS = 300_000
 SUBQUERY_STEP_MS = 60_000
 MOST_STEPS = 11_000
 MOST_POINTS = 50_000_000
+MOST_SECONDS = 20.0
 _RATES = {"rate": (True, True), "increase": (True, False), "delta": (False, False)}
 
 
 class Limits(NamedTuple):
     """`lookback`: how old a sample may be that still counts, `subquery_step`: of those that name none; both in ms.
-    `points`: samples and results in memory at once.
+    `points`: samples and results in memory at once. `seconds`: how long computing may take.
     """
 
     lookback: int = LOOKBACK_MS
     subquery_step: int = SUBQUERY_STEP_MS
     points: int = MOST_POINTS
+    seconds: float = MOST_SECONDS
 
 
 LIMITS = Limits()
@@ -130,6 +133,7 @@ class _Evaluation:
         self.times: Times = np.arange(start, end + 1, step, dtype=np.int64)
         self._steps = len(self.times)
         self._left = limits.points
+        self._until = monotonic() + limits.seconds
 
     def evaluate(self, node: Any) -> Value:
         match node:
@@ -177,6 +181,11 @@ class _Evaluation:
         self._left -= points
         if self._left < 0:
             raise QueryError("query processing would load too many samples into memory in query execution")
+        self._require_time()
+
+    def _require_time(self) -> None:
+        if monotonic() > self._until:
+            raise QueryError("query timed out in expression evaluation", "timeout")
 
     def _instants(self, node: Any) -> Vector:
         moments = self._moments(node)
@@ -229,7 +238,8 @@ class _Evaluation:
             raise QueryError("the subquery has too many steps", "bad_data")
         if last < start:
             return Matrix([], moments, length)
-        inner = _Evaluation(self._source, start, last, step, self._limits._replace(points=self._left), self._top)
+        limits = self._limits._replace(points=self._left, seconds=self._until - monotonic())
+        inner = _Evaluation(self._source, start, last, step, limits, self._top)
         value = inner.evaluate(node.expr)
         if isinstance(value, np.ndarray):
             value = Vector([()], value.reshape(1, -1), np.ones((1, len(value)), dtype=bool))
@@ -246,6 +256,7 @@ class _Evaluation:
     def _aggregate(self, node: Any) -> Vector:
         parameter = None if node.param is None else self.evaluate(node.param)
         vector = self._vector(self.evaluate(node.expr))
+        self._spend(vector.values.size)
         return aggregated(str(node.op), vector, node.modifier, parameter)
 
     def _binary(self, node: Any) -> Value:
@@ -300,6 +311,7 @@ class _Evaluation:
         matrix = self._matrix(self.evaluate(argument))
         labels, rows, drops = [], [], []
         for window in matrix.windows:
+            self._require_time()
             values, there = compute(window, matrix)
             if there.any():
                 labels.append(window.labels)

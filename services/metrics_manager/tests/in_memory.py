@@ -91,7 +91,7 @@ async def metrics(folder: Path | None = None, resources: MemoryResources | None 
         context = fake_context(MANIFEST.name, folder or Path(made), conductor, kept)
         context.client = httpx.AsyncClient(base_url="http://conductor", transport=httpx.MockTransport(answer))
         http = httpx.AsyncClient(transport=httpx.MockTransport(outside.handle))
-        service = assembled(context, OutboundHttp(http, outside.resolve), AtOnce(), AtOnce())
+        service = assembled(context, OutboundHttp(http, outside.resolve), AtOnce(), AtOnce(), AtOnce())
         app = ServiceApp(context, service)
         async with app.running():
             yield Metrics(MemoryService(context, conductor, kept, service, app), outside)

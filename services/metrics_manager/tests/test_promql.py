@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.metrics_manager.promql.engine import query_instant, query_range
+from services.metrics_manager.promql.engine import Limits, query_instant, query_range
 from services.metrics_manager.promql.errors import NotSupported, QueryError
 from services.metrics_manager.promql.values import Vector
 from services.metrics_manager.tests.promql_judge import MemorySource, Script, main
@@ -104,6 +104,16 @@ def test_what_is_refused_is_named(query: str, words: str) -> None:
 def test_too_fine_a_range_is_refused() -> None:
     with pytest.raises(QueryError, match="11,000 points"):
         query_range(MemorySource(), "x", 0, 11_001_000, 1000)
+
+
+def test_a_query_has_an_end() -> None:
+    source = source_of([1.0] * 30)
+    for query in ("quantile_over_time(0.5, x[9s])", "sum(x)", "max_over_time(rate(x[3s])[9s:1s])"):
+        with pytest.raises(QueryError, match="timed out") as refused:
+            query_range(source, query, 0, 30_000, 1000, Limits(seconds=-1.0))
+        assert refused.value.type == "timeout"
+    with pytest.raises(QueryError, match="too many samples"):
+        query_range(source, "x", 0, 30_000, 1000, Limits(points=10))
 
 
 samples = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=30)
