@@ -20,15 +20,17 @@ _TRIED_AGAIN = frozenset({408, 409, 425, 429})
 class OutsideCaller:
     """As `delivery.Caller`."""
 
-    def __init__(self, calls: RoleCalls, http: httpx.AsyncClient) -> None:
-        self._calls, self._http = calls, OutboundHttp(http)
+    def __init__(self, calls: RoleCalls, rules: RoleCalls, http: httpx.AsyncClient) -> None:
+        """`calls`: as who calls for schedules; `rules`: for event rules."""
+        self._calls, self._rules, self._http = calls, rules, OutboundHttp(http)
 
     async def call(
         self, occasion: Occasion, service: str, region: str, operation: str, request: dict[str, Any]
     ) -> None:
-        use = RoleUse(occasion.spec.target.role_arn, occasion.namespace, occasion.group_arn)
+        use = RoleUse(occasion.spec.target.role_arn, occasion.namespace, occasion.source_arn)
         try:
-            await self._calls.call(use, service, region, operation, request)
+            calls = self._rules if occasion.spec.bus else self._calls
+            await calls.call(use, service, region, operation, request)
         except CallFault as fault:
             raise DeliveryFault(fault.code, fault.message, lasting=fault.lasting) from fault
 
@@ -38,7 +40,7 @@ class OutsideCaller:
             "content-type": "application/json" if body[:1] in (b"{", b"[") else "text/plain; charset=utf-8",
             "user-agent": "aerekos-schedule",
             "webhook-id": occasion.firing.id,
-            "x-schedule-arn": occasion.arn,
+            "x-rule-arn" if occasion.spec.bus else "x-schedule-arn": occasion.arn,
             "x-scheduled-time": time_text(moment(occasion.firing.due)),
         }
         try:

@@ -1,12 +1,13 @@
-"""What of EventBridge Scheduler is done here, and why the rest is refused."""
+"""What of EventBridge and its Scheduler is done here, and why the rest is refused."""
 
 from __future__ import annotations
 
+from services.schedule_manager.events.coverage import COVERAGE as EVENTS_COVERAGE
 from services.schedule_manager.operations import OPERATIONS
 from services.sdk.aws.coverage import Coverage, served_operations
 from services.sdk.aws.model import load_model
 
-COVERAGE = Coverage(
+SCHEDULER_COVERAGE = Coverage(
     "scheduler",
     served_operations(load_model("scheduler"), OPERATIONS),
     refused=(),
@@ -24,3 +25,4 @@ COVERAGE = Coverage(
         "The group `default` has no tags and no dates.",
     ),
 )
+COVERAGE = (SCHEDULER_COVERAGE, EVENTS_COVERAGE)

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, Protocol
 
 import orjson
 
-from services.schedule_manager.kinds import ScheduleSpec
+from services.schedule_manager.events.plans import PlannedSpec
+from services.schedule_manager.events.shaping import Rule, Shaping, shaped
 from services.schedule_manager.names import DEFAULT_REGION
 from services.schedule_manager.planning import moment
 from services.schedule_manager.schedule_store import Firing
@@ -29,13 +30,14 @@ class DeliveryFault(Exception):
 
 
 class Occasion(NamedTuple):
-    """A firing, and the schedule it is of."""
+    """A firing, and the schedule or rule it is of. `event`: what an event rule matched, JSON."""
 
     firing: Firing
-    spec: ScheduleSpec
+    spec: PlannedSpec
     namespace: str
     account: str
     arn: str
+    event: str = ""
 
     @property
     def region(self) -> str:
@@ -43,8 +45,10 @@ class Occasion(NamedTuple):
         return self.spec.region or DEFAULT_REGION
 
     @property
-    def group_arn(self) -> str:
-        """What trust policies know as `aws:SourceArn`."""
+    def source_arn(self) -> str:
+        """What trust policies know as `aws:SourceArn`: the schedule's group, or the rule."""
+        if self.spec.bus:
+            return self.arn
         begin, _, rest = self.arn.partition(":schedule/")
         return f"{begin}:schedule-group/{rest.partition('/')[0]}"
 
@@ -85,7 +89,7 @@ class Delivery:
         """Put what could not be delivered, and is exhausted, into the dead-letter queue. Raises DeliveryFault."""
         arn = parse_arn(occasion.spec.target.dead_letter_arn)
         assert arn is not None
-        text = input_of(occasion)
+        text = dumped(event_of(occasion)) if occasion.spec.bus else input_of(occasion)
         code, _, message = occasion.firing.fault.partition(": ")
         told = {
             "ERROR_CODE": code,
@@ -94,8 +98,7 @@ class Delivery:
             "EXHAUSTED_RETRY_CONDITION": occasion.firing.exhausted,
             "IS_PAYLOAD_TRUNCATED": "true" if len(text) > DEAD_LETTER_LIMIT else "false",
             "RETRY_ATTEMPTS": str(max(occasion.firing.attempts - 1, 0)),
-            "SCHEDULED_TIME": time_text(moment(occasion.firing.due)),
-            "SCHEDULE_ARN": occasion.arn,
+            **_whose(occasion),
             "TARGET_ARN": occasion.spec.target.arn,
         }
         request = {
@@ -109,10 +112,14 @@ class Delivery:
 
 
 def input_of(occasion: Occasion) -> str:
-    """The input with its keywords replaced; where there is none, the event that AWS sends."""
-    firing, text = occasion.firing, occasion.spec.target.input
+    """The input with its keywords replaced; where there is none, the event that AWS sends. For a rule, what its
+    target makes of the event.
+    """
+    firing, spec, text = occasion.firing, occasion.spec, occasion.spec.target.input
+    if spec.bus:
+        return shaped(event_of(occasion), Shaping(*spec.shaping), Rule(occasion.arn, spec.schedule_name))
     if not text:
-        return _event(occasion)
+        return dumped({**_scheduled(occasion), "source": "aws.scheduler", "detail": "{}"})
     for keyword, value in (
         ("schedule-arn", occasion.arn),
         ("scheduled-time", time_text(moment(firing.due))),
@@ -151,16 +158,33 @@ def _request(occasion: Occasion, target: Target, text: str) -> dict[str, Any]:
     return message
 
 
-def _event(occasion: Occasion) -> str:
-    told = {
+def event_of(occasion: Occasion) -> dict[str, Any]:
+    """What a rule sends: the event it matched, or the one that it makes at its time."""
+    if occasion.event:
+        return dict(orjson.loads(occasion.event))
+    return {**_scheduled(occasion), "source": "aws.events", "detail": {}}
+
+
+def dumped(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _scheduled(occasion: Occasion) -> dict[str, Any]:
+    return {
         "version": "0",
         "id": occasion.firing.id,
         "detail-type": "Scheduled Event",
-        "source": "aws.scheduler",
+        "source": "",
         "account": occasion.account,
         "time": time_text(moment(occasion.firing.due)),
         "region": occasion.region,
         "resources": [occasion.arn],
-        "detail": "{}",
+        "detail": "",
     }
-    return orjson.dumps(told).decode()
+
+
+def _whose(occasion: Occasion) -> dict[str, str]:
+    """What a dead letter says of where it comes from."""
+    if occasion.spec.bus:
+        return {"RULE_ARN": occasion.arn}
+    return {"SCHEDULED_TIME": time_text(moment(occasion.firing.due)), "SCHEDULE_ARN": occasion.arn}

@@ -18,6 +18,8 @@ import anyio
 import anyio.abc
 
 from services.schedule_manager.delivery import Delivery, DeliveryFault, Occasion
+from services.schedule_manager.events.names import rule_arn
+from services.schedule_manager.events.plans import is_of_rule
 from services.schedule_manager.metrics import ScheduleMetrics
 from services.schedule_manager.names import schedule_arn
 from services.schedule_manager.planning import moment, moved_on, read_spec, retries_of
@@ -139,7 +141,8 @@ class Engine:
         if not firing.attempts:
             self._metrics.observe_lateness(self._clock.now().timestamp() - firing.fires)
         try:
-            occasion = _occasion(firing, plan, name)
+            event = await self._threads.run(lambda: self._store.event_of(firing)) if is_of_rule(plan.uid) else ""
+            occasion = _occasion(firing, plan, name, event)
         except Exception as error:
             log.exception("a firing cannot be read", extra={"fields": {"firing": firing.id}})
             await self._again(firing._replace(attempts=firing.attempts + 1), _internal(error))
@@ -239,11 +242,14 @@ def _internal(error: Exception) -> DeliveryFault:
     return DeliveryFault("InternalError", f"the call could not be made ({type(error).__name__})")
 
 
-def _occasion(firing: Firing, plan: Planned, name: str) -> Occasion:
+def _occasion(firing: Firing, plan: Planned, name: str, event: str) -> Occasion:
     spec = read_spec(plan.spec)
-    account = account_of(plan.namespace)
-    arn = schedule_arn(spec.region, account, spec.group, spec.schedule_name or name)
-    return Occasion(firing, spec, plan.namespace, account, arn)
+    account, called = account_of(plan.namespace), spec.schedule_name or name
+    if spec.bus:
+        arn = rule_arn(spec.region, account, spec.bus, called)
+    else:
+        arn = schedule_arn(spec.region, account, spec.group, called)
+    return Occasion(firing, spec, plan.namespace, account, arn, event)
 
 
 def _exhausted(occasion: Occasion, fault: DeliveryFault, now: datetime) -> str | None:

@@ -1,13 +1,16 @@
-"""Takes schedules that are no more out of the store: as they are deleted, and those that went unseen, every hour."""
+"""Takes schedules and event rules that are no more out of the store: as they are deleted, and those that went unseen,
+every hour.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import anyio
 
-from services.schedule_manager.kinds import Schedule
+from services.schedule_manager.events.plans import rule_uid
 from services.schedule_manager.schedule_store import ScheduleStore
 from services.sdk.informer import Informer
 from services.sdk.resources import BlockingExecutor
@@ -20,15 +23,16 @@ log = logging.getLogger("schedule_manager")
 class Forgetting:
     """One per process."""
 
-    def __init__(self, store: ScheduleStore, schedules: Informer[Schedule], threads: BlockingExecutor) -> None:
-        self._store, self._schedules, self._threads = store, schedules, threads
+    def __init__(self, store: ScheduleStore, informers: Sequence[Informer[Any]], threads: BlockingExecutor) -> None:
+        self._store, self._informers, self._threads = store, informers, threads
         self._gone: set[str] = set()
         self._news = anyio.Event()
 
     async def run(self) -> None:
         """Until cancelled."""
-        await self._schedules.synced.wait()
-        stop = self._schedules.listen(self._noticed)
+        for each in self._informers:
+            await each.synced.wait()
+        stops = [each.listen(self._noticed) for each in self._informers]
         try:
             while True:
                 await self._sweep()
@@ -37,17 +41,19 @@ class Forgetting:
                         await self._news.wait()
                         await self._forget_gone()
         finally:
-            stop()
+            for stop in stops:
+                stop()
 
-    def _noticed(self, change: str, schedule: Any, before: Any) -> None:
+    def _noticed(self, change: str, gone: Any, before: Any) -> None:
         if change == "DELETED":
-            self._gone.add(schedule.metadata.uid or "")
+            self._gone.add(gone.metadata.uid or "")
             self._news.set()
 
     async def _sweep(self) -> None:
         # The store first: what it knows came from the listing, which has it unless it was deleted.
         known = await self._threads.run(self._store.uids)
-        self._gone |= known - {each.metadata.uid or "" for each in self._schedules.all()}
+        there = {each.metadata.uid or "" for informer in self._informers for each in informer.all()}
+        self._gone |= {rule_uid(uid) for uid in known} - there
         await self._forget_gone()
 
     async def _forget_gone(self) -> None:

@@ -13,7 +13,7 @@ SCHEDULE_MANAGER = "system:service:schedule-manager"
 @on("create", "update")
 def keeps_its_name(transition: Transition) -> None:
     """A schedule is called after its name and group in AWS, for good; its role is one of its own account."""
-    _require_lasting(transition, ("scheduleName", "group", "region"))
+    require_lasting(transition, ("scheduleName", "group", "region"))
     name, spec = transition.key.name, spec_of(transition.after)
     schedule, group = spec.get("scheduleName") or name, spec.get("group") or DEFAULT_GROUP
     wanted = schedule_resource(schedule, group, spec.get("region") or "")
@@ -26,7 +26,7 @@ def keeps_its_name(transition: Transition) -> None:
 @on("create", "update")
 def keeps_the_group_s_name(transition: Transition) -> None:
     """A group is called after its name in AWS, for good."""
-    _require_lasting(transition, ("groupName", "region"))
+    require_lasting(transition, ("groupName", "region"))
     name, spec = transition.key.name, spec_of(transition.after)
     group = spec.get("groupName") or name
     if group == DEFAULT_GROUP:
@@ -35,7 +35,7 @@ def keeps_the_group_s_name(transition: Transition) -> None:
         raise transition.invalid("metadata.name", f"the ScheduleGroup {group} has to be called {wanted}, not {name}")
 
 
-def _require_lasting(transition: Transition, fields: tuple[str, ...]) -> None:
+def require_lasting(transition: Transition, fields: tuple[str, ...]) -> None:
     if transition.operation != "update":
         return
     for field in fields:

@@ -48,14 +48,14 @@ class ScheduleTarget(Model):
     @model_validator(mode="after")
     def _can_be_called(self) -> Self:
         target = read_target(self.arn)
-        if self.role_arn and not _is_role(self.role_arn):
+        if self.role_arn and not is_role(self.role_arn):
             raise ValueError("roleArn: must be arn:aws:iam::ACCOUNT:role/NAME")
         if not self.role_arn and (target.service != "https" or self.dead_letter_arn):
             raise ValueError("roleArn: a call of AWS, and a dead-letter queue, need a role to be made under")
         if self.message_group_id and (target.service != "sqs" or target.universal):
             raise ValueError("messageGroupId: only messages to queues have a group")
         if self.dead_letter_arn:
-            _check_dead_letters(self.dead_letter_arn)
+            check_dead_letters(self.dead_letter_arn)
         if target.universal and not _is_object(self.input):
             raise ValueError("input: a universal target needs its request, a JSON object")
         return self
@@ -147,7 +147,7 @@ def _roles(spec: Mapping[str, Any]) -> list[str]:
     return [arn.rpartition("/")[2]] if arn else []
 
 
-def _is_role(arn: str) -> bool:
+def is_role(arn: str) -> bool:
     parsed = parse_arn(arn)
     return parsed is not None and parsed.service == "iam" and bool(parsed.account) and parsed.kind == "role"
 
@@ -159,7 +159,7 @@ def _is_object(text: str) -> bool:
         return False
 
 
-def _check_dead_letters(arn: str) -> None:
+def check_dead_letters(arn: str) -> None:
     parsed = parse_arn(arn)
     if parsed is None or parsed.service != "sqs" or not parsed.region or not parsed.account:
         raise ValueError("deadLetterArn: must be the ARN of a queue")

@@ -1,4 +1,4 @@
-"""Whether a caller may pass a role to a schedule: a role of the cloud that may use it, or `iam:PassRole`.
+"""Whether a caller may pass a role to a schedule or a rule: a role of the cloud that may use it, or `iam:PassRole`.
 
 The conductor asks the same of whoever writes a Schedule in their own name; here it is asked of those whom policies of
 IAM alone allow to, for whom the service writes.
@@ -32,8 +32,9 @@ PoliciesOf = Callable[[Caller], Awaitable[CallerPolicies | None]]
 class PassedRole:
     """One per process."""
 
-    def __init__(self, context: ServiceContext) -> None:
-        self._context = context
+    def __init__(self, context: ServiceContext, principal: str = PRINCIPAL) -> None:
+        """`principal`: the service of AWS that gets the role."""
+        self._context, self._principal = context, principal
 
     async def require_of(self, request: PlainRequest, role_arn: str, policies_of: PoliciesOf) -> None:
         """The same of a request that is none of AWS, for a schedule of its namespace: policies of IAM speak of the
@@ -47,7 +48,7 @@ class PassedRole:
 
     async def require(self, call: RequestContext, role_arn: str) -> None:
         """Raises Forbidden."""
-        facts, now = {"iam:PassedToService": PRINCIPAL}, self._context.clock.now()
+        facts, now = {"iam:PassedToService": self._principal}, self._context.clock.now()
         judged = decide(call.policies, _ACTION, role_arn, facts, now) if call.policies is not None else None
         if judged is not None and judged.refuses:
             raise judged.denial

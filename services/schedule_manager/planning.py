@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import islice, takewhile
 
+from crds.meta import ObjectMeta
+from services.schedule_manager.events.plans import PlannedSpec
 from services.schedule_manager.expressions import At, Timing, parse_expression, time_zone
 from services.schedule_manager.kinds import RetryPolicy, Schedule, ScheduleSpec
 from services.schedule_manager.schedule_store import Firing, Planned
@@ -36,11 +38,15 @@ def planned(schedule: Schedule, now: datetime, before: Planned | None) -> Planne
     A new one is due from its making on, also if that was noticed late. One that changed goes on from the last time it
     was due where its times are the same, else from now; what was to be once and is less than a minute past still is.
     """
-    meta, spec = schedule.metadata, schedule.spec
+    return planned_as(schedule.metadata.uid or "", schedule.metadata, schedule.spec, now, before)
+
+
+def planned_as(uid: str, meta: ObjectMeta, spec: ScheduleSpec, now: datetime, before: Planned | None) -> Planned:
+    """As `planned`, for what a resource of another kind wants."""
     made = meta.creation_timestamp or now
     due = timing_of(spec, made).next(_begin(spec, made, now, before)) if spec.enabled else None
     return Planned(
-        meta.uid or "",
+        uid,
         meta.generation or 0,
         meta.namespace or "",
         spec.model_dump_json(by_alias=True),
@@ -112,9 +118,9 @@ def retries_of(spec: ScheduleSpec) -> RetryPolicy:
 
 
 @lru_cache(maxsize=32)
-def read_spec(text: str) -> ScheduleSpec:
+def read_spec(text: str) -> PlannedSpec:
     """As it was written, perhaps by a newer version. Shared: do not change it."""
-    return ScheduleSpec.model_validate_json(text, extra="ignore", by_alias=True, by_name=False)
+    return PlannedSpec.model_validate_json(text, extra="ignore", by_alias=True, by_name=False)
 
 
 def moment(seconds: float) -> datetime:

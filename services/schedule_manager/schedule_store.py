@@ -1,8 +1,9 @@
 """What is due when, and what is under way: one SQLite file that a killed process goes on from.
 
-`schedules` has a row for each schedule, with the next time it is due; `firings` one for each time it was due that was
-not delivered or given up yet. A firing is written in the transaction that reads its schedule and moves it on to the
-next time, so none is lost, and none comes into being twice. Both are found by an index on the time they want
+`schedules` has a row for each schedule, with the next time it is due, and for each target of an event rule;
+`firings` one for each time it was due, or each event, that was not delivered or given up yet. A firing is written in
+the transaction that reads its schedule and moves it on to the next time, so none is lost, and none comes into being
+twice. Both are found by an index on the time they want
 something next: a million that wait cost nothing. `outcomes` has how the last firings of each schedule ended.
 
 Times are seconds since 1970. All methods block, and each is one transaction, durable when it returns.
@@ -20,7 +21,9 @@ from crds.formats import FormatVersion
 from services.sdk.sqlite_schema import Migrations, add_column, upgrade
 
 FILE = "schedules.db"
-OWN = FormatVersion(version=2, oldest_reader=1)
+OWN = FormatVersion(version=3, oldest_reader=1)
+MOST_WAITING = 10_000
+"""Events that wait for one target of a rule."""
 OUTCOMES_KEPT = 20
 _TABLES = """
 CREATE TABLE schedules (uid TEXT PRIMARY KEY, generation INTEGER NOT NULL, namespace TEXT NOT NULL,
@@ -45,7 +48,11 @@ def _set_aside_and_exhausted(db: sqlite3.Connection) -> None:
     add_column(db, "firings", "exhausted", "TEXT NOT NULL DEFAULT ''")
 
 
-MIGRATIONS: Migrations = {1: _create, 2: _set_aside_and_exhausted}
+def _events(db: sqlite3.Connection) -> None:
+    add_column(db, "firings", "event", "TEXT NOT NULL DEFAULT ''")
+
+
+MIGRATIONS: Migrations = {1: _create, 2: _set_aside_and_exhausted, 3: _events}
 
 
 class Planned(NamedTuple):
@@ -72,6 +79,14 @@ class Firing(NamedTuple):
     next_attempt: float
     fault: str = ""
     exhausted: str = ""
+
+
+class Published(NamedTuple):
+    """An event (JSON) that a target of a rule gets."""
+
+    plan: Planned
+    firing: Firing
+    event: str
 
 
 class Moved(NamedTuple):
@@ -127,11 +142,39 @@ class ScheduleStore:
         """Of all schedules."""
         return {row[0] for row in self._db.execute("SELECT uid FROM schedules")}
 
+    def uids_below(self, beginning: str) -> set[str]:
+        """Of what is planned for targets of rules, those that begin so (`uid/time/`)."""
+        end = beginning[:-1] + chr(ord(beginning[-1]) + 1)
+        return {
+            row[0]
+            for row in self._db.execute("SELECT uid FROM schedules WHERE uid >= ? AND uid < ?", (beginning, end))
+        }
+
     def forget(self, *uids: str) -> None:
-        """Schedules that are no more, and what was under way for them."""
+        """Schedules that are no more, and what was under way for them; with a rule go its targets (`uid/...`)."""
         with self._transaction():
             for table in ("schedules", "firings", "outcomes"):
-                self._db.executemany(f"DELETE FROM {table} WHERE uid = ?", [(uid,) for uid in uids])  # noqa: S608
+                self._db.executemany(f"DELETE FROM {table} WHERE {_OF_ONE}", [(uid,) * 3 for uid in uids])  # noqa: S608
+
+    def publish(self, what: Sequence[Published]) -> None:
+        """Write down events for the targets that get them: all, or none."""
+        with self._transaction():
+            self._db.executemany(_PLAN_ANEW, [each.plan for each in what])
+            self._db.executemany(
+                "INSERT OR IGNORE INTO firings"
+                " (id, uid, due, fires, attempts, next_attempt, fault, exhausted, event) VALUES (?,?,?,?,?,?,?,?,?)",
+                [(*each.firing, each.event) for each in what],
+            )
+
+    def full(self, uids: Iterable[str]) -> set[str]:
+        """Those targets of rules for which no more events may wait."""
+        over = "SELECT 1 FROM firings WHERE uid = ? LIMIT 1 OFFSET ?"
+        return {uid for uid in uids if self._db.execute(over, (uid, MOST_WAITING - 1)).fetchone() is not None}
+
+    def event_of(self, firing: Firing) -> str:
+        """The event that it is about; empty for a due time."""
+        row = self._db.execute("SELECT event FROM firings WHERE id = ?", (firing.id,)).fetchone()
+        return str(row[0]) if row else ""
 
     def fire(self, now: float, limit: int, move: Callable[[Planned], Moved | None]) -> int:
         """Move on the schedules that are due, in the order of that time, as `move` says: in one transaction, so that
@@ -264,6 +307,11 @@ def _marks(values: Collection[str]) -> str:
     return ",".join("?" * len(values))
 
 
+_OF_ONE = "uid = ? OR (uid >= ? || '/' AND uid < ? || '0')"
+_PLAN_ANEW = (
+    "INSERT INTO schedules (uid, generation, namespace, spec, made, due) VALUES (?,?,?,?,?,?) ON CONFLICT (uid)"
+    " DO UPDATE SET generation = excluded.generation, spec = excluded.spec WHERE generation <> excluded.generation"
+)
 _FIRST_DUE = "SELECT due FROM schedules WHERE due IS NOT NULL AND NOT aside ORDER BY due LIMIT 1"
 _SELECT_PLANNED = "SELECT uid, generation, namespace, spec, made, due FROM schedules"
 _SELECT_FIRING = "SELECT id, uid, due, fires, attempts, next_attempt, fault, exhausted FROM firings"

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from services.schedule_manager import errors
+from services.schedule_manager.expressions import ExpressionFault, parse_expression
 from services.schedule_manager.kinds import Schedule, ScheduleGroup, ScheduleSpec
 from services.schedule_manager.names import DEFAULT_GROUP, group_arn, schedule_arn
 from services.schedule_manager.targets import read_target
@@ -51,9 +52,13 @@ def spec_of(request: Json, region: str) -> ScheduleSpec:
         "target": _target_of(request["Target"]),
     }
     try:
+        parse_expression(request["ScheduleExpression"])
+    except ExpressionFault:
+        raise errors.validation(f"Invalid Schedule Expression {request['ScheduleExpression']}.") from None
+    try:
         spec = ScheduleSpec.model_validate(wanted, by_alias=True, by_name=False)
     except ValidationError as faults:
-        raise errors.validation(_words(faults)) from None
+        raise errors.validation(words(faults)) from None
     _require_operation(spec.target.arn)
     return spec
 
@@ -115,12 +120,16 @@ def _summary(schedule: Schedule) -> Json:
 
 
 def _dates(made: datetime | None, annotations: Mapping[str, str] | None) -> Json:
+    return {"CreationDate": made, "LastModificationDate": modified_at(made, annotations)} if made else {}
+
+
+def modified_at(made: datetime, annotations: Mapping[str, str] | None) -> datetime:
+    """When this API changed it last, or its making."""
     changed = (annotations or {}).get(MODIFIED)
     try:
-        modified = datetime.fromisoformat(changed).astimezone(UTC) if changed else made
+        return datetime.fromisoformat(changed).astimezone(UTC) if changed else made
     except ValueError:  # by hand
-        modified = made
-    return {"CreationDate": made, "LastModificationDate": modified} if made else {}
+        return made
 
 
 def _target_of(target: Json) -> Json:
@@ -171,7 +180,8 @@ def _described_target(schedule: Schedule) -> Json:
     return found
 
 
-def _words(faults: ValidationError) -> str:
+def words(faults: ValidationError) -> str:
+    """The first of them, with the field that it is about."""
     first = faults.errors()[0]
     where = ".".join(str(each) for each in first["loc"])
     said = str(first["msg"]).removeprefix("Value error, ")

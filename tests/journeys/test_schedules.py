@@ -280,3 +280,15 @@ def test_what_github_posts_goes_into_a_queue(cloud: Cloud) -> None:
         assert nobody.get("/services/webhook-manager/sources/default/github/messages").status_code == 401
     got = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=20, MessageAttributeNames=["All"])["Messages"][0]
     assert got["Body"].encode() == body and got["MessageAttributes"]["webhook-type"]["StringValue"] == "push"
+
+
+def test_events_go_to_those_who_want_them(cloud: Cloud) -> None:
+    events, sqs = client(cloud, "events"), client(cloud, "sqs")
+    role, queue = a_role(cloud, "tells", "sqs:SendMessage", "events"), sqs.create_queue(QueueName="large")["QueueUrl"]
+    events.put_rule(Name="large", EventPattern=json.dumps({"detail": {"total": [{"numeric": [">", 100]}]}}))
+    target = {"Id": "q", "Arn": "arn:aws:sqs:us-east-1:000000000000:large", "RoleArn": role, "InputPath": "$.detail"}
+    events.put_targets(Rule="large", Targets=[target])
+    entries = [{"Source": "shop", "DetailType": "Order", "Detail": json.dumps({"total": each})} for each in (7, 120)]
+    assert events.put_events(Entries=entries)["FailedEntryCount"] == 0
+    got = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=20, MaxNumberOfMessages=10)["Messages"]
+    assert [json.loads(each["Body"]) for each in got] == [{"total": 120}]

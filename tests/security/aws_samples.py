@@ -92,6 +92,27 @@ SCHEDULER: Samples = {
     "Tags": [{"Key": "k", "Value": "v"}],
     "TagKeys": ["k"],
 }
+EVENTS: Samples = {
+    "Name": "nightly",
+    "Rule": "nightly",
+    "CreateEventBus.Name": "another",
+    "DescribeEventBus.Name": "shop",
+    "UpdateEventBus.Name": "shop",
+    "DeleteEventBus.Name": "shop",
+    "EventPattern": json.dumps({"source": ["shop"]}),
+    "TestEventPattern.Event": json.dumps(
+        {"id": "1", "account": ACCOUNT, "source": "s", "time": "t", "region": "r", "detail-type": "d"}
+    ),
+    "Targets": [
+        {"Id": "t", "Arn": f"arn:aws:sqs:us-east-1:{ACCOUNT}:q", "RoleArn": f"{_IAM}:role/app"},
+    ],
+    "Ids": ["t"],
+    "TargetArn": f"arn:aws:sqs:us-east-1:{ACCOUNT}:q",
+    "Entries": [{"Source": "shop", "DetailType": "Order", "Detail": "{}"}],
+    "ResourceARN": f"arn:aws:events:us-east-1:{ACCOUNT}:rule/nightly",
+    "Tags": [{"Key": "k", "Value": "v"}],
+    "TagKeys": ["k"],
+}
 SECRETS: Samples = {
     "SecretId": "db",
     "Name": "another",

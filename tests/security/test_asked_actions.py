@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from security.aws_samples import (
     ACCOUNT,
+    EVENTS,
     IAM,
     KMS,
     POLICY,
@@ -42,6 +43,7 @@ from services.iam_manager.app import STS_OPERATIONS
 from services.key_manager.operations import OPERATIONS as KMS_OPERATIONS
 from services.queue_manager.operations import OPERATIONS as SQS_OPERATIONS
 from services.queue_manager.topic_operations import TOPIC_OPERATIONS
+from services.schedule_manager.events.operations import EVENT_OPERATIONS
 from services.schedule_manager.operations import OPERATIONS as SCHEDULER_OPERATIONS
 from services.sdk.testing import ServiceHarness, User, serving
 from services.secrets_manager.operations import OPERATIONS as SECRETS_OPERATIONS
@@ -49,6 +51,7 @@ from services.storage_manager.handlers import OPERATIONS as S3_OPERATIONS
 
 ACTIONS = Path(__file__).parent / "actions"
 OPERATIONS: dict[str, tuple[str, ...]] = {
+    "events": tuple(EVENT_OPERATIONS),
     "iam": tuple(IAM_OPERATIONS),
     "kms": tuple(KMS_OPERATIONS),
     "rds": tuple(RDS_OPERATIONS),
@@ -289,6 +292,12 @@ def with_schedules(judged: Judged) -> None:
     judged.owner().create_schedule(**wanted)
 
 
+def with_rules(judged: Judged) -> None:
+    owner = judged.owner()
+    owner.create_event_bus(Name="shop")
+    owner.put_rule(Name="nightly", EventPattern=EVENTS["EventPattern"])
+
+
 def with_a_topic(judged: Judged) -> None:
     owner = judged.owner()
     topic = owner.create_topic(Name="news")["TopicArn"]
@@ -298,6 +307,7 @@ def with_a_topic(judged: Judged) -> None:
 
 
 MAKERS: Mapping[str, tuple[str, Samples, Callable[[Judged], None]]] = {
+    "events": ("schedule_manager", EVENTS, with_rules),
     "iam": ("iam_manager", IAM, with_identities),
     "kms": ("key_manager", KMS, with_keys),
     "rds": ("db_manager", RDS, with_instances),

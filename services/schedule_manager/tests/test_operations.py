@@ -125,11 +125,11 @@ def test_tags_of_a_group(account: Account, scheduler: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"ScheduleExpression": "cron(0 25 * * ? *)"}, "hours"),
-        ({"ScheduleExpression": "rate(0 minutes)"}, "positive"),
-        ({"ScheduleExpression": "at(2026-13-01T00:00:00)"}, "at has a time"),
+        ({"ScheduleExpression": "cron(0 25 * * ? *)"}, "Invalid Schedule Expression cron(0 25 * * ? *)."),
+        ({"ScheduleExpression": "rate(0 minutes)"}, "Invalid Schedule"),
+        ({"ScheduleExpression": "at(2026-13-01T00:00:00)"}, "Invalid Schedule"),
         ({"ScheduleExpression": "at(9999-12-31T23:59:59)", "ScheduleExpressionTimezone": "America/New_York"}, "9999"),
-        ({"ScheduleExpression": "rate(999999 days)"}, "at most"),
+        ({"ScheduleExpression": "rate(999999 days)"}, "Invalid Schedule"),
         ({"StartDate": datetime(9999, 12, 31, tzinfo=UTC)}, "startDate"),
         ({"ScheduleExpressionTimezone": "Mars/Olympus"}, "time zone"),
         ({"FlexibleTimeWindow": {"Mode": "FLEXIBLE"}}, "MaximumWindowInMinutes"),

@@ -18,6 +18,7 @@ from api.auth.sts.wanted import ServiceRoleWanted
 from crds.errors import Forbidden, NotFound
 from crds.kinds.iam import IAM_ROLE
 from crds.kinds.service import SERVICE
+from services.schedule_manager.events.kinds import EVENT_RULE
 from services.schedule_manager.kinds import PRINCIPAL, SCHEDULE
 from services.schedule_manager.manifest import MANIFEST
 from services.sdk.aws.accounts import account_of
@@ -27,6 +28,7 @@ Json = dict[str, Any]
 ACCOUNT = account_of("default")
 GROUP_ARN = f"arn:aws:scheduler:us-east-1:{ACCOUNT}:schedule-group/default"
 ED = Principal("ed", frozenset({"aerekos:editor", AUTHENTICATED}))
+RULES = "/apis/aerekos.cloud/v1/namespaces/default/eventrules"
 PLACE = "/apis/aerekos.cloud/v1/namespaces/default/schedules"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/caller"
 
@@ -38,6 +40,7 @@ class Scheduled(Cloud):
 
     async def begin(self) -> None:
         self.house.registry.catalog.add(SCHEDULE)
+        self.house.registry.catalog.add(EVENT_RULE)
         self.assuming = ServiceRoles(self.sts.trust, self.sts.roles, self.house.clock, (MANIFEST,))
         spec = {"managed": "key_manager"}
         body = {"metadata": {"name": "schedule-manager"}, "spec": spec}
@@ -167,3 +170,23 @@ async def test_a_schedule_has_a_role_of_its_own_account(cloud: Scheduled) -> Non
     await cloud.user("root", "admin")
     root = Principal("root", frozenset({"aerekos:admin", AUTHENTICATED}))
     assert await cloud.write(root, "POST", PLACE, schedule(roleArn="arn:aws:iam::123456789012:role/caller")) == 422
+
+
+async def test_an_event_rule_is_given_no_role_that_its_writer_may_not_pass(cloud: Scheduled) -> None:
+    await cloud.user("ed", "editor")
+    await cloud.user("root", "admin")
+    await cloud.role("caller", trusts({"Service": "events.amazonaws.com"}))
+    target = {"id": "t", "arn": f"arn:aws:sqs:us-east-1:{ACCOUNT}:q"}
+    for spec in (
+        {"roleArn": ROLE, "targets": [target]},
+        {"targets": [{**target, "roleArn": ROLE}]},
+    ):
+        body = {"metadata": {"name": "r"}, "spec": {"eventPattern": '{"source": ["s"]}', **spec}}
+        assert await cloud.write(ED, "POST", RULES, body) == 403
+    root = Principal("root", frozenset({"aerekos:admin", AUTHENTICATED}))
+    other = {**target, "roleArn": "arn:aws:iam::123456789012:role/caller"}
+    body = {"metadata": {"name": "r"}, "spec": {"eventPattern": '{"source": ["s"]}', "targets": [other]}}
+    assert await cloud.write(root, "POST", RULES, body) == 422
+    for targets in (3, ["x"], [{"id": 3}], {"a": 1}):
+        body["spec"]["targets"] = targets
+        assert await cloud.write(root, "POST", RULES, body) == 422
