@@ -22,6 +22,7 @@ import { restore, session } from './utils/session';
 
 const Workers = lazily(() => import('./screens/Workers'), 'Workers');
 const Buckets = lazily(() => import('./screens/Buckets'), 'Buckets');
+const Databases = lazily(() => import('./screens/Databases'), 'Databases');
 const Queues = lazily(() => import('./screens/Queues'), 'Queues');
 const Topics = lazily(() => import('./screens/Topics'), 'Topics');
 const Schedules = lazily(() => import('./screens/Schedules'), 'Schedules');
@@ -91,6 +92,8 @@ function Screen(): ReactNode {
       return <Keys />;
     case 'buckets':
       return <Buckets />;
+    case 'databases':
+      return <Databases />;
     case 'queues':
       return <Queues />;
     case 'topics':

@@ -78,6 +78,9 @@ function warning(kind: Kind, name: string): string {
     keys: 'Everything encrypted with it is lost for good, at the end of its waiting time.',
     managedsecrets: 'One that has values is refused: it gets a deletion date first, 7 to 30 days ahead.',
     buckets: 'Only an empty bucket can go.',
+    queues: 'Its messages are deleted with it.',
+    topics: 'Whoever subscribed gets nothing more.',
+    databases: 'Its data is deleted; where it has backups, a last one is taken first unless its policy says no.',
     users: 'They can log in no more; tokens they hold end at once.',
     namespaces: 'Everything in it is deleted too.',
   };

@@ -1,13 +1,23 @@
 import type { ComponentType } from 'react';
 
 import { lazily } from '../utils/lazily';
-import { isSame, QUEUES, SCHEDULES, TOPICS, WEBHOOK_ENDPOINTS, type Kind, type Resource } from '../utils/resources';
+import {
+  DATABASES,
+  isSame,
+  QUEUES,
+  SCHEDULES,
+  TOPICS,
+  WEBHOOK_ENDPOINTS,
+  type Kind,
+  type Resource,
+} from '../utils/resources';
 
 interface Props {
   resource: Resource;
 }
 
 const PANELS: readonly [Kind, ComponentType<Props>][] = [
+  [DATABASES, lazily(() => import('./DatabasePanels'), 'DatabasePanels')],
   [QUEUES, lazily(() => import('./QueuePanels'), 'QueuePanels')],
   [TOPICS, lazily(() => import('./TopicPanels'), 'TopicPanels')],
   [SCHEDULES, lazily(() => import('./SchedulePanels'), 'SchedulePanels')],

@@ -114,6 +114,7 @@ function usePlaces(): { groups: PlaceGroup[]; tabs: Place[] } {
     const data: Place[] = [
       { to: '/ui/keys', name: 'Keys', icon: 'keys' },
       { to: '/ui/buckets', name: 'Buckets', icon: 'buckets' },
+      { to: '/ui/databases', name: 'Databases', icon: 'databases' },
     ];
     const messages: Place[] = [
       { to: '/ui/queues', name: 'Queues', icon: 'queues' },

@@ -43,6 +43,7 @@ const PLACES: [string, string, string][] = [
   ['Workers', '/ui/workers', 'get workers nodes machines servers hosts'],
   ['Keys', '/ui/keys', 'get keys kms encrypt encryption'],
   ['Buckets', '/ui/buckets', 'get buckets s3 upload download files objects storage'],
+  ['Databases', '/ui/databases', 'get databases postgresql postgres psql sql rds restore backup'],
   ['Queues', '/ui/queues', 'get queues sqs messages dead letters redrive purge peek'],
   ['Topics', '/ui/topics', 'get topics sns publish subscriptions subscribe'],
   ['Schedules', '/ui/schedules', 'get schedules cron rate eventbridge scheduler timer jobs'],

@@ -19,6 +19,7 @@ const PHASES: Record<string, Health> = {
   Running: 'well',
   Available: 'well',
   Succeeded: 'well',
+  Completed: 'well',
   Starting: 'busy',
   Updating: 'busy',
   Stopping: 'busy',

@@ -11,6 +11,7 @@ export type Route =
         | 'services'
         | 'keys'
         | 'buckets'
+        | 'databases'
         | 'queues'
         | 'topics'
         | 'schedules'
@@ -31,6 +32,7 @@ const PLAIN = [
   'services',
   'keys',
   'buckets',
+  'databases',
   'queues',
   'topics',
   'schedules',
@@ -47,6 +49,7 @@ const KNOWN: Record<string, string> = {
   workers: '',
   keys: '',
   buckets: '',
+  databases: '',
   queues: '',
   topics: '',
   schedules: '',
