@@ -21,6 +21,7 @@ import { Empty, Failed } from './Empty';
 import { Loading } from './Loading';
 import { notDownloaded, ObjectDialog } from './ObjectDialog';
 import { Panel } from './Panel';
+import { UnfinishedUploads } from './UnfinishedUploads';
 
 type Row = { folder: string } | { object: ObjectSeen };
 const NOTHING: Page = { objects: [], folders: [], next: null };
@@ -75,6 +76,7 @@ export function ObjectBrowser({ bucket, may }: { bucket: string; may: boolean })
         <Button label="Refresh" onPress={() => void read()} />
       </View>
       {may && <Upload bucket={bucket} prefix={prefix} onDone={() => void read()} />}
+      {may && <UnfinishedUploads bucket={bucket} prefix={prefix} />}
       <Panel flush>
         {state === 'loading' && <Loading what="objects" />}
         {state !== 'loading' && state !== 'there' && (

@@ -72,20 +72,30 @@ export async function download(bucket: string, key: string): Promise<void> {
   saveAs(await (await raw(pathOf(bucket, key))).blob(), key.split('/').pop() || key);
 }
 
-/** Tells how much has left, from 0 to 1. XMLHttpRequest, because fetch does not say. */
+/** Tells how much has left, from 0 to 1. Raises ApiError. */
 export async function upload(bucket: string, key: string, file: File, told: (share: number) => void): Promise<void> {
+  await put(pathOf(bucket, key), file, { 'content-type': file.type || 'application/octet-stream' }, told);
+}
+
+/** The ETag of what was stored. XMLHttpRequest, because fetch does not say how much has left. Raises ApiError. */
+export async function put(
+  path: string,
+  body: Blob,
+  headers: Record<string, string>,
+  told: (share: number) => void,
+): Promise<string> {
   const token = await freshToken();
-  await new Promise<void>((resolve, reject) => {
+  return new Promise<string>((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open('PUT', pathOf(bucket, key));
+    request.open('PUT', path);
     request.setRequestHeader('authorization', `Bearer ${token}`);
-    request.setRequestHeader('content-type', file.type || 'application/octet-stream');
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => told(event.total ? event.loaded / event.total : 0);
     request.onerror = () => reject(new Unreachable());
     request.onload = () => {
-      if (request.status < 300) resolve();
+      if (request.status < 300) resolve(request.getResponseHeader('etag') ?? '');
       else void refusal(new Response(request.responseText, { status: request.status })).then(reject);
     };
-    request.send(file);
+    request.send(body);
   });
 }

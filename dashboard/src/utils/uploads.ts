@@ -3,6 +3,7 @@ import type { NamedFile } from './droppedFiles';
 import { inWords } from './errors';
 import { hold } from './leaving';
 import { Observable } from './observable';
+import { LARGE, uploadParts } from './multipart';
 import { upload } from './s3';
 import { say } from './toasts';
 
@@ -25,7 +26,7 @@ export async function send(bucket: string, prefix: string, files: readonly Named
   const waiting = files.map(({ path, file }) => ({ file, id: next++, bucket, key: prefix + path, share: 0 }));
   const release = hold({
     title: 'Leave during an upload?',
-    what: 'What has not arrived yet is lost: an upload ends with its tab, and with your session.',
+    what: 'An upload ends with its tab, and with your session. A large file goes on where it stopped once you choose it again; small ones begin anew.',
     scope: 'tab',
   });
   uploads.set([...uploads.get(), ...waiting.map(({ file: _file, ...rest }) => rest)]);
@@ -42,7 +43,7 @@ async function one({ file, id, bucket, key }: Upload & { file: File }, alone: bo
   const told = (share: number) =>
     uploads.set(uploads.get().map((each) => (each.id === id ? { ...each, share } : each)));
   try {
-    await upload(bucket, key, file, told);
+    await (file.size >= LARGE ? uploadParts : upload)(bucket, key, file, told);
     if (alone) say('well', `${file.name} is stored`);
     return true;
   } catch (error) {
