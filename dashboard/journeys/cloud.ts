@@ -51,7 +51,7 @@ export class Cloud {
   }
 
   async up(): Promise<void> {
-    await this.tell('up');
+    await this.tell('up', '--timeout', String(UP_MS / 1000 - 10));
   }
 
   async tell(...words: string[]): Promise<string> {
