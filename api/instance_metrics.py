@@ -29,7 +29,11 @@ from crds.kinds.service import SERVICE
 
 RESOURCE = "services/metrics"
 MOST_BYTES, SECONDS = 8 << 20, 10.0
-_HEADERS = {"accept": "text/plain;version=0.0.4", "user-agent": "aerekos-metrics"}
+_HEADERS = {
+    "accept": "text/plain;version=0.0.4",
+    "accept-encoding": "identity",
+    "user-agent": "aerekos-metrics",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +99,10 @@ def _is_managed(service: dict[str, Any]) -> bool:
 async def _text(answer: httpx.Response) -> str:
     if answer.status_code != 200:
         raise Unavailable(f"the instance answered {answer.status_code}", retry_after=1)
+    if answer.headers.get("content-encoding", "identity") != "identity":
+        raise Unavailable("the instance compresses its answer, though it was asked not to", retry_after=60)
     content = b""
-    async for part in answer.aiter_bytes():
+    async for part in answer.aiter_raw():
         content += part
         if len(content) > MOST_BYTES:
             raise Unavailable(f"the instance answers with more than {MOST_BYTES} bytes", retry_after=60)

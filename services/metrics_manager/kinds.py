@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
 from crds.kind import Column, Kind, Resource
+from crds.lent_rights import LentRight
 from crds.meta import Spec, Status
 from crds.model import Model, Timestamp
 from services.sdk.urls import url_fault
@@ -64,6 +66,13 @@ class ScrapeTargetStatus(Status):
     since: Timestamp | None = None
 
 
+def _asks(spec: Mapping[str, Any]) -> list[LentRight]:
+    """Whoever may not ask that Service has nobody else ask it."""
+    target = spec.get("target")
+    name = target.get("service") if isinstance(target, Mapping) else None
+    return [LentRight("get", "services/proxy", str(name))] if name else []
+
+
 class ScrapeTarget(Resource[ScrapeTargetSpec, ScrapeTargetStatus]):
     spec: ScrapeTargetSpec
     status: ScrapeTargetStatus = Field(default_factory=ScrapeTargetStatus)
@@ -76,6 +85,7 @@ SCRAPE_TARGET = Kind(
     short_names=("st",),
     categories=("all",),
     model=ScrapeTarget,
+    lends=_asks,
     description="An address, or a Service, whose metrics are read and kept.",
     columns=(
         Column("Name", "metadata.name"),

@@ -12,7 +12,7 @@ from services.metrics_manager.store.sample_store import AHEAD_MS, RETENTION_MS, 
 from services.sdk.context import ServiceContext
 from services.sdk.routes import Request, Response, route
 
-_MOST = 16 << 20
+_MOST = 4 << 20
 _PROTOBUF = "application/x-protobuf"
 
 

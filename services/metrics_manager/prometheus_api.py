@@ -115,14 +115,16 @@ class PrometheusApi:
         return round(self._context.clock.now().timestamp() * 1000)
 
     async def query(self, asked: Asked) -> Any:
-        found = _members(asked, ("query", "time", "timeout", "limit", "lookback_delta", "stats"))
+        found = _members(asked, ("query", "time", "timeout", "limit", "lookback_delta"))
         at = found.moment("time", self._now())
-        return await self._queries.instant(found.text("query"), at, asked.namespace, found.count("limit"))
+        query, limit = found.text("query"), found.count("limit")
+        return await self._queries.instant(query, at, asked.namespace, limit, **_bounds(found))
 
     async def query_range(self, asked: Asked) -> Any:
-        found = _members(asked, ("query", "start", "end", "step", "timeout", "limit", "lookback_delta", "stats"))
+        found = _members(asked, ("query", "start", "end", "step", "timeout", "limit", "lookback_delta"))
         start, end, step = found.moment("start"), found.moment("end"), found.duration("step")
-        return await self._queries.range(found.text("query"), start, end, step, asked.namespace, found.count("limit"))
+        query, limit = found.text("query"), found.count("limit")
+        return await self._queries.range(query, start, end, step, asked.namespace, limit, **_bounds(found))
 
     async def series(self, asked: Asked) -> Any:
         found = _members(asked, ("start", "end", "limit"), ("match[]",))
@@ -148,7 +150,7 @@ class PrometheusApi:
 
     async def metadata(self, asked: Asked) -> Any:
         found = _members(asked, ("metric", "limit", "limit_per_metric"))
-        wanted, known = found.text("metric", ""), self._loop.metadata
+        wanted, known = found.text("metric", ""), self._loop.metadata(asked.namespace)
         chosen = [wanted] if wanted in known else ([] if wanted else sorted(known))
         return {
             name: [{"type": known[name].type, "help": known[name].help, "unit": ""}]
@@ -276,6 +278,14 @@ def _found(scope: Scope) -> tuple[Endpoint, tuple[str, ...]]:
 
 def _members(asked: Asked, known: tuple[str, ...], lists: tuple[str, ...] = ()) -> Parameters:
     return Parameters(asked.query, asked.form, known, lists)
+
+
+def _bounds(found: Parameters) -> dict[str, int]:
+    """Raises BadRequest."""
+    bounds = {"timeout": found.duration("timeout", 0), "lookback": found.duration("lookback_delta", 0)}
+    if any(each < 0 for each in bounds.values()):
+        raise BadRequest("timeout, lookback_delta: no less than nothing")
+    return bounds
 
 
 def _limited(found: list[Any], limit: int) -> list[Any]:

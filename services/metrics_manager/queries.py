@@ -19,6 +19,7 @@ from services.metrics_manager.store.sample_store import SampleStore, StoreReader
 from services.metrics_manager.tenancy import OfNamespace
 
 if TYPE_CHECKING:
+    from services.metrics_manager.promql.engine import Limits
     from services.metrics_manager.promql.values import SampleSource
 
 T = TypeVar("T")
@@ -31,23 +32,26 @@ class Queries:
         self._store, self._thread = store, thread
         self._reader: StoreReader | None = None
 
-    async def instant(self, query: str, at: int, namespace: str | None, limit: int = 0) -> Any:
-        """`data` of the answer. Raises QueryError."""
+    async def instant(self, query: str, at: int, namespace: str | None, limit: int = 0, **bounds: Any) -> Any:
+        """`data` of the answer. `bounds`: as in `_limits`. Raises QueryError."""
 
         def ask(source: SampleSource) -> Any:
             from services.metrics_manager.promql.engine import query_instant
 
-            return _limited(answers.instant(query_instant(source, query, at), at), limit)
+            return _limited(answers.instant(query_instant(source, query, at, _limits(**bounds)), at), limit)
 
         return await self.run(ask, namespace)
 
-    async def range(self, query: str, start: int, end: int, step: int, namespace: str | None, limit: int = 0) -> Any:
-        """`data` of the answer. Raises QueryError."""
+    async def range(
+        self, query: str, start: int, end: int, step: int, namespace: str | None, limit: int = 0, **bounds: Any
+    ) -> Any:
+        """`data` of the answer. `bounds`: as in `_limits`. Raises QueryError."""
 
         def ask(source: SampleSource) -> Any:
             from services.metrics_manager.promql.engine import query_range
 
-            return _limited(answers.matrix(query_range(source, query, start, end, step), start, step), limit)
+            value = query_range(source, query, start, end, step, _limits(**bounds))
+            return _limited(answers.matrix(value, start, step), limit)
 
         return await self.run(ask, namespace)
 
@@ -87,6 +91,14 @@ class Queries:
         """At the end, when nothing is asked any more."""
         if self._reader is not None:
             self._reader.close()
+
+
+def _limits(timeout: int = 0, lookback: int = 0) -> Limits:
+    """Both in ms; 0 for what is usual, which is also the longest an evaluation may take."""
+    from services.metrics_manager.promql.engine import LIMITS, MOST_SECONDS
+
+    found = LIMITS._replace(lookback=lookback) if lookback else LIMITS
+    return found._replace(seconds=min(timeout / 1000, MOST_SECONDS)) if timeout else found
 
 
 def _limited(data: Any, limit: int) -> Any:

@@ -13,7 +13,8 @@ from crds.errors import BadRequest
 from services.metrics_manager.promql.labels import NAME, Labels, labels_of
 from services.metrics_manager.store.sample_store import Sample
 
-MOST_BODY, MOST_RAW = 16 << 20, 64 << 20
+MOST_BODY, MOST_RAW = 4 << 20, 8 << 20
+MOST_SAMPLES, MOST_LABELS = 20_000, 200_000
 _INT64, _DOUBLE, _STRING, _MESSAGE, _UINT32, _BYTES = 3, 1, 9, 11, 13, 12
 
 
@@ -24,6 +25,7 @@ def samples_of(body: bytes, forced: dict[str, str]) -> list[Sample]:
         request.ParseFromString(raw)
     except Exception as error:
         raise BadRequest(f"the body is no WriteRequest of remote write 1.0: {type(error).__name__}") from None
+    _require_few(request.timeseries)
     found: list[Sample] = []
     for series in request.timeseries:
         if len(series.histograms) or len(series.exemplars):
@@ -31,6 +33,14 @@ def samples_of(body: bytes, forced: dict[str, str]) -> list[Sample]:
         labels = _labels(series, forced)
         found += [Sample(labels, each.timestamp, each.value) for each in series.samples]
     return found
+
+
+def _require_few(series: Any) -> None:
+    """They are read in one turn of the loop, and each becomes many times its size. Raises BadRequest."""
+    samples = len(series) + sum(len(each.samples) for each in series)
+    if samples > 2 * MOST_SAMPLES or sum(len(each.labels) for each in series) > MOST_LABELS:
+        most = f"at most {MOST_SAMPLES} samples and {MOST_LABELS} labels are taken"
+        raise BadRequest(f"this is too much for one request: {most}; lower max_samples_per_send")
 
 
 def _labels(series: Any, forced: dict[str, str]) -> Labels:

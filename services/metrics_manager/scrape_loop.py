@@ -46,7 +46,6 @@ class ScrapeLoop:
         self._clock, self._store, self._http, self._private = context.clock, store, outbound, allows_private
         self._conductor = ConductorFetch(context.client)
         self._wanted = context.informer(SCRAPE_TARGET)
-        self.metadata: dict[str, Metadata] = {}
         self._on_round = on_round
         self._platform: dict[str, Target] = {}
         self._theirs: dict[str, tuple[int, list[Target]]] = {}
@@ -56,6 +55,15 @@ class ScrapeLoop:
     def targets(self) -> list[Target]:
         """All of them, the platform's first."""
         return [*self._platform.values(), *(each for _, targets in self._theirs.values() for each in targets)]
+
+    def metadata(self, namespace: str | None) -> dict[str, Metadata]:
+        """What the targets of that namespace, or all of them, say of their families. The platform's word is first."""
+        found: dict[str, Metadata] = {}
+        for each in self.targets():
+            if namespace in (None, each.labels.get("namespace")):
+                for name, said in each.metadata.items():
+                    found.setdefault(name, said)
+        return found
 
     def of(self, uid: str) -> list[Target]:
         """What is scraped for the ScrapeTarget of that uid."""
@@ -132,7 +140,6 @@ class ScrapeLoop:
             labels,
             lambda: self._conductor.text(path),
             self._store,
-            self.metadata,
             honors=True,
             limit=PLATFORM_LIMIT,
             interval=PLATFORM_SECONDS,
@@ -213,7 +220,6 @@ class ScrapeLoop:
             {**spec.labels, **own},
             fetch,
             self._store,
-            self.metadata,
             honors=False,
             limit=spec.sample_limit,
             interval=spec.interval_seconds,

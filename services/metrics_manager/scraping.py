@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from services.metrics_manager.exposition import ExpositionFault, ExpositionReader, Line, Metadata
@@ -39,7 +39,6 @@ class Target:
         labels: Mapping[str, str],
         fetch: Fetch,
         store: SampleStore,
-        metadata: dict[str, Metadata],
         *,
         honors: bool,
         limit: int,
@@ -48,16 +47,24 @@ class Target:
     ) -> None:
         self.labels, self.interval, self.url, self.seen = dict(labels), interval, url, Seen()
         self._fetch, self._store, self._honors, self._limit = fetch, store, honors, limit
-        self._reader = ExpositionReader(self._series_of, metadata)
+        self._reader = ExpositionReader(self._series_of)
         self._before: set[int] = set()
         self._own = dict.fromkeys(("up", "scrape_duration_seconds", "scrape_samples_scraped"), 0)
 
-    def _series_of(self, labels: Labels) -> int:
+    @property
+    def metadata(self) -> Mapping[str, Metadata]:
+        """What it says of its families, by their names."""
+        return self._reader.metadata
+
+    def _series_of(self, found: Sequence[Labels]) -> list[int]:
         """Raises TooManySeries."""
+        return self._store.series_of_all([self._labelled(each) for each in found])
+
+    def _labelled(self, labels: Labels) -> Labels:
         if self._honors:
-            return self._store.series_of(labels_of({**self.labels, **dict(labels)}))
+            return labels_of({**self.labels, **dict(labels)})
         theirs = {f"exported_{name}" if name in self.labels else name: value for name, value in labels}
-        return self._store.series_of(labels_of({**theirs, **self.labels}))
+        return labels_of({**theirs, **self.labels})
 
     async def scrape(self, now: Callable[[], float], batch: Batch) -> Seen:
         """Add what it tells to the batch. `now`: seconds since 1970."""

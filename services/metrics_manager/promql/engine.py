@@ -136,6 +136,8 @@ class _Evaluation:
         self._until = monotonic() + limits.seconds
 
     def evaluate(self, node: Any) -> Value:
+        if monotonic() > self._until:
+            raise QueryError("query timed out in expression evaluation", "timeout")
         match node:
             case ast.NumberLiteral():
                 return np.full(self._steps, node.val)
@@ -254,6 +256,8 @@ class _Evaluation:
         return Matrix([each for each in windows if (each.last > each.first).any()], moments, length)
 
     def _aggregate(self, node: Any) -> Vector:
+        if str(node.op) == "limit_ratio":
+            raise NotSupported("the aggregation limit_ratio")
         parameter = None if node.param is None else self.evaluate(node.param)
         vector = self._vector(self.evaluate(node.expr))
         self._spend(vector.values.size)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from services.metrics_manager.promql.values import Series
 
 MOST_SERIES, MOST_SERIES_OF_NAMESPACE = 60_000, 20_000
+OF_PLATFORM = 10_000
+"""So many of all series are left to what has no namespace."""
 MOST_IN_MEMORY = 1_000_000
 RETENTION_MS = 15 * 86_400_000
 MOST_BYTES = 4 << 30
@@ -76,7 +78,7 @@ class SampleStore:
         if known is not None:
             return known
         namespace = value_of(labels, "namespace")
-        if len(self.index) >= MOST_SERIES:
+        if len(self.index) >= MOST_SERIES - (OF_PLATFORM if namespace else 0):
             raise TooManySeries(
                 f"there are {MOST_SERIES} series already, and no more are kept; delete what makes them"
             )
@@ -85,6 +87,23 @@ class SampleStore:
         id = self.index.add(labels)
         self._unsaved.add(id)
         return id
+
+    def series_of_all(self, wanted: Sequence[Labels]) -> list[int]:
+        """As `series_of`, of all or none: new ones without a sample would stay for good. Raises TooManySeries."""
+        found: list[int] = []
+        new: list[int] = []
+        try:
+            for labels in wanted:
+                is_new = self.index.find(labels) is None
+                found.append(self.series_of(labels))
+                if is_new:
+                    new.append(found[-1])
+        except TooManySeries:
+            for id in new:
+                self.index.remove(id)
+            self._unsaved.difference_update(new)
+            raise
+        return found
 
     async def append(self, batch: Batch) -> None:
         """Durable when it returns. Raises sqlite3.Error."""
@@ -108,12 +127,10 @@ class SampleStore:
 
     async def add(self, samples: Iterable[Sample]) -> None:
         """As `append`. Raises TooManySeries, sqlite3.Error."""
-        batch = Batch(array("q"), array("q"), array("d"))
-        for each in samples:
-            batch.series.append(self.series_of(each.labels))
-            batch.times.append(each.time)
-            batch.values.append(each.value)
-        await self.append(batch)
+        taken = list(samples)
+        ids = self.series_of_all([each.labels for each in taken])
+        times, values = (each.time for each in taken), (each.value for each in taken)
+        await self.append(Batch(array("q", ids), array("q", times), array("d", values)))
 
     def _take(self, batch: Batch) -> None:
         for id, time, value in zip(batch.series, batch.times, batch.values, strict=True):

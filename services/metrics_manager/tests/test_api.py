@@ -13,6 +13,9 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
 
+from crds.errors import BadRequest
+from crds.lent_rights import LentRight
+from services.metrics_manager import remote_write
 from services.metrics_manager.kinds import SCRAPE_TARGET, ScrapeTargetSpec
 from services.metrics_manager.remote_write import _request_class
 from services.metrics_manager.tests.in_memory import Metrics, metrics
@@ -191,3 +194,29 @@ async def test_members_that_are_not_understood_are_refused() -> None:
         assert "not understood here: colour" in (await m.ask("query", query="1", colour="red"))["error"]
         assert (await m.ask("query", query="1", time="yesterday"))["errorType"] == "bad_data"
         assert (await m.ask("query_range", query="1", start=1, end=2))["error"].startswith('invalid parameter "step"')
+
+
+@virtual_time
+async def test_how_long_and_how_far_back_is_asked_or_refused() -> None:
+    async with metrics() as m:
+        assert await write(m, {"__name__": "asked"}, 1.0) == 204
+        await m.advance(120)
+        assert (await m.ask("query", query="asked"))["result"]
+        assert not (await m.ask("query", query="asked", lookback_delta="1m"))["result"]
+        assert (await m.ask("query", query="asked", timeout="-1"))["errorType"] == "bad_data"
+        assert "stats" in (await m.ask("query", query="asked", stats="all"))["error"]
+
+
+def test_a_request_of_too_many_samples_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = written(({"__name__": "a"}, 1.0, 1), ({"__name__": "b"}, 1.0, 1))
+    assert len(remote_write.samples_of(body, {})) == 2
+    for bound in ("MOST_SAMPLES", "MOST_LABELS"):
+        with monkeypatch.context() as patched, pytest.raises(BadRequest, match="too much for one request"):
+            patched.setattr(remote_write, bound, 1)
+            remote_write.samples_of(body, {})
+
+
+def test_a_target_lends_the_right_to_ask_its_service() -> None:
+    assert SCRAPE_TARGET.lends is not None
+    assert [*SCRAPE_TARGET.lends({"target": {"service": "shop"}})] == [LentRight("get", "services/proxy", "shop")]
+    assert [*SCRAPE_TARGET.lends({"target": {"url": "https://a.example"}})] == []

@@ -93,12 +93,29 @@ def test_a_script(tmp_path: Path) -> None:
         ("limit_ratio(0.5, x)", "limit_ratio is not supported"),
         ("sum(", "unclosed left parenthesis"),
         ("x" * 20_000, "more than 16384 characters"),
+        ("1" + "+1" * 201, "more than 200 operators"),
+        ("-" * 300 + "x", "more than 200 operators"),
+        ("(" * 61 + "x" + ")" * 61, "more than 60 brackets"),
+        ("abs(" * 3000, "more than 60 brackets"),
         ('x{a=~"("}', "regex"),
     ],
 )
 def test_what_is_refused_is_named(query: str, words: str) -> None:
     with pytest.raises(QueryError, match=words):
         query_instant(MemorySource(), query, 0)
+
+
+def test_what_is_quoted_is_no_operator() -> None:
+    query = 'x{a="' + "+(" * 300 + '"} # ' + "+" * 300
+    assert query_instant(MemorySource(), query, 0) is not None
+
+
+def test_an_evaluation_has_a_deadline() -> None:
+    with pytest.raises(QueryError, match="timed out") as late:
+        query_instant(MemorySource(), "sum(x) + 1", 0, Limits(seconds=-1.0))
+    assert late.value.type == "timeout"
+    with pytest.raises(QueryError, match="timed out"):
+        query_instant(MemorySource(), "max_over_time(x[5m:1m])", 0, Limits(seconds=-1.0))
 
 
 def test_too_fine_a_range_is_refused() -> None:

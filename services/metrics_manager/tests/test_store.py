@@ -6,11 +6,13 @@ import asyncio
 import struct
 from array import array
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.metrics_manager.exposition import ExpositionFault, ExpositionReader
 from services.metrics_manager.promql.matcher import Matcher
 from services.metrics_manager.promql.values import Series
 from services.metrics_manager.store import sample_store
@@ -121,3 +123,33 @@ def test_a_burst_of_series_is_refused_in_words(tmp_path: Path, monkeypatch: pyte
         store.series_of((("__name__", "m2"), ("namespace", "n")))
     store.series_of((("__name__", "m2"), ("namespace", "other")))
     file.close()
+
+
+def test_of_many_new_series_all_are_made_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sample_store, "MOST_SERIES", 4)
+    monkeypatch.setattr(sample_store, "OF_PLATFORM", 2)
+    file, store = opened(tmp_path)
+    theirs = [(("__name__", f"m{i}"), ("namespace", "n")) for i in range(3)]
+    with pytest.raises(TooManySeries):
+        store.series_of_all(theirs)
+    assert len(store.index) == 0
+    assert len(store.series_of_all(theirs[:2])) == 2
+    with pytest.raises(TooManySeries):
+        store.series_of_all(theirs)
+    assert len(store.index) == 2, "those that were there before stay"
+    assert store.series_of_all([A]), "the platform's have room of their own"
+    file.close()
+
+
+def test_an_answer_that_cannot_be_read_makes_no_series() -> None:
+    made: list[Any] = []
+
+    def make(found: Any) -> list[int]:
+        made.extend(found)
+        return list(range(len(found)))
+
+    reader = ExpositionReader(make)
+    with pytest.raises(ExpositionFault, match="line 2") as fault:
+        reader.read("a 1\npassword=hunter2 is {here\n", 10)
+    assert made == [] and "hunter2" not in str(fault.value)
+    assert [each.value for each in reader.read("a 1\nb 2\n", 10)] == [1.0, 2.0]
