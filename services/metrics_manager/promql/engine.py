@@ -136,8 +136,7 @@ class _Evaluation:
         self._until = monotonic() + limits.seconds
 
     def evaluate(self, node: Any) -> Value:
-        if monotonic() > self._until:
-            raise QueryError("query timed out in expression evaluation", "timeout")
+        self._require_time()
         match node:
             case ast.NumberLiteral():
                 return np.full(self._steps, node.val)
