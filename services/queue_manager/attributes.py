@@ -40,6 +40,8 @@ _FIFO: dict[str, tuple[str, tuple[str, ...]]] = {
     "DeduplicationScope": ("deduplicationScope", ("queue", "messageGroup")),
     "FifoThroughputLimit": ("throughputLimit", ("perQueue", "perMessageGroupId")),
 }
+_BOOLEANS = frozenset({"FifoQueue", "ContentBasedDeduplication", "SqsManagedSseEnabled"})
+"""AWS takes them in whatever case."""
 _NO_KEYS = "messages are not encrypted at rest here"
 COUNTED = (
     "ApproximateNumberOfMessages",
@@ -56,7 +58,8 @@ KNOWN = frozenset(
 def spec_patch(attributes: Mapping[str, str], *, fifo: bool, creating: bool = False) -> Json:
     """The changes of the spec that these attributes mean: JSON, as a merge patch has it. Raises AwsError."""
     patch: Json = {}
-    for name, value in attributes.items():
+    for name, said in attributes.items():
+        value = said.lower() if name in _BOOLEANS else said
         if name in _NUMBERS:
             patch[_NUMBERS[name].field] = _number(name, value)
         elif name in _FIFO:

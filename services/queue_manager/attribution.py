@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.queue_manager.names import parse_url, queue_arn
+from services.queue_manager.names import parse_url, plain_name, queue_arn
 from services.queue_manager.topic_names import topic_arn
 from services.sdk.aws.operations import RequestContext
 
@@ -17,7 +17,8 @@ def queue_of(call: RequestContext, request: dict[str, Any], _: dict[str, Any]) -
         return queue_arn(call.region, call.account, str(name)[:_LONGEST])
     if arn := request.get("SourceArn"):
         return str(arn)[:_LONGEST]
-    meant = parse_url(str(request.get("QueueUrl") or call.path))
+    said = str(request.get("QueueUrl") or call.path)
+    meant = parse_url(said) or plain_name(said, call.account)
     return queue_arn(call.region, meant.account, meant.name) if meant else ""
 
 

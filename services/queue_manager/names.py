@@ -68,6 +68,11 @@ def parse_url(url: str) -> QueueName | None:
     return QueueName(account, name) if _ACCOUNT.fullmatch(account) and name else None
 
 
+def plain_name(text: str, account: str) -> QueueName | None:
+    """The queue of a name that stands where a URL should, which AWS takes as well."""
+    return None if name_fault(text, fifo=text.endswith(FIFO_ENDING)) else QueueName(account, text)
+
+
 def parse_queue_arn(text: str) -> QueueName | None:
     """None for what is no ARN of a queue."""
     arn = parse_arn(text)

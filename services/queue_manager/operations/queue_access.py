@@ -9,7 +9,15 @@ from services.queue_manager import errors
 from services.queue_manager.authorization import QueueAuthorizer
 from services.queue_manager.broker import Broker
 from services.queue_manager.directory import QueueDirectory
-from services.queue_manager.names import LONGEST_NAME, QueueName, parse_queue_arn, parse_url, queue_arn, queue_url
+from services.queue_manager.names import (
+    LONGEST_NAME,
+    QueueName,
+    parse_queue_arn,
+    parse_url,
+    plain_name,
+    queue_arn,
+    queue_url,
+)
 from services.queue_manager.queue import FoundQueue
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext
@@ -34,7 +42,7 @@ class QueueAccess:
         conditions. Raises AwsError, Forbidden.
         """
         url = request.get("QueueUrl") or call.path
-        meant = parse_url(url)
+        meant = parse_url(url) or plain_name(url, call.account)
         if meant is None:
             if not request.get("QueueUrl"):
                 raise errors.missing("QueueUrl")

@@ -157,7 +157,7 @@ class QueueOperations:
 
 
 def _is_fifo(name: str, attributes: dict[str, str]) -> bool:
-    said = attributes.get("FifoQueue")
+    said = attributes["FifoQueue"].lower() if "FifoQueue" in attributes else None
     if said == "false":  # AWS refuses it as well: it is true, or not there
         raise errors.invalid_attribute_name("FifoQueue")
     if said is None and name.endswith(FIFO_ENDING):

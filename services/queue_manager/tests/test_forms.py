@@ -70,3 +70,17 @@ async def test_refusals_have_their_old_names() -> None:
         assert (status, told.findtext("Error/Code")) == (400, "MissingParameter")
         status, told = await queues.form("Nonsense")
         assert told.findtext("Error/Code") == "InvalidAction"
+
+
+@virtual_time
+async def test_what_aws_takes_in_other_words_is_taken() -> None:
+    async with queues_in_memory() as queues:
+        attributes = {"FifoQueue": "True", "ContentBasedDeduplication": "False"}
+        await queues.call("CreateQueue", QueueName="jobs.fifo", Attributes=attributes)
+        told = await queues.call("GetQueueAttributes", QueueUrl="jobs.fifo", AttributeNames=["FifoQueue"])
+        assert told == {"Attributes": {"FifoQueue": "true"}}
+        more = {"MessageGroupId": "g", "MessageDeduplicationId": "d"}
+        await queues.send("jobs.fifo", "by name", **more)
+        assert await queues.bodies("jobs.fifo") == ["by name"]
+        status, answer = await queues.ask("SendMessage", QueueUrl="no queue!", MessageBody="x")
+        assert (status, answer["__type"].rpartition("#")[2]) == (404, "InvalidAddress")
