@@ -24,6 +24,12 @@ export function pathSpeaking(signingName: string): string {
   return `/services/${found?.service ?? signingName}`;
 }
 
+/** The path of the service that looks after resources of that kind (`queues`), through the gateway. */
+export function pathKeeping(plural: string): string {
+  const found = catalog.get().find((each) => each.kinds.includes(plural));
+  return `/services/${found?.service ?? plural}`;
+}
+
 /** Safe to repeat; what cannot be had stays empty. */
 export async function readCatalog(): Promise<void> {
   const found = await ask<{ services: CatalogEntry[] }>('/catalog').catch(() => null);

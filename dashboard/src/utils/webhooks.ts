@@ -1,5 +1,6 @@
 /** Webhook endpoints: what they were sent, how that went, and what is asked of their service. */
 import { ask, raw } from './api';
+import { pathKeeping } from './catalog';
 import { inWords } from './errors';
 import type { Health } from './health';
 import { place, SECRETS, type Resource } from './resources';
@@ -37,7 +38,7 @@ export interface Attempt {
 
 function pathOf(endpoint: Resource): string {
   const { name, namespace = 'default' } = endpoint.metadata;
-  return `/services/webhook-manager/endpoints/${namespace}/${encodeURIComponent(name)}`;
+  return `${pathKeeping('webhookendpoints')}/endpoints/${namespace}/${encodeURIComponent(name)}`;
 }
 
 export function readSent(endpoint: Resource, state: MessageState | '', signal?: AbortSignal): Promise<SentPage> {
