@@ -22,6 +22,7 @@ class DatabaseReason(Term):
     STOPPED = "Stopped", "`spec.enabled` is false: its data is kept."
     UNREACHABLE = "Unreachable", "Its server runs, and does not answer as it should."
     SWITCHING = "Switching", "Another member is about to take its writes: the message says which, and why."
+    PRIMARY_CHANGED = "PrimaryChanged", "An Event: another member takes its writes."
     NO_SUCCESSOR = "NoSuccessor", "Its primary is to be replaced, and no other member may take its place."
     WRITES_WAIT = "WritesWait", "With durability strict, writes wait until another member follows."
     FOLLOWING = "Following", "Every other member gets the log as it is written."

@@ -64,6 +64,7 @@ def test_nothing_acknowledged_is_lost_in_any_faults(cloud: Cloud, writer: Writer
         writer.gap()
         fault = rng.choice(FAULTS)
         before = primary_of(cloud, "trio")
+        print(f"{number + 1}: {fault.__name__}", flush=True)
         fault(cloud, rng)
         goes_on(writer)
         lost = writer.missing()

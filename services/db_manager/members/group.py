@@ -74,6 +74,7 @@ class _Memory:
 
     heard: float
     password: str = ""
+    asks_again: bool = True
     looked_after: float = 0.0
     seen: tuple[object, ...] | None = None
     outcome: Outcome | None = None
@@ -130,6 +131,9 @@ class Groups:
         return again(_AT_ONCE, f"{member} takes writes", reason=DatabaseReason.SWITCHING)
 
     def _became_primary(self, database: Database, member: str, world: World) -> None:
+        if member != (old := database.status.primary):
+            text = f"{member} takes writes in the place of {old}"
+            world.events.record(database, DatabaseReason.PRIMARY_CHANGED, text)
         database.status.primary = member
         database.status.switched_at = _wish(database) or database.status.switched_at
         self._over(database, world)
@@ -154,6 +158,8 @@ class Groups:
         """Store the step where it is one to be stored: the next pass carries it out. None where there is none."""
         step, status = group.step, database.status
         if step.action == "begin":
+            text = f"{status.primary} gives way: {step.because}"
+            world.events.record(database, DatabaseReason.SWITCHING, text, warning=True)
             status.switch = Switch(old=status.primary, new=step.member, reason=step.because, since=world.clock.now())
         elif step.action == "choose" and status.switch is not None:
             status.switch = status.switch.model_copy(update={"new": step.member, "promoting": True})
@@ -175,13 +181,14 @@ class Groups:
         found = {name: at for name, service in services.items() if (at := address_of(service)) is not None}
         if not found:
             return {}
-        if not memory.password:
+        if memory.asks_again:
             primary = database.status.primary
             secret = superuser_secret(primary if primary in services else next(iter(services)))
             memory.password = await superuser_password(self._own, secret, database.metadata.namespace or "default")
+            memory.asks_again = False
         looks = await self._looks.look(uid, {name: Door(at, memory.password) for name, at in found.items()})
-        if not any(each.answers for each in looks.values()):
-            memory.password = ""  # it may be another one by now
+        if not looks.get(database.status.primary, Look()).answers:
+            memory.asks_again = True  # it may have another password by now, which its replicas have not heard of
         return looks
 
     async def _situation(

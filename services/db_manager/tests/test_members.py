@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from crds.engines.postgresql import REPLICA_LINE
 from crds.errors import Invalid
 from crds.kinds.config_map import CONFIG_MAP
+from crds.kinds.event import EVENT
 from crds.kinds.secret import SECRET
 from crds.kinds.service import SERVICE, Instance
 from crds.phases import ServicePhase
@@ -109,6 +110,7 @@ class Servers:
         return {each: self.looks.get(each, Look()) for each in doors}
 
     async def _promote(self, endpoint: Endpoint, password: str, slots: list[str]) -> None:
+        assert password == "secret-secret"
         self.promoted.append(endpoint.port)
         self.looks[f"shop-{endpoint.port - 5000}"] = WRITES
 
@@ -172,6 +174,8 @@ async def test_a_primary_is_stopped_before_another_takes_its_place_and_follows_i
             assert servers.promoted == [5001]
             seen = await get(DATABASE, "shop", "default")
             assert (seen.status.primary, seen.status.switch) == ("shop-1", None)
+            news = [each.reason for each in (await service.resources.list(EVENT, "default")).items]
+            assert news.count("Switching") == news.count("PrimaryChanged") == 1
             assert (await get(SERVICE, "shop-0", "default")).spec.enabled
             texts = (await get(CONFIG_MAP, "shop-parameters", "default")).data or {}
             assert texts["postgresql.conf"].startswith(f"{REPLICA_LINE}127.0.0.1 5001\n")
