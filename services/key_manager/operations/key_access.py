@@ -41,7 +41,7 @@ class KeyAccess:
     async def require_changeable(self, call: RequestContext, request: Json) -> ResolvedKey:
         """A key that may still be changed, by this caller: others do not hear what state it is in."""
         if str(request["KeyId"]).startswith("alias/"):
-            raise errors.invalid("KeyId must be a key id or a key ARN here")
+            raise errors.no_key_id(request["KeyId"])
         found = await self.resolve(call, request)
         if self.resolver.is_platform(found):
             raise errors.platform(found.arn)

@@ -164,6 +164,7 @@ def test_pages_rotation_aliases(kms: Any) -> None:
     assert code(kms.create_alias, AliasName="alias/x", TargetKeyId=first) == "AlreadyExistsException"
     kms.update_alias(AliasName="alias/x", TargetKeyId=second)
     assert kms.describe_key(KeyId="alias/x")["KeyMetadata"]["KeyId"] == second
+    assert code(kms.enable_key_rotation, KeyId="alias/x") == "NotFoundException", "an alias is changed, not its key"
     kms.delete_alias(AliasName="alias/x")
     assert code(kms.describe_key, KeyId="alias/x") == "NotFoundException"
     assert code(kms.delete_alias, AliasName="alias/x") == "NotFoundException"
