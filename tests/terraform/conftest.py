@@ -46,7 +46,8 @@ def _nowhere() -> dict[str, str]:
 @pytest.fixture(scope="session")
 def cloud(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     running = Cloud(tmp_path_factory.mktemp("cloud") / "home", a_port())
-    running.do("up")
+    said = running.command("up", "--timeout", "300", timeout=330)
+    assert said.code == 0, said
     yield running
     running.command("down")
     shutil.rmtree(running.home, ignore_errors=True)
