@@ -246,7 +246,8 @@ class ServiceReconciler:
     def _place(
         self, service: Service, manifest: ManagedService | None, world: World
     ) -> tuple[PlacementDecision, str]:
-        request = request_of(service, self._reach(service), stays=is_stateful(service, manifest))
+        shares = manifest is not None and manifest.keeps_data
+        request = request_of(service, self._reach(service), stays=is_stateful(service, manifest), shares_data=shares)
         decision = decide(service, world.seen, request)
         text = explain(request, decision)
         status.note_placed(service, decision, text, world.clock.now())

@@ -15,9 +15,11 @@ from crds.kinds.worker import WORKER, Worker
 from crds.meta import is_true
 
 
-def request_of(service: Service, reach: frozenset[str] | None, *, stays: bool = False) -> Request:
+def request_of(
+    service: Service, reach: frozenset[str] | None, *, stays: bool = False, shares_data: bool = False
+) -> Request:
     """The placement request of one replica. `stays`: it runs where its data is, once there is enough of that for
-    every replica.
+    every replica. `shares_data`: all replicas have one folder, so each runs where that is.
 
     Data on a machine out of the runtime's reach has moved to this one, with the whole home.
     """
@@ -29,7 +31,7 @@ def request_of(service: Service, reach: frozenset[str] | None, *, stays: bool = 
         labels=service.spec.placement.worker_selector,
         tolerations=tuple(service.spec.placement.tolerations),
         reach=reach,
-        data_on=home if len(home) >= service.spec.replicas else frozenset(),
+        data_on=home if shares_data or len(home) >= service.spec.replicas else frozenset(),
     )
 
 

@@ -236,6 +236,17 @@ async def test_who_keeps_data_never_runs_twice_at_once(house):
     assert house.driver.applied[-1].update.order == "stop-first" and one.status.data_on == ["oak"]
 
 
+async def test_replicas_that_share_a_folder_stay_where_it_is(house):
+    """Elsewhere one would begin with an empty folder, and answer by it."""
+    worker(house, "elm")
+    house.reconciler._managed["store_manager"] = ManagedService("store_manager", "Store", "", "x:y", keeps_data=True)
+    store = house.service("store-manager", managed="store_manager")
+    await house.look(store)
+    store.spec.replicas = 2
+    await house.look(store)
+    assert store.status.data_on == ["oak"] and house.driver.applied[-1].workers == ("oak",)
+
+
 async def test_a_cordon_wakes_whom_it_may_concern(house):
     web = house.service("web", image="web:1")
     await house.look(web)
