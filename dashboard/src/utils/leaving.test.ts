@@ -66,6 +66,9 @@ describe('an upload', () => {
         onload = () => {};
         open() {}
         setRequestHeader() {}
+        getResponseHeader() {
+          return '"etag"';
+        }
         send() {
           finish = () => this.onload();
         }
