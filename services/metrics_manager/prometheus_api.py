@@ -21,7 +21,7 @@ from services.metrics_manager.kinds import SCRAPE_TARGET
 from services.metrics_manager.promql.errors import QueryError
 from services.metrics_manager.promql.labels import value_of
 from services.metrics_manager.queries import Queries
-from services.metrics_manager.remote_write import MOST_BODY, samples_of
+from services.metrics_manager.remote_write import MOST_BODY, RemoteWrites
 from services.metrics_manager.scrape_loop import ScrapeLoop
 from services.metrics_manager.store.sample_store import AHEAD_MS, RETENTION_MS, SampleStore, TooManySeries
 from services.sdk.asgi import Receive, Scope, Send, header_of, note_action, read_body, send_bytes, send_json
@@ -68,7 +68,7 @@ class PrometheusApi:
         book: AlertBook,
     ) -> None:
         self._context, self._store, self._queries, self._loop = context, store, queries, loop
-        self._evaluator, self._book = evaluator, book
+        self._evaluator, self._book, self._writes = evaluator, book, RemoteWrites()
 
     def permissions(self) -> Mapping[str, Permission | None]:
         return {
@@ -229,8 +229,7 @@ class PrometheusApi:
             )
         if (header_of(asked.scope, "content-encoding") or "snappy") != "snappy":
             raise UnsupportedMedia("the body is to be in snappy's block format")
-        forced = {} if asked.namespace is None else {"namespace": asked.namespace}
-        samples = samples_of(asked.form, forced)
+        samples = self._writes.samples(asked.form, asked.namespace)
         oldest, newest = self._now() - RETENTION_MS, self._now() + AHEAD_MS
         if any(not oldest <= each.time <= newest for each in samples):
             raise BadRequest("a sample is older than samples are kept, or more than ten minutes ahead")

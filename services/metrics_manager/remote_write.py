@@ -15,24 +15,45 @@ from services.metrics_manager.store.sample_store import Sample
 
 MOST_BODY, MOST_RAW = 4 << 20, 8 << 20
 MOST_SAMPLES, MOST_LABELS = 20_000, 200_000
-_INT64, _DOUBLE, _STRING, _MESSAGE, _UINT32, _BYTES = 3, 1, 9, 11, 13, 12
+MOST_KNOWN, LONGEST_KNOWN = 10_000, 1_024
+_INT64, _DOUBLE, _STRING, _MESSAGE, _BYTES = 3, 1, 9, 11, 12
 
 
-def samples_of(body: bytes, forced: dict[str, str]) -> list[Sample]:
-    """What is written, with these labels in the place of their own. Raises BadRequest."""
-    request, raw = _request_class()(), _raw(body)
-    try:
-        request.ParseFromString(raw)
-    except Exception as error:
-        raise BadRequest(f"the body is no WriteRequest of remote write 1.0: {type(error).__name__}") from None
-    _require_few(request.timeseries)
-    found: list[Sample] = []
-    for series in request.timeseries:
-        if len(series.histograms) or len(series.exemplars):
-            raise BadRequest("native histograms and exemplars are not taken here; send classic histograms")
-        labels = _labels(series, forced)
-        found += [Sample(labels, each.timestamp, each.value) for each in series.samples]
-    return found
+class RemoteWrites:
+    """Reads requests. Labels that came before, byte for byte, are known by these bytes: to read them anew took five
+    times as long as all else.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, tuple[bytes, ...]], Labels] = {}
+
+    def samples(self, body: bytes, namespace: str | None) -> list[Sample]:
+        """What is written; `namespace`: what stands in the place of its own. Raises BadRequest."""
+        request, raw = message_class("WriteRequest")(), _raw(body)
+        try:
+            request.ParseFromString(raw)
+        except Exception as error:
+            raise BadRequest(f"the body is no WriteRequest of remote write 1.0: {type(error).__name__}") from None
+        _require_few(request.timeseries)
+        found: list[Sample] = []
+        for series in request.timeseries:
+            if len(series.histograms) or len(series.exemplars):
+                raise BadRequest("native histograms and exemplars are not taken here; send classic histograms")
+            labels = self._labels(tuple(series.labels), namespace)
+            found += [Sample(labels, each.timestamp, each.value) for each in series.samples]
+        return found
+
+    def _labels(self, written: tuple[bytes, ...], namespace: str | None) -> Labels:
+        """Raises BadRequest."""
+        key = (namespace or "", written)
+        known = self._known.get(key)
+        if known is None:
+            known = _read_labels(written, namespace)
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            if sum(map(len, written)) <= LONGEST_KNOWN:
+                self._known[key] = known
+        return known
 
 
 def _require_few(series: Any) -> None:
@@ -43,8 +64,14 @@ def _require_few(series: Any) -> None:
         raise BadRequest(f"this is too much for one request: {most}; lower max_samples_per_send")
 
 
-def _labels(series: Any, forced: dict[str, str]) -> Labels:
-    labels = labels_of([*((each.name, each.value) for each in series.labels), *forced.items()])
+def _read_labels(written: tuple[bytes, ...], namespace: str | None) -> Labels:
+    label = message_class("Label")
+    try:
+        read = [label.FromString(each) for each in written]
+    except Exception as error:
+        raise BadRequest(f"a label is none: {type(error).__name__}") from None
+    forced = {} if namespace is None else {"namespace": namespace}
+    labels = labels_of([*((each.name, each.value) for each in read), *forced.items()])
     if not any(name == NAME for name, _ in labels):
         raise BadRequest("a series has no __name__")
     if len(labels) > 40 or any(len(value) > 2048 or len(name) > 256 for name, value in labels):
@@ -75,8 +102,16 @@ def _said_size(body: bytes) -> int:
 
 
 @cache
-def _request_class() -> Any:
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+def message_class(name: str) -> Any:
+    """`WriteRequest`, or a `Label`, which a request has as bytes: they are read where they are not known."""
+    from google.protobuf import message_factory
+
+    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"aerekos.prw.{name}"))
+
+
+@cache
+def _pool() -> Any:
+    from google.protobuf import descriptor_pb2, descriptor_pool
 
     file = descriptor_pb2.FileDescriptorProto(
         name="aerekos/remote_write.proto", package="aerekos.prw", syntax="proto3"
@@ -87,7 +122,7 @@ def _request_class() -> Any:
         file,
         "TimeSeries",
         (
-            ("labels", 1, _MESSAGE, "Label"),
+            ("labels", 1, _BYTES, "*"),
             ("samples", 2, _MESSAGE, "Sample"),
             ("exemplars", 3, _BYTES, "*"),
             ("histograms", 4, _BYTES, "*"),
@@ -96,7 +131,7 @@ def _request_class() -> Any:
     _add(file, "WriteRequest", (("timeseries", 1, _MESSAGE, "TimeSeries"), ("metadata", 3, _BYTES, "*")))
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("aerekos.prw.WriteRequest"))
+    return pool
 
 
 def _add(file: Any, name: str, fields: tuple[tuple[str, int, int, str], ...]) -> None:

@@ -17,7 +17,7 @@ from crds.errors import BadRequest
 from crds.lent_rights import LentRight
 from services.metrics_manager import remote_write
 from services.metrics_manager.kinds import SCRAPE_TARGET, ScrapeTargetSpec
-from services.metrics_manager.remote_write import _request_class
+from services.metrics_manager.remote_write import RemoteWrites, message_class
 from services.metrics_manager.tests.in_memory import Metrics, metrics
 from services.sdk.testing import User
 from services.sdk.testing.virtual import virtual_time
@@ -37,11 +37,11 @@ def only_in(namespace: str) -> Any:
 
 
 def written(*series: tuple[dict[str, str], float, int]) -> bytes:
-    request = _request_class()()
+    request = message_class("WriteRequest")()
     for labels, value, at in series:
         added = request.timeseries.add()
         for name, text in labels.items():
-            added.labels.add(name=name, value=text)
+            added.labels.append(message_class("Label")(name=name, value=text).SerializeToString())
         added.samples.add(value=value, timestamp=at)
     return bytes(cramjam.snappy.compress_raw(request.SerializeToString()))
 
@@ -160,6 +160,14 @@ async def test_what_cannot_be_kept_is_refused_for_good(body: bytes, words: str) 
         assert answer.status_code == 400 and words in answer.json()["error"]
 
 
+def test_labels_that_are_known_are_those_that_were_read() -> None:
+    writes, body = RemoteWrites(), written(({"__name__": "x", "namespace": "a"}, 1.0, 5))
+    first = writes.samples(body, None)
+    assert writes.samples(body, None) == first
+    assert dict(writes.samples(body, "b")[0].labels) == {"__name__": "x", "namespace": "b"}
+    assert writes.samples(body, None) == first
+
+
 @virtual_time
 async def test_what_an_opentelemetry_sdk_says_is_kept_under_prometheus_names() -> None:
     async with metrics() as m:
@@ -209,11 +217,11 @@ async def test_how_long_and_how_far_back_is_asked_or_refused() -> None:
 
 def test_a_request_of_too_many_samples_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     body = written(({"__name__": "a"}, 1.0, 1), ({"__name__": "b"}, 1.0, 1))
-    assert len(remote_write.samples_of(body, {})) == 2
+    assert len(RemoteWrites().samples(body, None)) == 2
     for bound in ("MOST_SAMPLES", "MOST_LABELS"):
         with monkeypatch.context() as patched, pytest.raises(BadRequest, match="too much for one request"):
             patched.setattr(remote_write, bound, 1)
-            remote_write.samples_of(body, {})
+            RemoteWrites().samples(body, None)
 
 
 def test_a_target_lends_the_right_to_ask_its_service() -> None:
