@@ -64,7 +64,7 @@ export function DatabaseBackups({ database }: { database: Resource }) {
               <Fact name="Kept for">{`${spec.backup.retentionDays ?? 7} days`}</Fact>
               <Fact name="Whole copies">{`${kept.baseBackups ?? 0}, one every ${spec.backup.everyHours ?? 24} h`}</Fact>
               <Fact name="They take">{bytes(kept.size ?? 0)}</Fact>
-              <Fact name="Lies in">{kept.bucket ? `bucket ${kept.bucket}` : 'a folder of db-manager'}</Fact>
+              <Fact name="Lies in">{kept.bucket ? `bucket ${kept.bucket}` : 'a folder of its service'}</Fact>
             </Facts>
           </>
         ) : (

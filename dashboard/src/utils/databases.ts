@@ -102,7 +102,7 @@ export function parametersOf(database: Resource): { name: string; value: string;
 /** Whether it answers now, in words. */
 export function readinessOf(database: Resource): { ready: boolean; about: string } {
   const told = conditionOf(database, 'Ready');
-  return { ready: told?.status === 'True', about: told?.message ?? 'db-manager has not looked at it yet' };
+  return { ready: told?.status === 'True', about: told?.message ?? 'its service has not looked at it yet' };
 }
 
 /** What opens it, of that Secret: the URI, with the password in it. The audit log tells of it. Raises ApiError. */
