@@ -196,7 +196,9 @@ def test_tags_and_attributes_of_a_topic(sns: Any) -> None:
     sns.untag_resource(ResourceArn=arn, TagKeys=["a"])
     assert sns.list_tags_for_resource(ResourceArn=arn)["Tags"] == [{"Key": "c", "Value": "d"}]
     sns.set_topic_attributes(TopicArn=arn, AttributeName="DisplayName", AttributeValue="Old news")
-    assert sns.get_topic_attributes(TopicArn=arn)["Attributes"]["DisplayName"] == "Old news"
+    told = sns.get_topic_attributes(TopicArn=arn)["Attributes"]
+    assert told["DisplayName"] == "Old news"
+    assert json.loads(told["EffectiveDeliveryPolicy"])["http"]["defaultHealthyRetryPolicy"]["numRetries"] == 3
     assert arn in [each["TopicArn"] for each in sns.list_topics()["Topics"]]
     sns.delete_topic(TopicArn=arn)
     sns.delete_topic(TopicArn=arn)

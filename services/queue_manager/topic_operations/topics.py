@@ -8,6 +8,7 @@ import orjson
 
 from crds.errors import AlreadyExists
 from services.queue_manager.authorization import tag_facts
+from services.queue_manager.http_subscriptions import RETRIES, RETRY_SECONDS
 from services.queue_manager.message_attributes import text_fault
 from services.queue_manager.queue_policy import policy_fault
 from services.queue_manager.topic_kinds import TOPIC, FifoTopic, TopicSpec
@@ -21,6 +22,24 @@ from services.sdk.aws.tags import require_tags, tag_list, tags_of
 from services.sdk.resources import Resources
 
 Json = dict[str, Any]
+_DELIVERY = orjson.dumps(
+    {
+        "http": {
+            "defaultHealthyRetryPolicy": {
+                "minDelayTarget": RETRY_SECONDS,
+                "maxDelayTarget": RETRY_SECONDS,
+                "numRetries": RETRIES,
+                "numMaxDelayRetries": 0,
+                "numNoDelayRetries": 0,
+                "numMinDelayRetries": 0,
+                "backoffFunction": "linear",
+            },
+            "disableSubscriptionOverrides": False,
+            "defaultRequestPolicy": {"headerContentType": "text/plain; charset=UTF-8"},
+        }
+    }
+).decode()
+"""How addresses get messages, whatever the topic."""
 _CHANGEABLE = ("DisplayName", "Policy", "ContentBasedDeduplication", "SignatureVersion")
 
 
@@ -85,7 +104,7 @@ class TopicOperations:
             "SubscriptionsPending": str(len(known) - sum(known)),
             "SubscriptionsDeleted": "0",
         }
-        return {"Attributes": {**shown(found), **counts}}
+        return {"Attributes": {**shown(found), "EffectiveDeliveryPolicy": _DELIVERY, **counts}}
 
     @operation(
         "SetTopicAttributes",
