@@ -69,6 +69,8 @@ class ManagedService:
     token_header: where its own clients send their bearer token; at the gateway it counts as Authorization does.
     assumes_as: the services of AWS it stands for (`scheduler.amazonaws.com`): roles that trust them are its to
     assume, for resources of people who may pass them.
+    known_as: the service of AWS as which policies of resources know it (`s3.amazonaws.com`) where it calls in its own
+    name. It gives it no role.
     public: what anybody may ask of it, known to the cloud or not.
     needs: managed services that must be Ready before it starts. asks: those that it goes on without. It may call
     these and no others.
@@ -95,6 +97,7 @@ class ManagedService:
     protocol: Literal["json", "s3", "query", "rest-json", "rest-xml", "smithy-rpc-v2-cbor"] = "json"
     token_header: str = ""
     assumes_as: tuple[str, ...] = ()
+    known_as: str = ""
     public: tuple[PublicPath, ...] = ()
     needs: tuple[str, ...] = ()
     asks: tuple[str, ...] = ()

@@ -16,7 +16,7 @@ MANIFEST = ManagedService(
     protocol="s3",
     needs=("key_manager",),
     asks=("queue_manager",),
-    assumes_as=("s3.amazonaws.com",),
+    known_as="s3.amazonaws.com",
     grants=(
         Grant("buckets", ("get", "list", "watch", "create", "update", "patch", "delete")),
         Grant("keys", ("use",)),

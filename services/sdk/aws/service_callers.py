@@ -1,4 +1,4 @@
-"""A managed service that calls an AWS API in its own name, as policies know it: the AWS service that it stands for.
+"""A managed service that calls an AWS API in its own name, as policies know it (`ManagedService.known_as`).
 
 It says for which account, region and resource it calls, as AWS's services do, so that the policy of a queue or topic
 may ask for them (`aws:SourceAccount`, `aws:SourceArn`). People cannot say any of it: the gateway drops it.
@@ -37,7 +37,7 @@ def source_of(request: RawRequest, caller: Caller) -> Source:
 
 
 def requester_of(caller: Caller) -> Requester | None:
-    """None for people, and for services that stand for none of AWS's."""
+    """None for people, and for services that policies know as none of AWS's."""
     principal = _principal_of(caller.service) if caller.service else ""
     return Requester("service", principal) if principal else None
 
@@ -55,4 +55,4 @@ def facts_of(requester: Requester, namespace: str, source: Source) -> dict[str, 
 @cache
 def _principal_of(service: str) -> str:
     found = next((each for each in managed_services() if each.service_name == service), None)
-    return found.assumes_as[0] if found is not None and found.assumes_as else ""
+    return found.known_as if found is not None else ""

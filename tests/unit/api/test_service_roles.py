@@ -22,6 +22,7 @@ from services.schedule_manager.events.kinds import EVENT_RULE
 from services.schedule_manager.kinds import PRINCIPAL, SCHEDULE
 from services.schedule_manager.manifest import MANIFEST
 from services.sdk.aws.accounts import account_of
+from services.storage_manager.manifest import MANIFEST as STORAGE
 
 pytestmark = pytest.mark.anyio
 Json = dict[str, Any]
@@ -41,7 +42,7 @@ class Scheduled(Cloud):
     async def begin(self) -> None:
         self.house.registry.catalog.add(SCHEDULE)
         self.house.registry.catalog.add(EVENT_RULE)
-        self.assuming = ServiceRoles(self.sts.trust, self.sts.roles, self.house.clock, (MANIFEST,))
+        self.assuming = ServiceRoles(self.sts.trust, self.sts.roles, self.house.clock, (MANIFEST, STORAGE))
         spec = {"managed": "key_manager"}
         body = {"metadata": {"name": "schedule-manager"}, "spec": spec}
         made = await self.house.registry.create(SERVICE, "default", body, HOW)
@@ -109,6 +110,13 @@ async def test_nobody_else_stands_for_the_scheduler(cloud: Scheduled) -> None:
             await cloud.take(arn, who)
     with pytest.raises(Forbidden, match="does not stand for"):
         await cloud.take(arn, principal="ecs-tasks.amazonaws.com")
+
+
+async def test_who_is_only_known_by_policies_takes_no_role(cloud: Scheduled) -> None:
+    arn = await cloud.role("caller", trusts({"Service": STORAGE.known_as}))
+    storage = Principal(f"system:service:{STORAGE.service_name}", frozenset({SERVICES}))
+    with pytest.raises(Forbidden, match="does not stand for"):
+        await cloud.take(arn, storage, principal=STORAGE.known_as)
 
 
 async def test_a_role_of_another_account_is_refused(cloud: Scheduled) -> None:
