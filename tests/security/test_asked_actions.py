@@ -45,6 +45,7 @@ from services.queue_manager.operations import OPERATIONS as SQS_OPERATIONS
 from services.queue_manager.topic_operations import TOPIC_OPERATIONS
 from services.schedule_manager.events.operations import EVENT_OPERATIONS
 from services.schedule_manager.operations import OPERATIONS as SCHEDULER_OPERATIONS
+from services.sdk.discovery import managed_services
 from services.sdk.testing import ServiceHarness, User, serving
 from services.secrets_manager.operations import OPERATIONS as SECRETS_OPERATIONS
 from services.storage_manager.handlers import OPERATIONS as S3_OPERATIONS
@@ -337,6 +338,11 @@ def running() -> Iterator[Callable[[str], Judged]]:
             return known[service]
 
         yield judged
+
+
+def test_every_api_is_asked() -> None:
+    """Also one that somebody adds."""
+    assert set(OPERATIONS) == {name for each in managed_services() for name in each.speaks}
 
 
 @pytest.mark.parametrize("service", OPERATIONS)
