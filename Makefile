@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m cli.pip_install $(VENV)/install.log
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-swarm test-fresh test-aws-protocols test-promql test-schedules test-webhooks test-crash test-long test-databases test-queues test-terraform test-aws-tools test-s3-tools lint coverage bench bench-load bench-swarm wheel images swarm-up clean dashboard browser screenshots fuzz
+.PHONY: help up down test test-swarm test-fresh test-aws-protocols test-promql test-schedules test-webhooks test-crash test-failover test-long test-databases test-queues test-terraform test-aws-tools test-s3-tools lint coverage bench bench-load bench-swarm wheel images swarm-up clean dashboard browser screenshots fuzz
 
 help: ## Show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -100,6 +100,10 @@ $(VENV)/terraform/.installed: tests/terraform/requirements.lock | $(VENV)/bin/py
 # `make test` takes some rounds.
 test-crash: $(VENV)/.installed-dev ## Kill what stores data for services 300 times under load, against a model (some minutes)
 	@AEREKOS_CRASH_ROUNDS=300 $(BIN)/python -m pytest -q services/*/tests/test_*crash_rounds.py $(ARGS)
+
+# `make test` takes three rounds.
+test-failover: $(VENV)/.installed-dev ## Kill and freeze who leads on a PostgreSQL fifty times, under writes (some minutes)
+	@AEREKOS_FAILOVER_ROUNDS=50 $(BIN)/python -m pytest -q -s tests/journeys/test_store_failover.py $(ARGS)
 
 # `make test` takes some deaths, and some examples of the model.
 test-queues: $(VENV)/.installed-dev ## Kill the queues 120 times under load, and try them against a model at length (some minutes)

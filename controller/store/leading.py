@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from controller.store.postgresql import connector, in_words, shown
+from controller.store.postgresql import brief, connector, in_words, shown
 
 LEASE_SECONDS = 3.0
 RENEWALS = 4
@@ -106,15 +106,14 @@ class Lead:
                     _log.warning("the lead cannot be renewed; another conductor may take it", because=str(error))
 
     def _do(self, work: Callable[[Any], Any]) -> Any:
-        """In one transaction, over a connection that is made again where it broke."""
+        """Over a connection that is made again where it broke. Each statement is a transaction: who is frozen after
+        one holds no lock.
+        """
         try:
             if self._connection is None or self._connection.closed:
-                self._connection = self._open()
-                self._connection.answer_seconds = self._seconds
+                self._connection = brief(self._open())
             with closing(self._connection.cursor()) as cursor:
-                done = work(cursor)
-            self._connection.commit()
-            return done
+                return work(cursor)
         except Exception as error:
             self._drop()
             raise in_words("lead", self._name, error) from error
@@ -133,6 +132,7 @@ def _looked(cursor: Any) -> Leader:
 
 def _taken(cursor: Any, told: dict[str, Any]) -> int:
     """The new epoch; 0 where somebody else was faster."""
-    cursor.execute(_LOCK)
-    row = cursor.execute(_TAKE, told).fetchone()
+    with cursor.connection.transaction():
+        cursor.execute(_LOCK)
+        row = cursor.execute(_TAKE, told).fetchone()
     return int(row[0]) if row else 0

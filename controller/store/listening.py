@@ -20,10 +20,10 @@ import structlog
 from controller.store.backend import SqlBackend
 from controller.store.group_commit import GroupCommitter
 from controller.store.memory_index import MemoryIndex
+from controller.store.postgresql import brief
 from controller.store.sharing import CHANNEL
 
 POLL_SECONDS = 1.0
-ANSWER_SECONDS = 5.0
 LAST_SECONDS = 10.0
 _NOW = "SELECT revision, compacted FROM clock WHERE id = 1"
 _log = structlog.get_logger("store")
@@ -72,8 +72,7 @@ class Listener:
         os.close(self._told_to_stop)
 
     def _listen(self, connection: Any) -> None:
-        connection.autocommit, connection.answer_seconds = True, ANSWER_SECONDS
-        connection.execute(f"LISTEN {CHANNEL}")
+        brief(connection).execute(f"LISTEN {CHANNEL}")
         own = self._disk.sharing.id if self._disk.sharing is not None else ""
         unknown = True
         while self._loop is not None:

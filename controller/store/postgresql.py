@@ -126,11 +126,15 @@ def for_writing(connection: Connection) -> Connection:
     before it, and neither this side nor the server waits for long.
     """
     connection = connection.execution_options(isolation_level="READ COMMITTED")
-    raw: Any = connection.connection.driver_connection
-    raw.answer_seconds = WRITING_SECONDS + SILENCE_SECONDS
-    with raw.cursor() as cursor:
+    brief(connection.connection.driver_connection).autocommit = False
+    return connection
+
+
+def brief(connection: Any) -> Any:
+    """A connection of the driver for what is over soon. Each of its statements is a transaction, until it is told."""
+    connection.autocommit, connection.answer_seconds = True, WRITING_SECONDS + SILENCE_SECONDS
+    with connection.cursor() as cursor:
         _limit(cursor, WRITING_SECONDS)
-    raw.commit()
     return connection
 
 

@@ -54,6 +54,8 @@ def _outdated(connection: Connection, sealing: Sealing, kind: tuple[str, str]) -
 
 def _rewrite(disk: SqlBackend, sealing: Sealing, revisions: list[int]) -> None:
     with disk.engine.begin() as connection:
+        if disk.sharing is not None:
+            disk.sharing.hold_to_lead(connection)
         found = connection.execute(select(records).where(records.c.revision.in_(revisions))).all()
         connection.execute(_WRITE, [_sealed(sealing, row) for row in found])
 
