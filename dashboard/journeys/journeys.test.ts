@@ -23,6 +23,10 @@ await import('./walks/careful.ts');
 await import('./walks/machines.ts');
 await import('./walks/secrets.ts');
 const { lookingWalks } = await import('./walks/looking.ts');
-describe('side by side', { concurrency: 3 }, lookingWalks);
+const { messageWalks } = await import('./walks/messages.ts');
+describe('side by side', { concurrency: 3 }, () => {
+  lookingWalks();
+  messageWalks();
+});
 await import('./walks/truth.ts');
 await import('./walks/crowded.ts');
