@@ -59,9 +59,16 @@ def judge(user: str, wanted: dict[str, str]) -> bool:
     return user.startswith("system:") or may(user, wanted["verb"], wanted["group"], wanted["resource"])
 
 
+def absent() -> httpx.AsyncClient:
+    """A service that this one asks where it is there, and does without."""
+    return httpx.AsyncClient(
+        base_url="http://absent", transport=httpx.MockTransport(lambda _: httpx.Response(503, json={}))
+    )
+
+
 @contextmanager
 def running(manifest: ManagedService) -> Iterator[ServiceHarness]:
-    """That service beside all it needs, with one resource of each kind that can be made without a spec."""
+    """That service beside all it needs, with one resource of each kind that says all by its name."""
     with ExitStack() as stack:
         peers: dict[str, ServiceHarness] = {}
         for need in manifest.needs:
@@ -70,11 +77,15 @@ def running(manifest: ManagedService) -> Iterator[ServiceHarness]:
             peers[needed.service_name] = stack.enter_context(running(needed))
         secrets = dict.fromkeys(manifest.secrets, bytes(32))
         house = stack.enter_context(
-            serving(manifest, secrets=secrets, peer=lambda name: peers[name].peer_client(manifest.service_name))
+            serving(
+                manifest,
+                secrets=secrets,
+                peer=lambda name: peers[name].peer_client(manifest.service_name) if name in peers else absent(),
+            )
         )
         house.conductor.judge = judge
         for kind in manifest.kinds:
-            if kind.spec_default and not kind.internal:
+            if not (kind.internal or kind.model.model_fields["spec"].is_required()):
                 house.run(house.resources.create(kind, kind.new(NAME, namespace="default")))
         yield house
 
