@@ -2,6 +2,9 @@ import { useEffect, useEffectEvent, useState } from 'react';
 
 import { ApiError } from '../utils/errors';
 
+/** After which a question is asked again that its service could not answer. */
+const AGAIN_MS = 5000;
+
 export interface Asked<T> {
   /** null: not told yet. What was told last stays while nobody answers. */
   value: T | null;
@@ -22,6 +25,7 @@ export function useAsked<T>(what: string, read: (signal: AbortSignal) => Promise
     let timer: ReturnType<typeof setTimeout> | undefined;
     const look = async () => {
       let lasting = false;
+      let wait = everyMs;
       if (!document.hidden) {
         try {
           const value = await ask(end.signal);
@@ -29,10 +33,11 @@ export function useAsked<T>(what: string, read: (signal: AbortSignal) => Promise
         } catch (error) {
           // Who is refused is refused again, and each time is a line in the audit log.
           lasting = error instanceof ApiError && error.code >= 400 && error.code < 500;
+          wait ||= AGAIN_MS;
           if (!end.signal.aborted) setTold((before) => ({ ...before, error }));
         }
       }
-      if (everyMs && !lasting && !end.signal.aborted) timer = setTimeout(() => void look(), everyMs);
+      if (wait && !lasting && !end.signal.aborted) timer = setTimeout(() => void look(), wait);
     };
     void look();
     return () => {
