@@ -250,7 +250,7 @@ class Gateway:
     async def serve_website(
         self, scope: Scope, receive: Receive, send: ResponseRecorder, *extra: tuple[bytes, bytes]
     ) -> int:
-        """As anybody, whoever it is: neither cookies nor client certificates count."""
+        """As anybody, whoever it is: neither cookies, tokens nor client certificates count, and none goes on."""
         return await self._or_refused(self._serve_website(scope, receive, send, extra), "s3", scope, send, extra)
 
     async def _serve_website(
@@ -261,7 +261,8 @@ class Gateway:
         target = b"/" + website_of(scope, self._own_names()).encode() + _target(scope)
         own = ((b"x-aerekos-identity", self._identities.token(ANONYMOUS, service)), source_ip(scope), *extra)
         site = () if scope["method"] == "OPTIONS" else ((b"x-aerekos-website", b"1"),)
-        headers = forwarded(scope["headers"], *own, *site, without=b"cookie")
+        told = [each for each in scope["headers"] if each[0] != b"cookie"]
+        headers = forwarded(told, *own, *site, without=b"authorization")
         return await self._forward(scope, receive, send, "", service, target, headers)
 
     async def serve_unsigned(

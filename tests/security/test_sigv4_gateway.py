@@ -505,11 +505,12 @@ async def test_a_website_is_asked_by_nobody_at_an_origin_of_its_own(door: Door) 
     """Whatever a browser or somebody else brings along; the dashboard's host is never one of a website's."""
     door.house.gateway._own_names = lambda: OWN
     told = [(b"cookie", b"__Host-aerekos-refresh=x"), (b"x-aerekos-website", b"no"), (b"x-aerekos-identity", b"x")]
+    told.append((b"authorization", b"Bearer of.this.cloud"))
     asked = Asked("GET", "/a%20b/?x=1", [(b"host", b"photos.s3-website.cloud.lan:7443"), *told])
     assert (await door.ask(asked))[0] == 200
     service, sent, _ = door.reached.seen[0]
     assert (service, door.reached.targets) == ("storage-manager", [b"/photos/a%20b/?x=1"])
-    assert sent[b"x-aerekos-website"] == b"1" and b"cookie" not in sent
+    assert sent[b"x-aerekos-website"] == b"1" and not {b"cookie", b"authorization"} & set(sent)
     assert jwt.get_unverified_claims(sent[b"x-aerekos-identity"].decode())["sub"] == "system:anonymous"
     for host in (b"photos.cloud.lan", b"s3-website.cloud.lan", b"photos.s3-website.elsewhere.lan"):
         await door.ask(Asked("GET", "/photos/k", [(b"host", host), (b"x-aerekos-website", b"1")]))

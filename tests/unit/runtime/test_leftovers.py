@@ -1,5 +1,7 @@
 """What an instance leaves behind: processes in sessions of their own that work in its data."""
 
+import os
+import pty
 import signal
 import subprocess
 from pathlib import Path
@@ -25,3 +27,19 @@ def test_those_that_work_in_its_data_are_ended_also_stopped_ones(tmp_path: Path)
         for each in (*theirs, *others):
             each.kill()
             each.wait(10)
+
+
+def test_somebody_who_looks_around_in_it_is_left_alone(tmp_path: Path) -> None:
+    """A shell has a terminal."""
+    pid, terminal = pty.fork()
+    if not pid:
+        os.chdir(tmp_path)
+        os.execvp("sleep", ["sleep", "60"])
+    try:
+        while Path(f"/proc/{pid}/comm").read_text() != "sleep\n":
+            os.sched_yield()
+        assert end_leftovers(tmp_path) == []
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(terminal)
