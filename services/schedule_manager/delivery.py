@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 
 from services.schedule_manager.events.plans import PlannedSpec
-from services.schedule_manager.events.shaping import Rule, Shaping, shaped
+from services.schedule_manager.events.shaping import Rule, Shaping, ShapingFault, shaped
 from services.schedule_manager.names import DEFAULT_REGION
 from services.schedule_manager.planning import moment
 from services.schedule_manager.schedule_store import Firing
@@ -113,11 +113,11 @@ class Delivery:
 
 def input_of(occasion: Occasion) -> str:
     """The input with its keywords replaced; where there is none, the event that AWS sends. For a rule, what its
-    target makes of the event.
+    target makes of the event. Raises DeliveryFault.
     """
     firing, spec, text = occasion.firing, occasion.spec, occasion.spec.target.input
     if spec.bus:
-        return shaped(event_of(occasion), Shaping(*spec.shaping), Rule(occasion.arn, spec.schedule_name))
+        return _shaped(occasion)
     if not text:
         return dumped({**_scheduled(occasion), "source": "aws.scheduler", "detail": "{}"})
     for keyword, value in (
@@ -128,6 +128,14 @@ def input_of(occasion: Occasion) -> str:
     ):
         text = text.replace(f"<aws.scheduler.{keyword}>", value)
     return text
+
+
+def _shaped(occasion: Occasion) -> str:
+    spec = occasion.spec
+    try:
+        return shaped(event_of(occasion), Shaping(*spec.shaping), Rule(occasion.arn, spec.schedule_name))
+    except ShapingFault as odd:
+        raise DeliveryFault("InvalidInput", str(odd), lasting=True) from None
 
 
 def queue_url(region: str, account: str, name: str) -> str:

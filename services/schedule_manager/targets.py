@@ -47,6 +47,11 @@ class Target(NamedTuple):
     operation: str
     universal: bool = False
 
+    @property
+    def puts_events(self) -> bool:
+        """Whether rules would want what comes of it."""
+        return (self.service.lower(), self.operation.lower()) == ("events", "putevents")
+
 
 class TargetFault(ValueError):
     """Nothing a schedule can call, and why."""
@@ -87,7 +92,7 @@ def _universal(text: str) -> Target:
         raise TargetFault("a universal target is arn:aws:scheduler:::aws-sdk:service:operation, as sqs:sendMessage")
     if any(_begins(operation, each) for each in _READING):
         raise TargetFault(f"{service}:{operation} only reads; whoever reads wants an answer, and here nobody waits")
-    return Target(_SIGNED_FOR.get(service, service), operation, universal=True)
+    return Target(_SIGNED_FOR.get(service.lower(), service), operation, universal=True)
 
 
 def _begins(operation: str, word: str) -> bool:

@@ -53,6 +53,8 @@ class EventTarget(Model):
         if fault := rule_fault(self.id):
             raise ValueError(f"id: {fault}")
         target = read_target(self.arn)
+        if target.puts_events:
+            raise ValueError("arn: event buses are not targets here yet: rules would feed themselves")
         if self.role_arn and not is_role(self.role_arn):
             raise ValueError("roleArn: must be arn:aws:iam::ACCOUNT:role/NAME")
         if self.message_group_id and (target.service != "sqs" or target.universal):

@@ -19,6 +19,8 @@ from pydantic import Field
 from crds.model import Model
 
 LONGEST_INPUT = 8192
+LARGEST = 262_144
+"""Of what a template makes of an event, in bytes, as on AWS; and of the values that are looked at for it."""
 _PREDEFINED = frozenset(
     f"aws.events.{each}" for each in ("rule-arn", "rule-name", "event", "event.json", "event.ingestion-time")
 )
@@ -61,7 +63,7 @@ def shaped(event: Mapping[str, Any], how: Shaping, rule: Rule) -> str:
     if how.text:
         return how.text
     if how.path:
-        return _json(_found(event, how.path))
+        return _json(_Looking(event).found(how.path))
     if how.transformer is None:
         return _json(event)
     return _filled(how.transformer, event, rule)
@@ -116,15 +118,26 @@ def _name_at(template: str, at: int) -> str:
 
 
 def _filled(transformer: InputTransformer, event: Mapping[str, Any], rule: Rule) -> str:
-    return "".join(
-        _written(_value_of(piece.name, transformer, event, rule), piece.quoted) if piece.name else piece.text
-        for piece in _read(transformer.template)
-    )
+    """Each name is written once, and said as often as the template has it. Raises ShapingFault."""
+    looking, found, written, size = _Looking(event), list[str](), dict[tuple[str, bool], str](), 0
+    for piece in _read(transformer.template):
+        text = piece.text
+        if piece.name:
+            key = piece.name, piece.quoted
+            if key not in written:
+                written[key] = _written(_value_of(piece.name, transformer, looking, rule), piece.quoted)
+            text = written[key]
+        size += len(text) if text.isascii() else len(text.encode())
+        if size > LARGEST:
+            raise ShapingFault(f"the template makes more than {LARGEST} bytes of this event")
+        found.append(text)
+    return "".join(found)
 
 
-def _value_of(name: str, transformer: InputTransformer, event: Mapping[str, Any], rule: Rule) -> Any:
+def _value_of(name: str, transformer: InputTransformer, looking: _Looking, rule: Rule) -> Any:
+    event = looking.event
     if name in transformer.paths:
-        return _found(event, transformer.paths[name])
+        return looking.found(transformer.paths[name])
     if name == "aws.events.rule-arn":
         return rule.arn
     if name == "aws.events.rule-name":
@@ -150,15 +163,24 @@ def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _found(event: Any, path: str) -> Any:
-    """What is there, an empty text where nothing is. `[*]` gives all of an array."""
-    here = [event]
-    steps = _steps(path)
-    for step in steps:
-        here = [below for each in here for below in _below(each, step)]
-    if "*" in steps:
-        return here
-    return here[0] if here else ""
+class _Looking:
+    """Finds the parts of one event, among so many values at most."""
+
+    def __init__(self, event: Mapping[str, Any]) -> None:
+        self.event, self._left = event, LARGEST
+
+    def found(self, path: str) -> Any:
+        """What is there, an empty text where nothing is. `[*]` gives all of an array. Raises ShapingFault."""
+        here: list[Any] = [self.event]
+        steps = _steps(path)
+        for step in steps:
+            self._left -= len(here)
+            if self._left < 0:
+                raise ShapingFault(f"its paths lead through more than {LARGEST} values of this event")
+            here = [below for each in here for below in _below(each, step)]
+        if "*" in steps:
+            return here
+        return here[0] if here else ""
 
 
 def _below(value: Any, step: str | int) -> list[Any]:

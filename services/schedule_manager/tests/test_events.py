@@ -197,6 +197,9 @@ async def test_entries_are_judged_one_by_one() -> None:
         ),
         ({"InputPath": "detail"}, "begins with $"),
         ({"Arn": "arn:aws:lambda:us-east-1:000000000000:function:f"}, "there are no Lambda functions here"),
+        ({"Arn": "arn:aws:scheduler:::aws-sdk:eventbridge:putEvents"}, "event buses are not targets here yet"),
+        ({"Arn": "arn:aws:scheduler:::aws-sdk:EventBridge:putEvents"}, "event buses are not targets here yet"),
+        ({"Arn": "arn:aws:scheduler:::aws-sdk:events:putEvents"}, "event buses are not targets here yet"),
         ({"KinesisParameters": {"PartitionKeyPath": "$.id"}}, "KinesisParameters of target t"),
     ],
 )
@@ -233,6 +236,41 @@ def test_what_is_sent(how: Shaping, text: str) -> None:
     event = {"source": "s", "time": "T", "detail": {"n": {"a": 1}, "q": 'x"y', "l": ["h"]}}
     check_shaping(how)
     assert shaped(event, how, Rule("arn", "r")) == text
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        InputTransformer(paths={"a": "$"}, template="<a>" * 2730),
+        InputTransformer(template="<aws.events.event.json>" * 350),
+        InputTransformer(template='"' + "<aws.events.event.json>" * 350 + '"'),
+        InputTransformer(
+            paths={f"p{each}": f"$.detail.b[*].x{each}" for each in range(100)},
+            template="".join(f"<p{each}>" for each in range(100)),
+        ),
+    ],
+)
+def test_what_a_template_makes_has_a_bound(how: InputTransformer) -> None:
+    event = {"detail": {"a": "x" * 100_000, "b": [1] * 50_000}}
+    with pytest.raises(ShapingFault, match="more than 262144"):
+        shaped(event, Shaping(transformer=how), Rule("arn", "r"))
+    assert shaped({"a": 1}, Shaping(transformer=InputTransformer(paths={"a": "$.a"}, template="<a>" * 2730)),
+                  Rule("arn", "r")) == "1" * 2730  # fmt: skip
+
+
+@virtual_time
+async def test_what_a_template_makes_too_large_is_a_dead_letter_at_once() -> None:
+    async with schedules_in_memory() as s:
+        events = Events(s)
+        await events.rule()
+        transformer = {"InputPathsMap": {"a": "$"}, "InputTemplate": "<a>" * 2730}
+        await events.target(InputTransformer=transformer, DeadLetterConfig={"Arn": DEAD})
+        told = await events.put()
+        await s.service.advance(1)
+        (buried,) = s.calls
+        said = {name: each["StringValue"] for name, each in buried.request["MessageAttributes"].items()}
+        assert json.loads(buried.request["MessageBody"])["id"] == told["EventId"]
+        assert said["EXHAUSTED_RETRY_CONDITION"] == "NotRetryable" and "262144 bytes" in said["ERROR_MESSAGE"]
 
 
 def test_templates_that_cannot_be() -> None:
