@@ -24,6 +24,8 @@ from services.sdk.context import ServiceContext
 from services.sdk.resources import Resources
 
 Json = dict[str, Any]
+MOST_RULES = 300
+"""Of one bus, as on AWS; with more of them, however they were made, it takes no events."""
 
 
 class EventDirectory:

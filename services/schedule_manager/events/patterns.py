@@ -1,4 +1,4 @@
-"""Event patterns: which events a rule wants. Pure, linear in the event for each test of the pattern.
+"""Event patterns: which events a rule wants. Pure, and within a budget: what is compared with what is counted.
 
     {"source": ["shop"], "detail": {"state": [{"anything-but": "new"}], "price": [{"numeric": [">", 10, "<=", 20]}]}}
 
@@ -17,20 +17,49 @@ from typing import Any
 
 import orjson
 
-from services.schedule_manager.events.value_tests import TESTS, PatternFault, Test, literal_test, read_test
+from services.schedule_manager.events.value_tests import (
+    TESTS,
+    Literal,
+    PatternFault,
+    Test,
+    literal,
+    read_test,
+    tests_in,
+)
 
-__all__ = ["LONGEST", "Event", "Pattern", "PatternFault", "parse_pattern"]
+__all__ = ["LONGEST", "MOST_TESTS", "Budget", "BudgetFault", "Event", "Pattern", "PatternFault", "parse_pattern"]
 LONGEST = 4096
+MOST_TESTS = 100_000
+"""Of one request: less than a second. Ten events for 300 rules of five fields each are some 40,000."""
+_CHARACTERS = 256
+"""Of a text, what counts as one more test of it."""
 _DEEPEST = 64
 _OR = "$or"
 Path = tuple[str, ...]
 
 
-class Event:
-    """An event as JSON has it. `paths`: the names of its fields that hold no object, from the top."""
+class BudgetFault(ValueError):
+    """The patterns compare more with the events than one request may have compared."""
 
-    def __init__(self, body: Mapping[str, Any]) -> None:
-        self.body = body
+
+class Budget:
+    """How many tests are left to one request."""
+
+    def __init__(self, tests: int = MOST_TESTS) -> None:
+        self._left = tests
+
+    def spend(self, tests: int) -> None:
+        """Raises BudgetFault."""
+        self._left -= tests
+        if self._left < 0:
+            raise BudgetFault(f"its values are compared with those of patterns more than {MOST_TESTS} times")
+
+
+class Event:
+    """An event as JSON has it. `paths`: of its fields that hold no object, from the top, as deep as patterns go."""
+
+    def __init__(self, body: Mapping[str, Any], budget: Budget | None = None) -> None:
+        self.body, self.budget = body, budget or Budget()
 
     @cached_property
     def paths(self) -> frozenset[Path]:
@@ -39,7 +68,8 @@ class Event:
         while waiting:
             path, value = waiting.pop()
             if isinstance(value, Mapping):
-                waiting += [((*path, name), each) for name, each in value.items()]
+                if len(path) <= _DEEPEST:
+                    waiting += [((*path, name), each) for name, each in value.items()]
             elif isinstance(value, list):
                 waiting += [(path, each) for each in value]
             else:
@@ -49,9 +79,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class _Leaf:
-    """`absent`: it fits a field that is not there, too."""
+    """`literals`: looked up at once, however many. `cost`: of all `tests` of a short value, in tests. `absent`: it
+    fits a field that is not there, too.
+    """
 
+    literals: frozenset[Literal]
     tests: tuple[Test, ...]
+    cost: int
     absent: bool
 
 
@@ -64,6 +98,8 @@ class _Fields:
     choices: tuple[tuple[_Fields, ...], ...]
 
     def fit(self, body: Mapping[str, Any], path: Path, event: Event) -> bool:
+        """Raises BudgetFault."""
+        event.budget.spend(1)
         return (
             all(_leaf_fits(leaf, body.get(name, ()), (*path, name), event) for name, leaf in self.leaves)
             and all(_nested_fit(each, body.get(name), (*path, name), event) for name, each in self.nested)
@@ -78,7 +114,7 @@ class Pattern:
         self._fields = fields
 
     def matches(self, event: Event) -> bool:
-        """Whether a rule of this pattern wants the event."""
+        """Whether a rule of this pattern wants the event. Raises BudgetFault."""
         return self._fields.fit(event.body, (), event)
 
 
@@ -99,11 +135,23 @@ def parse_pattern(text: str) -> Pattern:
 def _leaf_fits(leaf: _Leaf, value: Any, path: Path, event: Event) -> bool:
     if leaf.absent and path not in event.paths:
         return True
-    return any(test(each) for each in _flat(value) if not isinstance(each, Mapping) for test in leaf.tests)
+    return any(_value_fits(leaf, each, event.budget) for each in _flat(value))
+
+
+def _value_fits(leaf: _Leaf, value: Any, budget: Budget) -> bool:
+    budget.spend(1)
+    if isinstance(value, Mapping):
+        return False
+    if literal(value) in leaf.literals:
+        return True
+    budget.spend(leaf.cost * (1 + (len(value) // _CHARACTERS if isinstance(value, str) else 0)))
+    return any(test(value) for test in leaf.tests)
 
 
 def _nested_fit(fields: _Fields, value: Any, path: Path, event: Event) -> bool:
-    below = [each for each in _flat(value) if isinstance(each, Mapping)]
+    values = list(_flat(value))
+    event.budget.spend(len(values))
+    below = [each for each in values if isinstance(each, Mapping)]
     return any(fields.fit(each, path, event) for each in below or ({},))
 
 
@@ -150,14 +198,15 @@ def _is_choice(value: Any) -> bool:
 def _leaf_of(values: list[Any]) -> _Leaf:
     if not values:
         raise PatternFault("Empty arrays are not allowed")
-    tests, absent = [], False
+    literals, tests, cost, absent = set[Literal](), [], 0, False
     for each in values:
         if isinstance(each, list):
             raise PatternFault("Arrays may not be in arrays")
         if not isinstance(each, dict):
-            tests.append(literal_test(each))
+            literals.add(literal(each))
         elif (found := read_test(each)) is None:
             absent = True
         else:
             tests.append(found)
-    return _Leaf(tuple(tests), absent)
+            cost += tests_in(each)
+    return _Leaf(frozenset(literals), tuple(tests), cost, absent)

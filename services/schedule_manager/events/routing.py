@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
 
-from services.schedule_manager.events.directory import EventDirectory
-from services.schedule_manager.events.patterns import Event, parse_pattern
+from services.schedule_manager.events.directory import MOST_RULES, EventDirectory
+from services.schedule_manager.events.kinds import EventRule
+from services.schedule_manager.events.patterns import Budget, BudgetFault, Event, Pattern, parse_pattern
 from services.schedule_manager.events.planning import planned_for_events
 from services.schedule_manager.schedule_store import Firing, Planned, Published, ScheduleStore
 from services.sdk.aws.operations import RequestContext
@@ -38,6 +39,7 @@ class EntryFault(NamedTuple):
 THROTTLED = EntryFault(
     "ThrottlingException", "Too many events wait for a target of a rule that wants this one; put it again later."
 )
+TOO_MANY_RULES = EntryFault("InvalidArgument", f"The bus has more than {MOST_RULES} rules; delete some of them.")
 
 
 class Routing:
@@ -56,10 +58,27 @@ class Routing:
     async def route(self, call: RequestContext, events: Sequence[Arrived], now: datetime) -> dict[str, EntryFault]:
         """Durable when it returns. Those that are refused, by their ids; they went to no target."""
         await self._directory.rules.synced.wait()
-        wanted = [each for event in events for each in self._published(call, event, now)]
-        if not wanted:
+        rules = {bus: list(self._directory.rules_of(call, bus)) for bus in {each.bus for each in events}}
+        if not any(rules.values()):
             return {}
-        return await self._threads.run(lambda: self._write(wanted))
+        return await self._threads.run(lambda: self._written(rules, events, now))
+
+    async def fits(self, pattern: str, body: Mapping[str, Any]) -> bool:
+        """Whether a rule of that pattern would want the event. Raises PatternFault, BudgetFault."""
+        return await self._threads.run(lambda: parse_pattern(pattern).matches(Event(body)))
+
+    def _written(
+        self, rules: Mapping[str, Sequence[EventRule]], events: Sequence[Arrived], now: datetime
+    ) -> dict[str, EntryFault]:
+        refused = {each.id: TOO_MANY_RULES for each in events if len(rules[each.bus]) > MOST_RULES}
+        read = {bus: _read(found) for bus, found in rules.items() if len(found) <= MOST_RULES}
+        wanted, budget = list[tuple[str, Published]](), Budget()
+        for event in (each for each in events if each.bus in read):
+            try:
+                wanted += [(event.id, each) for each in self._published(read[event.bus], event, now, budget)]
+            except BudgetFault as fault:
+                refused[event.id] = EntryFault("InvalidArgument", f"Parameter Detail is not valid. Reason: {fault}.")
+        return refused | (self._write(wanted) if wanted else {})
 
     def _write(self, wanted: Sequence[tuple[str, Published]]) -> dict[str, EntryFault]:
         full = self._store.full({each.plan.uid for _, each in wanted})
@@ -68,17 +87,28 @@ class Routing:
         self._wake()
         return refused
 
-    def _published(self, call: RequestContext, arrived: Arrived, now: datetime) -> Iterator[tuple[str, Published]]:
-        """What the event is for whom, with its id."""
-        event, text = Event(arrived.body), orjson.dumps(arrived.body).decode()
+    def _published(
+        self, rules: Sequence[tuple[EventRule, Pattern]], arrived: Arrived, now: datetime, budget: Budget
+    ) -> list[Published]:
+        """What the event is for whom. Raises BudgetFault."""
+        event, text = Event(arrived.body, budget), orjson.dumps(arrived.body).decode()
         self._last = at = max(now.timestamp(), self._last + _APART)
-        for rule in self._directory.rules_of(call, arrived.bus):
-            pattern = rule.spec.event_pattern
-            if not rule.spec.enabled or not pattern or not parse_pattern(pattern).matches(event):
-                continue
-            for target in rule.spec.targets:
-                plan = planned_for_events(rule, target, now)
-                yield arrived.id, Published(plan, _firing(plan, arrived.id, at), text)
+        plans = [
+            planned_for_events(rule, target, now)
+            for rule, pattern in rules
+            if pattern.matches(event)
+            for target in rule.spec.targets
+        ]
+        return [Published(plan, _firing(plan, arrived.id, at), text) for plan in plans]
+
+
+def _read(rules: Sequence[EventRule]) -> list[tuple[EventRule, Pattern]]:
+    """Those that want events at all."""
+    return [
+        (each, parse_pattern(each.spec.event_pattern))
+        for each in rules
+        if each.spec.enabled and each.spec.event_pattern
+    ]
 
 
 def _firing(plan: Planned, event: str, at: float) -> Firing:

@@ -9,11 +9,14 @@ from __future__ import annotations
 import ipaddress
 import operator
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 Test = Callable[[Any], bool]
+Literal = tuple[type | None, Any]
 _GREATEST = 5e9
 _WILDCARD_BITS = 64
+_LONGEST_ADDRESS = 64
 _COMPARED = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq}
 
 
@@ -21,10 +24,9 @@ class PatternFault(ValueError):
     """No pattern, and why."""
 
 
-def literal_test(wanted: Any) -> Test:
-    """That a value is exactly that one; numbers are compared as numbers."""
-    kind = _kind(wanted)
-    return lambda value: _kind(value) is kind and value == wanted
+def literal(value: Any) -> Literal:
+    """What is equal for values that patterns take as the same; numbers are compared as numbers."""
+    return _kind(value), value
 
 
 def read_test(said: dict[str, Any]) -> Test | None:
@@ -35,6 +37,13 @@ def read_test(said: dict[str, Any]) -> Test | None:
     if name not in _READ:
         raise PatternFault(f"Unrecognized match type {name}")
     return _READ[name](wanted)
+
+
+def tests_in(said: dict[str, Any]) -> int:
+    """How many values or texts one is compared with by what `read_test` read."""
+    ((_, wanted),) = said.items()
+    below = next(iter(wanted.values()), None) if isinstance(wanted, dict) else None
+    return len(below) if isinstance(below, list) else 1
 
 
 def _exists(wanted: Any) -> Test | None:
@@ -161,9 +170,15 @@ def _cidr(wanted: Any) -> Test:
         network = ipaddress.ip_network(text, strict=False)
     except ValueError:
         raise PatternFault("IP address mask bits are too many") from None
-    return lambda value: isinstance(value, str) and (found := _address(value)) is not None and found in network
+    return lambda value: (
+        isinstance(value, str)
+        and len(value) <= _LONGEST_ADDRESS
+        and (found := _address(value)) is not None
+        and found in network
+    )
 
 
+@lru_cache(maxsize=64)
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(text)
@@ -172,21 +187,21 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _anything_but(wanted: Any) -> Test:
-    refused = _refused(wanted)
+    if not isinstance(wanted, dict):
+        literals = _refused_literals(wanted)
+        return lambda value: literal(value) not in literals
+    refused = _refused_by_operator(wanted)
     return lambda value: not any(each(value) for each in refused)
 
 
-def _refused(wanted: Any) -> list[Test]:
-    """What `anything-but` is not."""
-    if isinstance(wanted, dict):
-        return _refused_by_operator(wanted)
+def _refused_literals(wanted: Any) -> frozenset[Literal]:
     if not isinstance(wanted, list):
         if _kind(wanted) not in (str, float):
             raise PatternFault("Value of anything-but must be an array or single string/number value.")
-        return [literal_test(wanted)]
+        return frozenset((literal(wanted),))
     if not wanted or any(_kind(each) not in (str, float) for each in wanted):
         raise PatternFault("Inside anything but list, start|null|boolean is not supported.")
-    return [literal_test(each) for each in wanted]
+    return frozenset(map(literal, wanted))
 
 
 def _refused_by_operator(said: dict[str, Any]) -> list[Test]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.schedule_manager.events.patterns import Event, PatternFault, parse_pattern
+from services.schedule_manager.events.patterns import Budget, BudgetFault, Event, PatternFault, parse_pattern
 
 
 def fits(pattern: Any, event: Any) -> bool:
@@ -113,6 +113,46 @@ def test_what_is_nested_too_deep_is_refused_and_not_followed() -> None:
     for _ in range(900):
         event = [event]
     assert not fits({"x": ["a"]}, {"x": event}) and fits({"x": [1, {"exists": False}]}, {"x": event})
+
+
+MANY = [f"{each:x}" for each in range(500)]
+
+
+@pytest.mark.parametrize(
+    ("tests", "values", "tries"),
+    [
+        (MANY, ["x"] * 10_000, 10_003),
+        ([{"anything-but": MANY}], ["1"] * 10_000, 20_003),
+        ([{"anything-but": {"suffix": MANY}}], ["1"] * 64_000, None),
+        ([{"prefix": each} for each in MANY[:200]], ["x"] * 64_000, None),
+        ([{"equals-ignore-case": "a"}] * 130, ["x" * 256_000] * 2, None),
+        ([{"cidr": "10.0.0.0/8"}] * 150, ["x"] * 2000, None),
+    ],
+)
+def test_what_is_compared_has_a_budget(tests: list[Any], values: list[Any], tries: int | None) -> None:
+    """Of literals there may be many: they are looked up at once."""
+    pattern, body = parse_pattern(json.dumps({"detail": {"a": tests}})), {"detail": {"a": values}}
+    if tries is None:
+        with pytest.raises(BudgetFault, match="more than 100000 times"):
+            pattern.matches(Event(body))
+        return
+    assert not pattern.matches(Event(body, Budget(tries)))
+    with pytest.raises(BudgetFault):
+        pattern.matches(Event(body, Budget(tries - 1)))
+
+
+def test_objects_in_arrays_are_within_the_budget_too() -> None:
+    pattern = parse_pattern(json.dumps({"$or": [{"a": {"b": {"c": [each]}}} for each in range(100)]}))
+    with pytest.raises(BudgetFault):
+        pattern.matches(Event({"a": [{"b": [{}] * 100}] * 100}))
+
+
+def test_paths_are_known_as_deep_as_patterns_go() -> None:
+    deep: Any = {str(each): 1 for each in range(10_000)}
+    for _ in range(900):
+        deep = {"x": deep}
+    assert max(map(len, Event(deep).paths), default=0) <= 65
+    assert fits({"x": {"y": [{"exists": False}]}}, deep)
 
 
 NAMES, TEXTS = st.sampled_from("abc"), st.sampled_from(["", "a", "ab", "aab", "b*"])

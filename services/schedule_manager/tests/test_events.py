@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from services.schedule_manager.delivery import DeliveryFault
+from services.schedule_manager.events.kinds import EVENT_RULE, EventRuleSpec
+from services.schedule_manager.events.names import rule_resource
 from services.schedule_manager.events.shaping import (
     InputTransformer,
     Rule,
@@ -184,6 +186,41 @@ async def test_entries_are_judged_one_by_one() -> None:
         assert told["Entries"][0]["ErrorMessage"].endswith("Detail is a required argument.")
         too_much = {"Source": "s", "DetailType": "d", "Detail": json.dumps({"a": "x" * 262_144})}
         assert (await events.refused("PutEvents", Entries=[too_much]))[1].startswith("Total size")
+
+
+@virtual_time
+async def test_events_that_cost_too_much_to_compare_are_refused() -> None:
+    async with schedules_in_memory() as s:
+        events = Events(s)
+        prefixes = [{"prefix": str(each)} for each in range(200)]
+        await events.rule(EventPattern=json.dumps({"detail": {"a": prefixes}}))
+        await events.target()
+        long = {"detail": {"a": ["x"] * 2000}}
+        refused = await events.put(Detail=json.dumps(long["detail"]))
+        assert refused["ErrorCode"] == "InvalidArgument" and "compared" in refused["ErrorMessage"]
+        assert "EventId" in await events.put(Detail=json.dumps({"a": ["7"]}))
+        assert len(await events.sent()) == 1
+        named = dict.fromkeys(("id", "account", "source", "time", "region", "detail-type"), "x")
+        test = {"EventPattern": json.dumps({"detail": {"a": prefixes}}), "Event": json.dumps(named | long)}
+        assert "compared" in (await events.refused("TestEventPattern", **test))[1]
+
+
+@virtual_time
+async def test_a_bus_has_so_many_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("operations.rules", "routing"):
+        monkeypatch.setattr(f"services.schedule_manager.events.{module}.MOST_RULES", 2)
+    async with schedules_in_memory() as s:
+        events = Events(s)
+        for name in ("a", "b", "b"):
+            await events.rule(name)
+        assert (await events.refused("PutRule", Name="c", EventPattern='{"source": ["x"]}'))[0] == (
+            "LimitExceededException"
+        )
+        spec = EventRuleSpec(rule_name="c", region="us-east-1", event_pattern='{"source": ["x"]}')
+        named = EVENT_RULE.new(rule_resource("c", "default", "us-east-1"), namespace="default", spec=spec)
+        await s.service.resources.create(EVENT_RULE, named)
+        await s.service.advance(0.1)
+        assert "delete some" in (await events.put())["ErrorMessage"]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from services.schedule_manager.events import errors
 from services.schedule_manager.events.directory import EventDirectory, bus_in
 from services.schedule_manager.events.kinds import EVENT_BUS, EVENT_RULE
 from services.schedule_manager.events.names import DEFAULT_BUS, bus_arn, bus_named, bus_resource
-from services.schedule_manager.events.patterns import Event, PatternFault, parse_pattern
+from services.schedule_manager.events.patterns import BudgetFault, PatternFault
 from services.schedule_manager.events.routing import Arrived, EntryFault, Routing
 from services.sdk.aws.access import CallerAccess
 from services.sdk.aws.arns import parse_arn
@@ -62,9 +62,11 @@ class PublishingOperations:
         if not isinstance(event, dict) or any(each not in event for each in _OF_EVENTS):
             raise errors.validation(f"Parameter Event is not valid: it is an object with {', '.join(_OF_EVENTS)}.")
         try:
-            return {"Result": parse_pattern(request["EventPattern"]).matches(Event(event))}
+            return {"Result": await self._routing.fits(request["EventPattern"], event)}
         except PatternFault as fault:
             raise errors.pattern(fault) from None
+        except BudgetFault as fault:
+            raise errors.validation(f"Parameter Event is not valid: {fault}.") from None
 
     def _read(self, call: RequestContext, entry: Json, now: datetime) -> Arrived | EntryFault:
         if (fault := _fault_of(call, entry)) is not None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from crds.errors import AlreadyExists, NotFound
 from services.schedule_manager.events import errors
-from services.schedule_manager.events.directory import EventDirectory, arn_of_rule, bus_in
+from services.schedule_manager.events.directory import MOST_RULES, EventDirectory, arn_of_rule, bus_in
 from services.schedule_manager.events.kinds import EVENT_RULE, EventRule, EventRuleSpec
 from services.schedule_manager.events.names import rule_resource
 from services.schedule_manager.events.operations.tags import wanted_tags
@@ -51,6 +51,8 @@ class RuleOperations:
                 rule.spec = rule_spec(request, call.region, rule).model_copy(update=kept)
 
             return {"RuleArn": arn_of_rule(await self._directory.change_rule(acting, before, edit))}
+        if sum(1 for _ in self._directory.rules_of(call, bus)) >= MOST_RULES:
+            raise errors.too_many()
         spec.tags = tags or None
         name = rule_resource(request["Name"], bus, call.region)
         made = EVENT_RULE.new(name, namespace=call.namespace, spec=spec)
