@@ -10,7 +10,8 @@ from services.db_manager.parameters import configuration
 
 def member_configuration(database: Database, member: str, upstream: Endpoint | None = None) -> str:
     """The text of its postgresql.conf. `upstream`: where the primary answers, of a replica."""
-    ours = _synchronous(database, member)
+    waits_for = synchronous_names(database, member)
+    ours = {"synchronous_standby_names": waits_for} if waits_for else {}
     if upstream is None:
         return configuration(database.parameters_in_file, ours)
     connection = {
@@ -26,10 +27,12 @@ def member_configuration(database: Database, member: str, upstream: Endpoint | N
     return line + configuration(database.parameters_in_file, ours)
 
 
-def _synchronous(database: Database, member: str) -> dict[str, str]:
-    """Every member has it, so that one that is promoted waits for another from its first commit on."""
+def synchronous_names(database: Database, member: str) -> str:
+    """For whom its commits wait; empty for nobody. Every member has it, so that one that is promoted waits
+    for another from its first commit on.
+    """
     if database.spec.durability != "strict":
-        return {}
+        return ""
     names = [member_name(database.metadata.name, index) for index in range(database.spec.members)]
     others = ", ".join(f'"{each}"' for each in names if each != member)
-    return {"synchronous_standby_names": f"ANY 1 ({others})"}
+    return f"ANY 1 ({others})"

@@ -12,6 +12,7 @@ Another one takes its place in steps, each of which is stored before the next is
 
 With `durability: strict` a commit is acknowledged once one other member has it on its disk; which one, nobody knows.
 So all the others have to answer before one of them is chosen: the one with most of the log has every such commit.
+That holds for members that are not wanted any more, and for those whose server was taken away, as well.
 """
 
 from __future__ import annotations
@@ -31,13 +32,14 @@ MOST_BEHIND_BYTES = 16 << 20
 @dataclass(frozen=True, slots=True)
 class Look:
     """What a member answered just now. `lsn`: how far its log reaches on its disk. `streaming`: it gets it from
-    another one as it is written.
+    another one as it is written. `waits_for`: for whom its commits wait, as its configuration says it.
     """
 
     answers: bool = False
     in_recovery: bool = False
     lsn: int = 0
     streaming: bool = False
+    waits_for: str = ""
 
     @property
     def takes_writes(self) -> bool:
@@ -46,7 +48,8 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """`others`: the members that may take the primary's place, besides it. `behind`: what each lacked of the log
+    """`others`: the members that may take the primary's place, besides it. `holders`: all that may have what was
+    acknowledged, also those without a server now. `behind`: what each lacked of the log
     when it was known last; of those alone that followed then. `silent`: seconds since the primary answered last;
     `is_down`: its Service says that it is not ready. `wish`: why another one is wanted, though the primary is well;
     empty for no reason. `settled`: no log of `others` has grown since they were looked at before. `fenced`: `old` is
@@ -66,6 +69,7 @@ class Situation:
     old: str = ""
     new: str = ""
     promoting: bool = False
+    holders: Sequence[str] = ()
 
 
 Action = Literal["nothing", "begin", "fence", "choose", "cancel", "promote", "finish", "wait"]
@@ -132,7 +136,7 @@ def _promoting(now: Situation) -> Step:
 
 def _unheard(now: Situation) -> str:
     """Why nobody may be chosen: only who has not answered may have what was acknowledged last."""
-    silent = [each for each in now.others if not now.looks.get(each, Look()).answers]
+    silent = [each for each in sorted({*now.others, *now.holders}) if not now.looks.get(each, Look()).answers]
     if not now.strict or not silent:
         return ""
     return f"{', '.join(silent)} must answer first: it may be the only one that has what was acknowledged last"
@@ -145,3 +149,16 @@ def _candidates(now: Situation) -> list[str]:
 
 def _foremost(now: Situation, names: Sequence[str]) -> str:
     return max(names, key=lambda each: now.looks[each].lsn)
+
+
+def others_have_all(
+    primary: str, staying: Sequence[str], before: Mapping[str, Look], now: Mapping[str, Look], waits_for: str
+) -> bool:
+    """Whether members besides the primary and those `staying` may be taken away: nothing that was acknowledged is
+    theirs alone. The primary waits for others already, and what it had then is on the disks of all that stay.
+    """
+    then, ours = before.get(primary, Look()), now.get(primary, Look())
+    if not (then.takes_writes and ours.takes_writes and then.waits_for == waits_for):
+        return False
+    looks = [now.get(each, Look()) for each in staying]
+    return all(each.streaming and each.lsn >= then.lsn for each in looks)

@@ -13,7 +13,8 @@ from services.db_manager.conditions import DatabaseReason
 from services.db_manager.credentials import superuser_password
 from services.db_manager.kinds import Database, Endpoint, Switch
 from services.db_manager.member import address_of, endpoint_of
-from services.db_manager.members.failover import Look, Situation, Step, next_step
+from services.db_manager.members.configuration import synchronous_names
+from services.db_manager.members.failover import Look, Situation, Step, next_step, others_have_all
 from services.db_manager.members.looking import Door, MemberLooks
 from services.db_manager.members.routes import ROUTES
 from services.db_manager.members.slots import promote
@@ -34,7 +35,7 @@ _NOTHING = Step("nothing")
 @dataclass(frozen=True, slots=True)
 class Group:
     """`services`: those that there are, also of members that are not wanted any more. `is_replicated`: there are
-    others than the primary.
+    others than the primary. `drops_surplus`: those that are not wanted any more have nothing that the others lack.
     """
 
     primary: str
@@ -42,6 +43,7 @@ class Group:
     looks: Mapping[str, Look] = field(default_factory=dict)
     step: Step = _NOTHING
     is_replicated: bool = False
+    drops_surplus: bool = False
 
     @property
     def holds_up(self) -> bool:
@@ -68,8 +70,8 @@ class Group:
 
 @dataclass(slots=True)
 class _Memory:
-    """`heard`: when the primary answered last. `lsns`: how far the log of each reached at the last look.
-    `looked_after`: when all of it was looked after, as it was `seen` then, and with what `outcome`.
+    """`heard`: when the primary answered last. `looks`: the last ones before. `looked_after`: when all of it was
+    looked after, as it was `seen` then, and with what `outcome`.
     """
 
     heard: float
@@ -78,7 +80,7 @@ class _Memory:
     looked_after: float = 0.0
     seen: tuple[object, ...] | None = None
     outcome: Outcome | None = None
-    lsns: dict[str, int] = field(default_factory=dict)
+    looks: dict[str, Look] = field(default_factory=dict)
 
 
 class Groups:
@@ -114,8 +116,9 @@ class Groups:
         if looks.get(database.status.primary, Look()).answers:
             memory.heard = world.clock.monotonic()
         situation = await self._situation(database, services, looks, memory, world)
-        memory.lsns = {name: look.lsn for name, look in looks.items()}
-        return Group(primary, services, looks, next_step(situation), bool(set(services) - {primary}))
+        drops = _drops_surplus(database, services, memory.looks, looks)
+        memory.looks = looks
+        return Group(primary, services, looks, next_step(situation), bool(set(services) - {primary}), drops)
 
     async def promote(self, database: Database, group: Group, world: World) -> Outcome:
         """Have the member of the step take writes: it is the primary from then on. Raises Temporary."""
@@ -200,22 +203,26 @@ class Groups:
         world: World,
     ) -> Situation:
         status, switch = database.status, database.status.switch
-        wanted = [member_name(database.metadata.name, index) for index in range(database.spec.members)]
-        others = [each for each in wanted if each in services and each != status.primary]
+        strict, wanted = database.spec.durability == "strict", _wanted(database)
+        # Who is not wanted any more may be the only one that has what was acknowledged last.
+        holders = list(dict.fromkeys([*wanted, *services])) if strict else wanted
+        holders = [each for each in holders if each != status.primary]
+        others = [each for each in holders if each in services]
         return Situation(
             primary=status.primary,
             others=others,
             looks=looks,
-            strict=database.spec.durability == "strict",
+            strict=strict,
             behind={each.name: each.lag_bytes for each in status.members if each.lag_bytes is not None},
             silent=world.clock.monotonic() - memory.heard,
             is_down=status.primary not in services or endpoint_of(services[status.primary]) is None,
             wish=_why(database),
-            settled=all(memory.lsns.get(each) == looks.get(each, Look()).lsn for each in others),
+            settled=all(memory.looks.get(each, Look()).lsn == looks.get(each, Look()).lsn for each in others),
             fenced=switch is not None and await self._is_gone(database, switch.old),
             old=switch.old if switch else "",
             new=switch.new if switch else "",
             promoting=switch.promoting if switch else False,
+            holders=holders,
         )
 
     async def _is_gone(self, database: Database, member: str) -> bool:
@@ -235,7 +242,28 @@ def _appearance(database: Database, group: Group, world: World) -> tuple[object,
     routes = [world.seen.get(SERVICE, each, meta.namespace) for each in names]
     looks = sorted((name, look.takes_writes, look.streaming) for name, look in group.looks.items())
     services = [each.metadata.resource_version for each in (*group.services.values(), *filter(None, routes))]
-    return (meta.generation, sorted((meta.annotations or {}).items()), services, looks, group.step)
+    return (
+        meta.generation,
+        sorted((meta.annotations or {}).items()),
+        services,
+        looks,
+        group.step,
+        group.drops_surplus,
+    )
+
+
+def _wanted(database: Database) -> list[str]:
+    return [member_name(database.metadata.name, index) for index in range(database.spec.members)]
+
+
+def _drops_surplus(
+    database: Database, services: Mapping[str, Service], before: Mapping[str, Look], now: Mapping[str, Look]
+) -> bool:
+    primary, wanted = database.status.primary, _wanted(database)
+    if not set(services) - {*wanted, primary}:
+        return False
+    staying = [each for each in wanted if each != primary]
+    return others_have_all(primary, staying, before, now, synchronous_names(database, primary))
 
 
 def _services(database: Database, world: World) -> dict[str, Service]:

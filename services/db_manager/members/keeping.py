@@ -140,6 +140,8 @@ class MemberKeeper:
         return {each: at for each in names if (at := group.address(database, each)) is not None}
 
     async def _remove_surplus(self, database: Database, group: Group) -> None:
+        if not group.drops_surplus:
+            return
         primary = database.status.primary
         for member in group.services:
             if member_index(member) >= database.spec.members and member != primary:

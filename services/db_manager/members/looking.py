@@ -18,7 +18,7 @@ _ASK = """
 SELECT pg_is_in_recovery()::int::text,
   (CASE WHEN pg_is_in_recovery() THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
    ELSE pg_current_wal_flush_lsn() END)::text,
-  (SELECT status FROM pg_stat_wal_receiver)
+  (SELECT status FROM pg_stat_wal_receiver), current_setting('synchronous_standby_names')
 """
 
 
@@ -53,11 +53,11 @@ class MemberLooks:
         key = (uid, name)
         try:
             async with asyncio.timeout(LOOK_SECONDS):
-                ((recovers, lsn, receiver),) = await (await self._connection(key, door)).fetch(_ASK)
+                ((recovers, lsn, receiver, names),) = await (await self._connection(key, door)).fetch(_ASK)
         except (PostgresError, OSError, TimeoutError):
             self._close(key)
             return Look()
-        return Look(True, recovers == "1", lsn_of(lsn or "0/0"), receiver == "streaming")
+        return Look(True, recovers == "1", lsn_of(lsn or "0/0"), receiver == "streaming", names or "")
 
     async def _connection(self, key: tuple[str, str], door: Door) -> PostgresConnection:
         kept = self._open.get(key)

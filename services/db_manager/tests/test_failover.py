@@ -15,6 +15,7 @@ from services.db_manager.members.failover import (
     Look,
     Situation,
     next_step,
+    others_have_all,
 )
 
 WRITES, FOLLOWS, SILENT = Look(True, False, 100), Look(True, True, 100, True), Look()
@@ -73,6 +74,31 @@ def test_strict_hears_all_others_first() -> None:
     assert (next_step(late).action, next_step(late).member) == ("cancel", "shop-0"), (
         "what was stopped is started again"
     )
+
+
+def test_strict_hears_also_those_that_were_taken_away() -> None:
+    """Whose server was deleted, or who is not wanted any more, may have had what the others lack."""
+    two = replace(LOST, strict=True, others=("shop-1",), holders=("shop-1", "shop-2"))
+    deaf = replace(two, looks={**LOST.looks, "shop-2": SILENT})
+    assert next_step(deaf).action == "wait" and "shop-2 must answer first" in next_step(deaf).because
+    assert next_step(replace(deaf, old="shop-0", new="shop-1", fenced=True, settled=True)).action == "cancel"
+    assert next_step(replace(deaf, strict=False)).action == "begin"
+    assert next_step(two).action == "begin"
+
+
+def test_members_go_once_the_others_have_all_of_theirs() -> None:
+    primary = replace(WRITES, waits_for="shop-1")
+    looks = {"shop-0": primary, "shop-1": FOLLOWS, "shop-2": FOLLOWS}
+
+    def may_go(before: dict[str, Look], now: dict[str, Look]) -> bool:
+        return others_have_all("shop-0", ["shop-1"], before, now, "shop-1")
+
+    assert may_go(looks, {**looks, "shop-0": replace(primary, lsn=120)}), "what it has written since waits for shop-1"
+    assert not may_go({}, looks), "nobody knows since when it waits for shop-1"
+    assert not may_go({**looks, "shop-0": WRITES}, looks)
+    assert not may_go(looks, {**looks, "shop-0": SILENT})
+    assert not may_go(looks, {**looks, "shop-1": replace(FOLLOWS, lsn=99)})
+    assert not may_go(looks, {**looks, "shop-1": replace(FOLLOWS, streaming=False)})
 
 
 def test_without_anybody_left_the_old_one_goes_on() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -211,3 +212,55 @@ async def test_a_primary_whose_service_is_deleted_does_not_begin_anew_beside_its
             assert (await service.resources.get(DATABASE, "shop", "default")).status.primary == "shop-1"
             texts = (await service.resources.get(CONFIG_MAP, "shop-parameters", "default")).data or {}
             assert texts["postgresql.conf"].startswith(REPLICA_LINE), "what begins anew copies"
+
+
+async def three(service: MemoryService, servers: Servers, **spec: object) -> None:
+    """All of them run, and follow shop-0."""
+    await service.resources.create(
+        SECRET, SECRET.new("shop-0-superuser", namespace="default", data={"password": "c2VjcmV0LXNlY3JldA=="})
+    )
+    await service.resources.create(DATABASE, a_database(members=3, **spec))
+    await service.advance(1)
+    servers.looks = {"shop-0": WRITES}
+    await answers(service, "shop-0", 5000)
+    await service.advance(2)
+    servers.looks |= {"shop-1": FOLLOWS, "shop-2": FOLLOWS}
+    for index in (1, 2):
+        await answers(service, f"shop-{index}", 5000 + index)
+    await service.advance(3)
+
+
+@virtual_time
+async def test_strict_a_member_goes_once_the_others_have_what_it_has() -> None:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        servers = Servers(monkeypatch)
+        async with in_memory(MANIFEST) as service:
+            await three(service, servers, durability="strict")
+            servers.looks["shop-1"] = replace(FOLLOWS, lsn=50)
+            await service.resources.patch(DATABASE, "shop", {"spec": {"members": 2}}, "default")
+            await service.advance(40)
+            assert await there(service, "shop-2"), "the primary waits for it still, as far as anybody knows"
+            servers.looks["shop-0"] = replace(WRITES, waits_for='ANY 1 ("shop-1")')
+            await service.advance(40)
+            assert await there(service, "shop-2"), "shop-1 lacks what shop-2 has"
+            servers.looks["shop-1"] = FOLLOWS
+            await service.advance(4)
+            assert not await there(service, "shop-2")
+
+
+@virtual_time
+async def test_strict_who_is_not_wanted_any_more_takes_a_lost_primarys_place_with_what_it_alone_has() -> None:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        servers = Servers(monkeypatch)
+        async with in_memory(MANIFEST) as service:
+            await three(service, servers, durability="strict")
+            servers.looks |= {"shop-0": Look(), "shop-1": replace(FOLLOWS, lsn=50), "shop-2": Look()}
+            await service.resources.patch(DATABASE, "shop", {"spec": {"members": 2}}, "default")
+            await service.advance(20)
+            seen = await service.resources.get(DATABASE, "shop", "default")
+            assert seen.status.conditions[0].reason == "NoSuccessor" and await there(service, "shop-2")
+            servers.looks["shop-2"] = FOLLOWS
+            await service.advance(5)
+            await is_gone(service, "shop-0")
+            await service.advance(2)
+            assert servers.promoted == [5002]
