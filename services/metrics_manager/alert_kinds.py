@@ -15,6 +15,9 @@ from services.metrics_manager.kinds import LabelName, LabelValue
 
 Severity = Literal["critical", "warning", "info"]
 Text = Annotated[str, Field(max_length=2048)]
+Mailbox = Annotated[
+    str, Field(min_length=3, max_length=254, pattern=r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+$")
+]
 _OF_THE_CLOUD = LentRight("list", "workers")
 
 
@@ -87,12 +90,12 @@ ALERT_RULE = Kind(
 
 
 class MailTo(Model):
-    """`host`, `port`: a mail server that takes mail by STARTTLS, or TLS at 465. With a Secret, `username` logs in
-    with its `password`.
+    """`to`, `sender`: addresses alone, without names. `host`, `port`: a mail server that takes mail by STARTTLS, or
+    TLS at 465. With a Secret, `username` logs in with its `password`.
     """
 
-    to: Annotated[list[Annotated[str, Field(min_length=3, max_length=254)]], Field(min_length=1, max_length=16)]
-    sender: Annotated[str, Field(min_length=3, max_length=254)]
+    to: Annotated[list[Mailbox], Field(min_length=1, max_length=16)]
+    sender: Mailbox
     host: Annotated[str, Field(min_length=1, max_length=253)]
     port: Annotated[int, Field(ge=1, le=65_535)] = 587
     username: Annotated[str, Field(max_length=254)] = ""

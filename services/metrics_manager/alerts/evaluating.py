@@ -54,6 +54,8 @@ class Evaluator:
                 await self.evaluate()
             except sqlite3.Error as error:
                 log.warning("alerts cannot be written", extra={"fields": {"because": str(error)}})
+            except Exception:  # the next round comes at its time, whatever one rule or channel did to this one
+                log.exception("the rules could not be computed")
 
     async def evaluate(self) -> None:
         """Once. Raises sqlite3.Error."""

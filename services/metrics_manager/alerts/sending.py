@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 import smtplib
 import socket
 import ssl
@@ -22,6 +23,7 @@ from services.sdk.context import ServiceContext
 from services.sdk.outbound import OutboundFault, OutboundHttp, allowed_addresses, resolved
 from services.sdk.urls import url_fault
 
+log = logging.getLogger(__name__)
 SECONDS = 10.0
 _HEADERS = {"content-type": "application/json", "user-agent": "aerekos-alerts"}
 _SMTPS = 465
@@ -35,6 +37,17 @@ class ChannelSender:
         self._base = f"{context.api.rstrip('/')}/services/{context.service_name}"
 
     async def send(self, channel: AlertChannel, group: Group) -> None:
+        """Raises ChannelFault, whatever goes wrong: no channel of anybody's ends the telling of others."""
+        try:
+            await self._send(channel, group)
+        except ChannelFault:
+            raise
+        except Exception as mistake:
+            meta = channel.metadata
+            log.exception("a channel cannot be told", extra={"fields": {"channel": f"{meta.namespace}/{meta.name}"}})
+            raise ChannelFault(f"it cannot be told: {type(mistake).__name__}") from None
+
+    async def _send(self, channel: AlertChannel, group: Group) -> None:
         """Raises ChannelFault."""
         spec = channel.spec
         secret = await self._secret(channel) if spec.secret_name else {}

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from crds.kinds.secret import SECRET
 from services.metrics_manager.alert_kinds import (
@@ -19,7 +21,9 @@ from services.metrics_manager.alert_kinds import (
     AlertChannelSpec,
     AlertRuleSpec,
     AlertSilenceSpec,
+    MailTo,
 )
+from services.metrics_manager.alerts import messages
 from services.metrics_manager.alerts.alert import Alert, Rule, advanced, alert_of
 from services.metrics_manager.kinds import SCRAPE_TARGET, ScrapeTargetSpec
 from services.metrics_manager.tests.in_memory import Metrics, metrics
@@ -80,6 +84,32 @@ async def test_what_is_not_taken_is_told_again_until_it_is() -> None:
         await m.advance(90)
         assert told(m) == [("firing", ["worker-silent"])]
         assert (await m.service.resources.get(ALERT_CHANNEL, "ops", "default")).status.phase == "Active"
+
+
+@pytest.mark.parametrize("address", ["a@b.c\nx", "a@[", "a b@c", "<a@b>", "a@b,c@d", "a", "a@b@c", "é@b"])
+def test_what_is_no_address_of_mail_is_none(address: str) -> None:
+    for spec in ({"to": [address], "sender": "a@b"}, {"to": ["a@b"], "sender": address}):
+        with pytest.raises(ValidationError):
+            MailTo.model_validate({**spec, "host": "h"})
+
+
+@virtual_time
+async def test_a_channel_that_breaks_is_told_of_it_and_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> object:
+        raise UnboundLocalError
+
+    monkeypatch.setattr(messages, "slack", broken)
+    async with metrics() as m:
+        await channel(m, "broken", type="slack")
+        await channel(m)
+        m.outside.pages[CLOUD] = DEAD
+        await m.advance(15)
+        assert told(m) == [("firing", ["worker-silent"])]
+        m.outside.pages[CLOUD] = ALIVE
+        await m.advance(15)
+        assert told(m)[1:] == [("resolved", ["worker-silent"])]
+        status = (await m.service.resources.get(ALERT_CHANNEL, "broken", "default")).status
+        assert (status.phase, status.error) == ("Failing", "it cannot be told: UnboundLocalError")
 
 
 @virtual_time
