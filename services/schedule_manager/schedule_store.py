@@ -4,7 +4,8 @@
 `firings` one for each time it was due, or each event, that was not delivered or given up yet. A firing is written in
 the transaction that reads its schedule and moves it on to the next time, so none is lost, and none comes into being
 twice. Both are found by an index on the time they want
-something next: a million that wait cost nothing. `outcomes` has how the last firings of each schedule ended.
+something next: a million that wait cost nothing. `outcomes` has how the last firings of each schedule ended. `events`
+has an event once, however many targets it waits for, and as long as it waits for one; `rooms` what they are in bytes.
 
 Times are seconds since 1970. All methods block, and each is one transaction, durable when it returns.
 """
@@ -21,9 +22,13 @@ from crds.formats import FormatVersion
 from services.sdk.sqlite_schema import Migrations, add_column, upgrade
 
 FILE = "schedules.db"
-OWN = FormatVersion(version=3, oldest_reader=1)
+OWN = FormatVersion(version=4, oldest_reader=1)
 MOST_WAITING = 10_000
 """Events that wait for one target of a rule."""
+MOST_WAITING_BYTES = 256 << 20
+"""Of the events of one namespace that wait, and of what is noted for each target they wait for."""
+FIRING_BYTES = 512
+"""As the triggers have it: another number takes triggers, and rooms, of its own."""
 OUTCOMES_KEPT = 20
 _TABLES = """
 CREATE TABLE schedules (uid TEXT PRIMARY KEY, generation INTEGER NOT NULL, namespace TEXT NOT NULL,
@@ -52,7 +57,46 @@ def _events(db: sqlite3.Connection) -> None:
     add_column(db, "firings", "event", "TEXT NOT NULL DEFAULT ''")
 
 
-MIGRATIONS: Migrations = {1: _create, 2: _set_aside_and_exhausted, 3: _events}
+_EVENT_TABLES = (
+    "CREATE TABLE events (id TEXT PRIMARY KEY, namespace TEXT NOT NULL, bytes INTEGER NOT NULL, body TEXT NOT NULL)",
+    "CREATE TABLE rooms (namespace TEXT PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX firings_about ON firings (event) WHERE event <> ''",
+    """CREATE TRIGGER event_came AFTER INSERT ON events BEGIN
+      INSERT INTO rooms VALUES (new.namespace, new.bytes) ON CONFLICT DO UPDATE SET bytes = bytes + new.bytes;
+    END""",
+    """CREATE TRIGGER event_went AFTER DELETE ON events BEGIN
+      UPDATE rooms SET bytes = bytes - old.bytes WHERE namespace = old.namespace;
+      DELETE FROM rooms WHERE namespace = old.namespace AND bytes <= 0;
+    END""",
+    """CREATE TRIGGER event_waits AFTER INSERT ON firings WHEN new.event <> '' BEGIN
+      UPDATE rooms SET bytes = bytes + 512
+        WHERE namespace = (SELECT namespace FROM events WHERE id = new.event);
+    END""",
+    """CREATE TRIGGER event_waits_no_more AFTER DELETE ON firings WHEN old.event <> '' BEGIN
+      UPDATE rooms SET bytes = bytes - 512
+        WHERE namespace = (SELECT namespace FROM events WHERE id = old.event);
+      DELETE FROM events WHERE id = old.event
+        AND NOT EXISTS (SELECT 1 FROM firings WHERE event = old.event AND event <> '');
+    END""",
+)
+
+
+def _events_once(db: sqlite3.Connection) -> None:
+    """What a firing has of its event is the event's id from here on."""
+    for statement in _EVENT_TABLES:
+        db.execute(statement)
+    db.execute(
+        "INSERT INTO events SELECT f.id, s.namespace, length(CAST(f.event AS BLOB)), f.event"
+        " FROM firings f JOIN schedules s ON s.uid = f.uid WHERE f.event <> ''"
+    )
+    db.execute("UPDATE firings SET event = id WHERE event <> ''")
+    db.execute(
+        "UPDATE rooms SET bytes = bytes + (SELECT count(*) * ? FROM events WHERE events.namespace = rooms.namespace)",
+        (FIRING_BYTES,),
+    )
+
+
+MIGRATIONS: Migrations = {1: _create, 2: _set_aside_and_exhausted, 3: _events, 4: _events_once}
 
 
 class Planned(NamedTuple):
@@ -81,12 +125,25 @@ class Firing(NamedTuple):
     exhausted: str = ""
 
 
+class Waiting(NamedTuple):
+    """An event: its body is JSON."""
+
+    id: str
+    namespace: str
+    body: str
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return len(self.body.encode())
+
+
 class Published(NamedTuple):
-    """An event (JSON) that a target of a rule gets."""
+    """An event that a target of a rule gets."""
 
     plan: Planned
     firing: Firing
-    event: str
+    event: Waiting
 
 
 class Moved(NamedTuple):
@@ -158,12 +215,17 @@ class ScheduleStore:
 
     def publish(self, what: Sequence[Published]) -> None:
         """Write down events for the targets that get them: all, or none."""
+        events = {each.event.id: each.event for each in what}
         with self._transaction():
+            self._db.executemany(
+                "INSERT OR IGNORE INTO events (id, namespace, bytes, body) VALUES (?,?,?,?)",
+                [(each.id, each.namespace, each.size, each.body) for each in events.values()],
+            )
             self._db.executemany(_PLAN_ANEW, [each.plan for each in what])
             self._db.executemany(
                 "INSERT OR IGNORE INTO firings"
                 " (id, uid, due, fires, attempts, next_attempt, fault, exhausted, event) VALUES (?,?,?,?,?,?,?,?,?)",
-                [(*each.firing, each.event) for each in what],
+                [(*each.firing, each.event.id) for each in what],
             )
 
     def full(self, uids: Iterable[str]) -> set[str]:
@@ -171,9 +233,16 @@ class ScheduleStore:
         over = "SELECT 1 FROM firings WHERE uid = ? LIMIT 1 OFFSET ?"
         return {uid for uid in uids if self._db.execute(over, (uid, MOST_WAITING - 1)).fetchone() is not None}
 
+    def has_room(self, namespace: str, what: Sequence[Published]) -> bool:
+        """Whether these may wait, too."""
+        row = self._db.execute("SELECT bytes FROM rooms WHERE namespace = ?", (namespace,)).fetchone()
+        size = sum(each.size for each in {each.event.id: each.event for each in what}.values())
+        return (row[0] if row else 0) + size + len(what) * FIRING_BYTES <= MOST_WAITING_BYTES
+
     def event_of(self, firing: Firing) -> str:
         """The event that it is about; empty for a due time."""
-        row = self._db.execute("SELECT event FROM firings WHERE id = ?", (firing.id,)).fetchone()
+        joined = "SELECT body FROM firings f JOIN events e ON e.id = f.event WHERE f.id = ?"
+        row = self._db.execute(joined, (firing.id,)).fetchone()
         return str(row[0]) if row else ""
 
     def fire(self, now: float, limit: int, move: Callable[[Planned], Moved | None]) -> int:

@@ -13,7 +13,7 @@ from services.schedule_manager.events.directory import MOST_RULES, EventDirector
 from services.schedule_manager.events.kinds import EventRule
 from services.schedule_manager.events.patterns import Budget, BudgetFault, Event, Pattern, parse_pattern
 from services.schedule_manager.events.planning import planned_for_events
-from services.schedule_manager.schedule_store import Firing, Planned, Published, ScheduleStore
+from services.schedule_manager.schedule_store import Firing, Planned, Published, ScheduleStore, Waiting
 from services.sdk.aws.operations import RequestContext
 from services.sdk.resources import BlockingExecutor
 
@@ -38,6 +38,9 @@ class EntryFault(NamedTuple):
 
 THROTTLED = EntryFault(
     "ThrottlingException", "Too many events wait for a target of a rule that wants this one; put it again later."
+)
+NO_ROOM = EntryFault(
+    "ThrottlingException", "Too many bytes of events wait for the targets of rules; put it again later."
 )
 TOO_MANY_RULES = EntryFault("InvalidArgument", f"The bus has more than {MOST_RULES} rules; delete some of them.")
 
@@ -72,18 +75,21 @@ class Routing:
     ) -> dict[str, EntryFault]:
         refused = {each.id: TOO_MANY_RULES for each in events if len(rules[each.bus]) > MOST_RULES}
         read = {bus: _read(found) for bus, found in rules.items() if len(found) <= MOST_RULES}
-        wanted, budget = list[tuple[str, Published]](), Budget()
+        wanted, budget = list[Published](), Budget()
         for event in (each for each in events if each.bus in read):
             try:
-                wanted += [(event.id, each) for each in self._published(read[event.bus], event, now, budget)]
+                wanted += self._published(read[event.bus], event, now, budget)
             except BudgetFault as fault:
                 refused[event.id] = EntryFault("InvalidArgument", f"Parameter Detail is not valid. Reason: {fault}.")
         return refused | (self._write(wanted) if wanted else {})
 
-    def _write(self, wanted: Sequence[tuple[str, Published]]) -> dict[str, EntryFault]:
-        full = self._store.full({each.plan.uid for _, each in wanted})
-        refused = {id: THROTTLED for id, each in wanted if each.plan.uid in full}
-        self._store.publish([each for id, each in wanted if id not in refused])
+    def _write(self, wanted: Sequence[Published]) -> dict[str, EntryFault]:
+        full = self._store.full({each.plan.uid for each in wanted})
+        refused = {each.event.id: THROTTLED for each in wanted if each.plan.uid in full}
+        taken = [each for each in wanted if each.event.id not in refused]
+        if not self._store.has_room(wanted[0].event.namespace, taken):
+            return {each.event.id: NO_ROOM for each in wanted}
+        self._store.publish(taken)
         self._wake()
         return refused
 
@@ -99,7 +105,10 @@ class Routing:
             if pattern.matches(event)
             for target in rule.spec.targets
         ]
-        return [Published(plan, _firing(plan, arrived.id, at), text) for plan in plans]
+        return [
+            Published(plan, _firing(plan, arrived.id, at), Waiting(arrived.id, plan.namespace, text))
+            for plan in plans
+        ]
 
 
 def _read(rules: Sequence[EventRule]) -> list[tuple[EventRule, Pattern]]:
