@@ -16,7 +16,7 @@ from services.schedule_manager.targets import Target, read_target
 from services.sdk.aws.arns import parse_arn
 
 DEAD_LETTER_LIMIT = 200_000
-"""Of a dead letter's payload, in characters: with its attributes, a message has 256 KiB."""
+"""Of a dead letter's payload, in bytes: with its attributes, a message has 256 KiB."""
 
 
 class DeliveryFault(Exception):
@@ -89,21 +89,21 @@ class Delivery:
         """Put what could not be delivered, and is exhausted, into the dead-letter queue. Raises DeliveryFault."""
         arn = parse_arn(occasion.spec.target.dead_letter_arn)
         assert arn is not None
-        text = dumped(event_of(occasion)) if occasion.spec.bus else input_of(occasion)
+        body = (dumped(event_of(occasion)) if occasion.spec.bus else input_of(occasion)).encode()
         code, _, message = occasion.firing.fault.partition(": ")
         told = {
             "ERROR_CODE": code,
             "ERROR_MESSAGE": message or code,
             "EXECUTION_ID": occasion.firing.id,
             "EXHAUSTED_RETRY_CONDITION": occasion.firing.exhausted,
-            "IS_PAYLOAD_TRUNCATED": "true" if len(text) > DEAD_LETTER_LIMIT else "false",
+            "IS_PAYLOAD_TRUNCATED": "true" if len(body) > DEAD_LETTER_LIMIT else "false",
             "RETRY_ATTEMPTS": str(max(occasion.firing.attempts - 1, 0)),
             **_whose(occasion),
             "TARGET_ARN": occasion.spec.target.arn,
         }
         request = {
             "QueueUrl": queue_url(arn.region, arn.account, arn.resource),
-            "MessageBody": text[:DEAD_LETTER_LIMIT],
+            "MessageBody": body[:DEAD_LETTER_LIMIT].decode(errors="ignore"),
             "MessageAttributes": {
                 name: {"DataType": "String", "StringValue": value} for name, value in told.items() if value
             },

@@ -31,7 +31,9 @@ class ScheduleReconciler:
         self._store, self._threads, self._wake = store, threads, wake
 
     async def reconcile(self, resource: Schedule, world: World) -> Outcome:
-        plan = await self._threads.run(lambda: self._planned(resource, world))
+        plan, is_news = await self._threads.run(lambda: self._planned(resource, world))
+        if is_news:
+            self._wake()
         status, name = resource.status, resource.metadata.name
         spec, account = resource.spec, account_of(resource.metadata.namespace or "")
         arn = schedule_arn(spec.region, account, spec.group, spec.schedule_name or name)
@@ -47,16 +49,15 @@ class ScheduleReconciler:
     async def finalize(self, resource: Schedule, world: World) -> Outcome:
         return done()
 
-    def _planned(self, resource: Schedule, world: World) -> Planned:
-        """How it stands, written down where it is news."""
+    def _planned(self, resource: Schedule, world: World) -> tuple[Planned, bool]:
+        """How it stands, and whether it was news, and so was written down."""
         meta = resource.metadata
         before = self._store.planned(meta.uid or "")
         if before is not None and before.generation == meta.generation:
-            return before
+            return before, False
         plan = planned(resource, world.clock.now(), before)
         self._store.plan(plan, withdraw=plan.due is None and not keeps_its_times(resource.spec, before))
-        self._wake()
-        return plan
+        return plan, True
 
 
 class GroupReconciler:

@@ -28,18 +28,22 @@ class RuleReconciler:
 
     async def reconcile(self, resource: EventRule, world: World) -> Outcome:
         resource.status.arn = arn_of_rule(resource)
-        await self._threads.run(lambda: self._plan(resource, world))
+        if await self._threads.run(lambda: self._plan(resource, world)):
+            self._wake()
         return done(reason=ScheduleReason.WAITING if resource.spec.enabled else ScheduleReason.DISABLED)
 
     async def finalize(self, resource: EventRule, world: World) -> Outcome:
         return done()
 
-    def _plan(self, rule: EventRule, world: World) -> None:
-        """How its times stand, written down where it is news; those of targets that are no more are forgotten."""
+    def _plan(self, rule: EventRule, world: World) -> bool:
+        """How its times stand, written down where it is news; those of targets that are no more are forgotten.
+        Returns whether there was news.
+        """
         wanted = dict(timed_uids(rule))
         known = self._store.uids_below(time_uid(rule.metadata.uid or "", ""))
         if gone := known - set(wanted):
             self._store.forget(*gone)
+        is_news = False
         for uid, target in wanted.items():
             before = self._store.planned(uid)
             if before is not None and before.generation == rule.metadata.generation:
@@ -47,7 +51,8 @@ class RuleReconciler:
             plan = planned_for_times(rule, uid, target, world.clock.now(), before)
             keeps = keeps_its_times(read_spec(plan.spec), before)
             self._store.plan(plan, withdraw=plan.due is None and not keeps)
-            self._wake()
+            is_news = True
+        return is_news
 
 
 class BusReconciler:

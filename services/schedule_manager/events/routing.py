@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import orjson
-
 from services.schedule_manager.events.directory import MOST_RULES, EventDirectory
 from services.schedule_manager.events.kinds import EventRule
 from services.schedule_manager.events.patterns import Budget, BudgetFault, Event, Pattern, parse_pattern
@@ -22,11 +20,12 @@ _APART = 1e-6
 
 
 class Arrived(NamedTuple):
-    """An event, and the name of the bus that it is put on."""
+    """An event, also as it is written down (JSON), and the name of the bus that it is put on."""
 
     bus: str
     id: str
     body: Mapping[str, Any]
+    text: str
 
 
 class EntryFault(NamedTuple):
@@ -64,7 +63,9 @@ class Routing:
         rules = {bus: list(self._directory.rules_of(call, bus)) for bus in {each.bus for each in events}}
         if not any(rules.values()):
             return {}
-        return await self._threads.run(lambda: self._written(rules, events, now))
+        refused = await self._threads.run(lambda: self._written(rules, events, now))
+        self._wake()
+        return refused
 
     async def fits(self, pattern: str, body: Mapping[str, Any]) -> bool:
         """Whether a rule of that pattern would want the event. Raises PatternFault, BudgetFault."""
@@ -90,14 +91,13 @@ class Routing:
         if not self._store.has_room(wanted[0].event.namespace, taken):
             return {each.event.id: NO_ROOM for each in wanted}
         self._store.publish(taken)
-        self._wake()
         return refused
 
     def _published(
         self, rules: Sequence[tuple[EventRule, Pattern]], arrived: Arrived, now: datetime, budget: Budget
     ) -> list[Published]:
         """What the event is for whom. Raises BudgetFault."""
-        event, text = Event(arrived.body, budget), orjson.dumps(arrived.body).decode()
+        event = Event(arrived.body, budget)
         self._last = at = max(now.timestamp(), self._last + _APART)
         plans = [
             planned_for_events(rule, target, now)
@@ -106,7 +106,7 @@ class Routing:
             for target in rule.spec.targets
         ]
         return [
-            Published(plan, _firing(plan, arrived.id, at), Waiting(arrived.id, plan.namespace, text))
+            Published(plan, _firing(plan, arrived.id, at), Waiting(arrived.id, plan.namespace, arrived.text))
             for plan in plans
         ]
 

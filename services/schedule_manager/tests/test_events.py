@@ -109,6 +109,22 @@ async def test_what_is_not_taken_is_tried_again_and_ends_as_a_dead_letter() -> N
 
 
 @virtual_time
+async def test_a_dead_letter_fits_into_a_message() -> None:
+    async with schedules_in_memory() as s:
+        events = Events(s)
+        await events.rule()
+        await events.target(DeadLetterConfig={"Arn": DEAD}, Input="1")
+        s.outside.refuses = lambda call: (
+            None if "dead" in call.request["QueueUrl"] else DeliveryFault("No", "never", lasting=True)
+        )
+        await events.put(Detail=json.dumps({"a": "ä" * 110_000}, ensure_ascii=False))
+        await s.service.advance(1)
+        buried = s.calls[-1].request
+        assert 199_990 < len(buried["MessageBody"].encode()) <= 200_000
+        assert buried["MessageAttributes"]["IS_PAYLOAD_TRUNCATED"]["StringValue"] == "true"
+
+
+@virtual_time
 async def test_events_come_once_and_in_the_order_in_which_they_were_put() -> None:
     async with schedules_in_memory() as s:
         events = Events(s)
@@ -181,6 +197,10 @@ async def test_entries_are_judged_one_by_one() -> None:
         assert (await events.put(source="aws.s3"))["ErrorCode"] == "NotAuthorizedForSourceException"
         other = "arn:aws:events:us-east-1:111122223333:event-bus/default"
         assert (await events.put(EventBusName=other))["ErrorCode"] == "AccessDeniedException"
+        deep = "1"
+        for _ in range(300):
+            deep = f'{{"a":{deep}}}'
+        assert (await events.put(Detail=deep))["ErrorMessage"].endswith("nested too deep.")
         told = await events.call("PutEvents", Entries=[{"Source": "s", "DetailType": "d"}, {}])
         assert told["FailedEntryCount"] == 2
         assert told["Entries"][0]["ErrorMessage"].endswith("Detail is a required argument.")

@@ -85,7 +85,11 @@ class PublishingOperations:
             "resources": entry.get("Resources") or [],
             "detail": detail,
         }
-        return Arrived(bus_named(entry.get("EventBusName") or DEFAULT_BUS), str(event["id"]), event)
+        try:
+            text = orjson.dumps(event).decode()
+        except orjson.JSONEncodeError:
+            return EntryFault("MalformedDetail", "Detail is malformed: it is nested too deep.")
+        return Arrived(bus_named(entry.get("EventBusName") or DEFAULT_BUS), str(event["id"]), event, text)
 
 
 def _fault_of(call: RequestContext, entry: Json) -> EntryFault | None:
