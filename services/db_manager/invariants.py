@@ -5,6 +5,7 @@ from __future__ import annotations
 from crds.invariants import Body, Transition, changed, on, spec_of
 from crds.names import label_fault
 from services.db_manager.names import LONGEST_NAME, LONGEST_NAME_WITH_MEMBERS, LONGEST_SQL_NAME, sql_name
+from services.db_manager.parameters import members_fault
 from services.db_manager.rds.settings_table import families, family_of, settings_of
 
 _LASTING = ("engine", "database", "username", "restore")
@@ -55,6 +56,20 @@ def has_parameters_of_its_version(transition: Transition) -> None:
         return
     spec = spec_of(transition.after)
     require_known(transition, spec, family_of(str(spec.get("version") or "")))
+
+
+@on("create", "update")
+def has_parameters_that_keep_its_members(transition: Transition) -> None:
+    """None of them takes back what members and durability promise."""
+    fields = ("parameters", "members", "durability")
+    if transition.operation == "update" and not any(changed(transition, each) for each in fields):
+        return
+    spec = spec_of(transition.after)
+    if int(spec.get("members") or 1) == 1:
+        return
+    for name, value in (spec.get("parameters") or {}).items():
+        if fault := members_fault(name, str(value), strict=spec.get("durability") == "strict"):
+            raise transition.invalid("spec.parameters", fault)
 
 
 def require_known(transition: Transition, spec: Body, family: str) -> None:

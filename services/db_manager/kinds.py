@@ -20,6 +20,7 @@ from services.db_manager.invariants import (
     has_a_name_for_its_addresses,
     has_a_name_for_its_parts,
     has_parameters_of_its_version,
+    has_parameters_that_keep_its_members,
     keeps_its_archive,
     keeps_its_names,
 )
@@ -287,6 +288,7 @@ DATABASE = Kind(
         keeps_its_names,
         keeps_its_archive,
         has_parameters_of_its_version,
+        has_parameters_that_keep_its_members,
         is_protected,
     ),
     references=(PARAMETER_GROUPS,),

@@ -49,8 +49,16 @@ OURS = frozenset(
         "allow_system_table_mods",
         "zero_damaged_pages",
         "ignore_checksum_failure",
+        # Each login of ours would wait, and with it whoever else is looked after.
+        "pre_auth_delay",
+        "post_auth_delay",
     }
 )
+_OF_MEMBERS = frozenset(
+    {"max_slot_wal_keep_size", "max_wal_senders", "max_replication_slots", "recovery_min_apply_delay"}
+)
+_KEEPS_STRICT = ("on", "remote_apply")
+"""Values of synchronous_commit that wait for the disk of another member."""
 _OURS_BEGIN = ("ssl_", "krb_", "recovery_target")
 
 
@@ -62,6 +70,15 @@ def parameter_fault(name: str, value: str) -> str:
         return f"{name} is set by the cloud; leave it out"
     if len(value) > _LONGEST_VALUE or not value.isprintable():
         return f"the value of {name} must be one line of at most {_LONGEST_VALUE} characters"
+    return ""
+
+
+def members_fault(name: str, value: str, *, strict: bool) -> str:
+    """Why a Database with members cannot have that parameter; empty when it can. `strict`: its durability."""
+    if name in _OF_MEMBERS:
+        return f"{name} is set by the cloud where there are members; leave it out"
+    if strict and name == "synchronous_commit" and value.lower() not in _KEEPS_STRICT:
+        return f"{name} must be on or remote_apply with durability strict, or be left out"
     return ""
 
 

@@ -55,6 +55,7 @@ def test_what_cannot_be_had_is_refused_by_its_name(field: str, value: object) ->
         ("ssl_key_file", "/secrets/x"),
         ("include", "/etc/passwd"),
         ("fsync", "off"),
+        ("pre_auth_delay", "60"),
         ("work_mem", "1MB\nport = 1"),
         ("work_mem\n", "1MB"),
         ("Work_Mem", "1MB"),

@@ -61,6 +61,32 @@ def test_a_name_that_no_server_knows_would_keep_it_from_starting(
     check(DATABASE, database(**spec, storage="1Gi"), database(**spec))
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "standard", "strict"),
+    [
+        ("max_slot_wal_keep_size", "-1", False, False),
+        ("max_wal_senders", "0", False, False),
+        ("max_replication_slots", "0", False, False),
+        ("recovery_min_apply_delay", "1d", False, False),
+        ("synchronous_commit", "off", True, False),
+        ("synchronous_commit", "local", True, False),
+        ("synchronous_commit", "remote_write", True, False),
+        ("synchronous_commit", "remote_apply", True, True),
+    ],
+)
+def test_no_parameter_takes_back_what_members_promise(name: str, value: str, standard: bool, strict: bool) -> None:
+    check(DATABASE, database(parameters={name: value}))
+    for durability, fits in (("standard", standard), ("strict", strict)):
+        body = database(parameters={name: value}, members=3, durability=durability)
+        if fits:
+            check(DATABASE, body)
+            continue
+        for before in (None, database(parameters={name: value}), database(members=3, durability=durability)):
+            with pytest.raises(Invalid, match=f"{name} (is set by the cloud|must be on)"):
+                check(DATABASE, body, before)
+        check(DATABASE, {**body, "spec": {**body["spec"], "storage": "1Gi"}}, body)
+
+
 @pytest.mark.parametrize("name", ["a" * 62, "shop.eu", "a" * 200])
 def test_a_database_has_a_name_that_its_service_can_have(name: str) -> None:
     with pytest.raises(Invalid, match=r"metadata\.name"):
