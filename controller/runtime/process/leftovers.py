@@ -22,6 +22,8 @@ _DEPTH = 2
 def end_leftovers(folder: Path) -> list[int]:
     """Kill every process that works in that folder, or not far below it. The numbers of those that were killed."""
     places = set(_places(folder, _DEPTH))
+    if not places:
+        return []
     found = [pid for pid in _processes() if _works_in(pid) in places and _is_servers(pid)]
     for each in found:
         with suppress(ProcessLookupError):

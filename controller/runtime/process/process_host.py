@@ -21,7 +21,7 @@ from controller.runtime.process.leftovers import end_leftovers
 from controller.runtime.process.limiting import leave_cgroup
 from controller.runtime.process.logfiles import log_path
 from controller.runtime.process.orphans import end_unreadable
-from controller.runtime.process.planning import base_name
+from controller.runtime.process.planning import base_name, key_of
 from controller.runtime.process.processes import Exit, Process, boot_id, lives
 from controller.runtime.process.sandboxing import Sandbox
 from controller.runtime.process.spawning import Launch, Ports, SpawnFailed, environment, spawn, usual_port
@@ -163,15 +163,21 @@ class LocalProcessHost:
 
     def end_unreadable(self) -> Sequence[str]:
         ended = end_unreadable(self._home)
+        others = {self._data_of(each) for each in state_files.read_all(self._home)}
         for instance in ended:
+            if (data := data_folder(self._home, key_of(instance))) not in others:  # else it may be theirs, too
+                _end_what_works_in(data, instance)
             _log.warning("an instance was ended, for its record cannot be read; it is started again", name=instance)
         return ended
 
     def adopt(self) -> list[tuple[InstanceRecord, Child]]:
         adopted: list[tuple[InstanceRecord, Child]] = []
-        for record in state_files.read_all(self._home):
-            process = _held(record)
+        held = [(record, _held(record)) for record in state_files.read_all(self._home)]
+        running = {self._data_of(record) for record, process in held if process is not None}
+        for record, process in held:
             if process is None:
+                if _has_data_alone(record.workload) and self._data_of(record) not in running:
+                    _end_what_works_in(self._data_of(record), record.instance)
                 state_files.remove(self._home, record.instance)
             else:
                 self._ports.note(record.port)
@@ -182,16 +188,19 @@ class LocalProcessHost:
                 adopted.append((record, process))
         return adopted
 
+    def _data_of(self, record: InstanceRecord) -> Path:
+        return data_folder(self._home, record.workload.key)
+
     def release(self, port: int) -> None:
         self._ports.give_back(port)
 
     def _note_data(self, workload: Workload, instance: str) -> None:
-        if workload.program and workload.volumes and workload.replicas == 1:
+        if _has_data_alone(workload):
             self._data[instance] = data_folder(self._home, workload.key)
 
     def _end_leftovers(self, instance: str) -> None:
-        if instance in self._data and (ended := end_leftovers(self._data[instance])):
-            _log.warning("processes were ended that outlived an instance", name=instance, count=len(ended))
+        if instance in self._data:
+            _end_what_works_in(self._data[instance], instance)
 
     def discard(self, instance: str) -> None:
         self._end_leftovers(instance)
@@ -347,6 +356,16 @@ class LocalProcessHost:
 def data_folder(home: Path, key: ObjectKey) -> Path:
     """The folder where that workload's instances keep their data."""
     return home / "data" / base_name(key)
+
+
+def _has_data_alone(workload: Workload) -> bool:
+    """Where it has any: records of instances do not say it. (`state_files`)"""
+    return workload.program and workload.replicas == 1
+
+
+def _end_what_works_in(data: Path, instance: str) -> None:
+    if ended := end_leftovers(data):
+        _log.warning("processes were ended that outlived an instance", name=instance, count=len(ended))
 
 
 def _fixed(workload: Workload) -> int:

@@ -214,7 +214,7 @@ async def test_a_primary_whose_service_is_deleted_does_not_begin_anew_beside_its
             assert texts["postgresql.conf"].startswith(REPLICA_LINE), "what begins anew copies"
 
 
-async def three(service: MemoryService, servers: Servers, **spec: object) -> None:
+async def three(service: MemoryService, servers: Servers, **spec: Any) -> None:
     """All of them run, and follow shop-0."""
     await service.resources.create(
         SECRET, SECRET.new("shop-0-superuser", namespace="default", data={"password": "c2VjcmV0LXNlY3JldA=="})

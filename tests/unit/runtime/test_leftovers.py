@@ -1,12 +1,22 @@
 """What an instance leaves behind: processes in sessions of their own that work in its data."""
 
+import json
 import os
 import pty
 import signal
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
+from controller.runtime.driver import Workload
+from controller.runtime.process import state_files
 from controller.runtime.process.leftovers import end_leftovers
+from controller.runtime.process.process_host import LocalProcessHost
+from controller.runtime.process.processes import boot_id, start_ticks
+from controller.runtime.process.state_files import InstanceRecord
+from crds.kinds.service import SERVICE
 
 
 def working_in(folder: Path) -> subprocess.Popen[bytes]:
@@ -43,3 +53,49 @@ def test_somebody_who_looks_around_in_it_is_left_alone(tmp_path: Path) -> None:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         os.close(terminal)
+
+
+def recorded(home: Path, instance: str, pid: int, ticks: int) -> None:
+    """As a conductor that has ended left it."""
+    key = SERVICE.key(instance.rpartition("-")[0], "default")
+    workload = Workload(key, uid="u", revision="r", replicas=1, command=("sleep",), program=True)
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    state_files.write(home, InstanceRecord(instance, pid, ticks, boot_id(), 4000, now, workload))
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_a_conductor_that_starts_ends_what_an_instance_left_behind_that_died_meanwhile(
+    tmp_path: Path, readable: bool
+) -> None:
+    """Whoever asks it whether the instance is gone may believe it."""
+    left = working_in(tmp_path / "data" / "shop-0" / "data")
+    try:
+        recorded(tmp_path, "shop-0-0", left.pid, ticks=1)  # the number is somebody else's by now
+        if not readable:
+            file = state_files.folder(tmp_path) / "shop-0-0.json"
+            file.write_text(json.dumps({**json.loads(file.read_bytes()), "wish": 7}))
+        host = LocalProcessHost(tmp_path)
+        host.end_unreadable()
+        assert host.adopt() == [] and left.wait(10) == -signal.SIGKILL
+    finally:
+        left.kill()
+        left.wait(10)
+
+
+def test_what_an_adopted_instance_leaves_behind_is_ended_with_it(tmp_path: Path) -> None:
+    first = working_in(tmp_path / "elsewhere")
+    left = working_in(tmp_path / "data" / "shop-0" / "data")
+    try:
+        ticks = start_ticks(first.pid)
+        assert ticks is not None
+        recorded(tmp_path, "shop-0-0", first.pid, ticks)
+        host = LocalProcessHost(tmp_path)
+        ((_, child),) = host.adopt()
+        child.close()
+        assert left.poll() is None
+        host.discard("shop-0-0")
+        assert left.wait(10) == -signal.SIGKILL and first.poll() is None
+    finally:
+        for each in (first, left):
+            each.kill()
+            each.wait(10)
