@@ -104,12 +104,18 @@ async def test_a_caller_cannot_forge_what_the_service_tells(house: House, tmp_pa
     await house.add_service("key-manager", instance.address)
     forged = {"x-aerekos-audit-action": "s3:Nothing", "x-aerekos-audit-caller": "somebody-else"}
     async with house.client(house.bearer(ADMIN)) as client:
-        answer = await client.post("/services/key-manager/", content=b"{}", headers=forged)
+        answers = [
+            await client.post("/services/key-manager/", content=b"{}", headers=forged),
+            await client.get("/services/key-manager/keys/default/k", headers=forged),  # a read leaves as much
+        ]
     instance.server.close()
-    assert not [name for name in answer.headers if name.startswith("x-aerekos-audit")]  # it stays in the house
-    (line,) = read(tmp_path / "audit.log")
-    assert (line["action"], line["user"]) == ("kms:Decrypt", ADMIN.name)
-    assert line["resource"].startswith("arn:aws:kms:us-east-1:000000000000:key/1")
+    for answer in answers:
+        assert not [name for name in answer.headers if name.startswith("x-aerekos-audit")]  # it stays in the house
+    posted, got = read(tmp_path / "audit.log")
+    assert got["path"] == "/services/key-manager/keys/default/k"
+    for line in (posted, got):
+        assert (line["action"], line["user"]) == ("kms:Decrypt", ADMIN.name)
+        assert line["resource"].startswith("arn:aws:kms:us-east-1:000000000000:key/1")
 
 
 @pytest.mark.anyio

@@ -21,6 +21,9 @@ async def look(queues: Queues, path: str, user: User | None = None, status: int 
     async with queues.service.client(user) as client:
         answer = await client.get(path)
     assert answer.status_code == status, answer.text
+    if status == 200:  # also of reads, the gateway takes what is told here into the audit log
+        action, place = (answer.headers[f"x-aerekos-audit-{each}"] for each in ("action", "resource"))
+        assert action in ("queues:use", "topics:get") and "/".join(path.partition("?")[0].split("/")[2:4]) == place
     return answer.json()
 
 

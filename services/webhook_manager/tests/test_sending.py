@@ -64,6 +64,8 @@ async def test_what_is_sent_is_shown_to_whoever_may_send(tmp_path: Path) -> None
                 answer = await client.get(path.format(endpoint, message))
             assert answer.status_code == status, answer.text
             assert (answer.content == webhooks.outside.requests[0].content) == (status == 200)
+            assert answer.headers["x-aerekos-audit-action"] == "webhookendpoints:use"
+            assert answer.headers["x-aerekos-audit-resource"] == f"default/{endpoint}"
 
 
 @virtual_time
