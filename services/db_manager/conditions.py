@@ -27,6 +27,7 @@ class DatabaseReason(Term):
     WRITES_WAIT = "WritesWait", "With durability strict, writes wait until another member follows."
     FOLLOWING = "Following", "Every other member gets the log as it is written."
     NOT_FOLLOWING = "NotFollowing", "Members that the message names do not follow the primary."
+    COPIED_ANEW = "CopiedAnew", "An Event: a member that did not follow any more is copied from the primary again."
     NAME_TAKEN = "NameTaken", "A resource that it would make is there already, and is somebody else's."
     INVALID_PASSWORD = (
         "InvalidPassword",

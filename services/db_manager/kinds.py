@@ -198,6 +198,7 @@ class DatabaseStatus(Status):
     the spec that it does not take; it has the accepted ones in their place, so that it starts again. `primary`: the
     member that takes writes, also while it does not answer. `readEndpoint`: where its replicas answer. `switch`:
     another one is about to become the primary. `switchedAt`: the wish for that which was carried out last.
+    `copiedAnew`: when a member that did not follow any more was taken away, to be copied anew.
     """
 
     endpoint: Endpoint | None = None
@@ -214,6 +215,7 @@ class DatabaseStatus(Status):
     read_endpoint: Endpoint | None = None
     switch: Switch | None = None
     switched_at: str = ""
+    copied_anew: dict[str, MicroTimestamp] = Field(default_factory=dict)
     backup: BackupStatus | None = None
     restore: RestoreStatus | None = None
 

@@ -104,7 +104,13 @@ class DatabaseReconciler:
         if group.holds_up:
             say_switching(database, group, world)
             return again(SILENT_LOOK_SECONDS, group.why, reason=DatabaseReason.SWITCHING)
+        await self._copy_anew(database, group, world)
         return await self._looked_after(database, group, kept, world)
+
+    async def _copy_anew(self, database: Database, group: Group, world: World) -> None:
+        if member := await self._keeper.copy_anew(database, group, world.clock.now()):
+            text = f"{member} does not follow any more: it is copied anew, and its data before is in the trash"
+            world.events.record(database, DatabaseReason.COPIED_ANEW, text, warning=True)
 
     async def _switch(self, database: Database, group: Group, world: World) -> Outcome:
         """As soon as can be: nobody is served meanwhile."""

@@ -18,6 +18,7 @@ from services.db_manager.members.failover import Look, Situation, Step, next_ste
 from services.db_manager.members.looking import Door, MemberLooks
 from services.db_manager.members.routes import ROUTES
 from services.db_manager.members.slots import promote
+from services.db_manager.members.standstill import Standstill
 from services.db_manager.names import MOST_MEMBERS, member_index, member_name, route_name, slot_name
 from services.db_manager.owned import SWITCHOVER_AT, belongs_to, moment_of
 from services.sdk.postgres import PostgresError
@@ -36,6 +37,7 @@ _NOTHING = Step("nothing")
 class Group:
     """`services`: those that there are, also of members that are not wanted any more. `is_replicated`: there are
     others than the primary. `drops_surplus`: those that are not wanted any more have nothing that the others lack.
+    `stands_still`: members that do not follow any more.
     """
 
     primary: str
@@ -44,6 +46,7 @@ class Group:
     step: Step = _NOTHING
     is_replicated: bool = False
     drops_surplus: bool = False
+    stands_still: tuple[str, ...] = ()
 
     @property
     def holds_up(self) -> bool:
@@ -81,6 +84,7 @@ class _Memory:
     seen: tuple[object, ...] | None = None
     outcome: Outcome | None = None
     looks: dict[str, Look] = field(default_factory=dict)
+    standstill: Standstill = field(default_factory=Standstill)
 
 
 class Groups:
@@ -118,7 +122,8 @@ class Groups:
         situation = await self._situation(database, services, looks, memory, world)
         drops = _drops_surplus(database, services, memory.looks, looks)
         memory.looks = looks
-        return Group(primary, services, looks, next_step(situation), bool(set(services) - {primary}), drops)
+        still = memory.standstill.note(primary, looks, world.clock.monotonic())
+        return Group(primary, services, looks, next_step(situation), bool(set(services) - {primary}), drops, still)
 
     async def promote(self, database: Database, group: Group, world: World) -> Outcome:
         """Have the member of the step take writes: it is the primary from then on. Raises Temporary."""
@@ -249,6 +254,7 @@ def _appearance(database: Database, group: Group, world: World) -> tuple[object,
         looks,
         group.step,
         group.drops_surplus,
+        group.stands_still,
     )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from crds.errors import NotFound
 from crds.kinds.config_map import CONFIG_MAP
@@ -17,6 +18,7 @@ from services.db_manager.member import configuration_key, endpoint_of, wanted_se
 from services.db_manager.members.configuration import member_configuration
 from services.db_manager.members.group import Group
 from services.db_manager.members.routes import READS, ROUTES, WRITES, route_configuration, route_key, wanted_route
+from services.db_manager.members.standstill import may_be_copied
 from services.db_manager.names import (
     member_index,
     member_name,
@@ -76,6 +78,16 @@ class MemberKeeper:
     async def fence(self, database: Database, member: str) -> None:
         """Have it stopped."""
         await self._owned.service(database, member, wanted_server(database, member_index(member)), begins=False)
+
+    async def copy_anew(self, database: Database, group: Group, now: datetime) -> str:
+        """Take away a member that does not follow any more: it begins again as a copy. Its name; empty for none."""
+        copied = database.status.copied_anew
+        for member in group.stands_still:
+            if member in group.services and may_be_copied(copied.get(member), now):
+                await self._owned.remove(database, SERVICE, member)
+                copied[member] = now
+                return member
+        return ""
 
     def text(self, database: Database, group: Group, member: str) -> str:
         """The configuration of a member."""

@@ -28,6 +28,7 @@ from services.db_manager.members.configuration import member_configuration
 from services.db_manager.members.failover import Look
 from services.db_manager.members.looking import MemberLooks
 from services.db_manager.members.routes import route_configuration
+from services.db_manager.members.standstill import STANDSTILL_SECONDS, Standstill
 from services.db_manager.names import LONGEST_NAME_WITH_MEMBERS
 from services.db_manager.tests.test_invariants import check, database
 from services.sdk.testing import in_memory, virtual_time
@@ -264,3 +265,38 @@ async def test_strict_who_is_not_wanted_any_more_takes_a_lost_primarys_place_wit
             await is_gone(service, "shop-0")
             await service.advance(2)
             assert servers.promoted == [5002]
+
+
+@virtual_time
+async def test_a_member_that_does_not_follow_any_more_is_copied_anew_once() -> None:
+    """It has more of the log than whoever was chosen in its absence, and is refused for ever."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        servers = Servers(monkeypatch)
+        async with in_memory(MANIFEST) as service:
+            await three(service, servers)
+            first = await service.resources.get(SERVICE, "shop-1", "default")
+            servers.looks["shop-1"] = replace(FOLLOWS, streaming=False, lsn=150)
+            await service.advance(STANDSTILL_SECONDS - 10)
+            assert (await service.resources.get(SERVICE, "shop-1", "default")).metadata.uid == first.metadata.uid
+            await service.advance(15)
+            again = await service.resources.get(SERVICE, "shop-1", "default")
+            assert again.metadata.uid != first.metadata.uid
+            await answers(service, "shop-1", 5001)
+            await service.advance(2 * STANDSTILL_SECONDS)
+            seen = await service.resources.get(SERVICE, "shop-1", "default")
+            assert seen.metadata.uid == again.metadata.uid, "what a copy does not help is not copied again and again"
+            news = [each.reason for each in (await service.resources.list(EVENT, "default")).items]
+            assert news.count("CopiedAnew") == 1
+
+
+def test_only_who_stands_still_beside_a_primary_that_takes_writes_does_not_follow() -> None:
+    still, apart = Standstill(), replace(FOLLOWS, streaming=False)
+
+    def after(seconds: float, **looks: Look) -> tuple[str, ...]:
+        return still.note("a", {"a": WRITES, **looks}, seconds)
+
+    assert after(0, b=apart) == () and after(299, b=apart) == () and after(300, b=apart) == ("b",)
+    assert after(301, b=replace(apart, lsn=101)) == (), "it reads its own log still"
+    assert after(601, b=FOLLOWS) == () and after(602, b=apart) == ()
+    assert after(700, b=apart, a=Look()) == () and after(902, b=apart) == (), "the primary was away"
+    assert after(1300, b=Look()) == () and after(1400, b=apart) == ()
