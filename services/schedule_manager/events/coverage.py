@@ -20,12 +20,14 @@ COVERAGE = Coverage(
     differences=(
         "Targets are queues, topics, https addresses, and operations of services of this cloud as universal targets "
         "(`arn:aws:scheduler:::aws-sdk:service:operation`, with what the rule sends as its request); others (Lambda, "
-        "another bus, ...) are refused by name.",
+        "another bus, `eventbridge:putEvents`, ...) are refused by name.",
         "Every target but an address is called under an IAM role: `RoleArn` of the target or of the rule, which "
         "trusts `events.amazonaws.com`. A policy of the queue or topic alone does not do.",
         "Events that one target of a rule gets are sent one after another, in the order in which they were put; one "
-        "that failed waits for its next attempt and lets the later ones pass. For one target 10,000 may wait; then "
-        "`PutEvents` answers `ThrottlingException` for the entry.",
+        "that failed waits for its next attempt and lets the later ones pass. For one target 10,000 may wait, and "
+        "256 MiB in an account; then `PutEvents` answers `ThrottlingException` for the entry.",
+        "A bus with more than 300 rules takes no events, and the values of one request's events are compared with "
+        "patterns 100,000 times at most: `PutEvents` answers `InvalidArgument` for the entry.",
         "What a target refuses for good (4xx, but for throttling) is a dead letter at once. Without a dead-letter "
         "queue it is logged and gone.",
         "A dot in the name of a field is part of the name: `a.b` in a pattern is not the field `b` of `a`.",
