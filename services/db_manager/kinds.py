@@ -198,6 +198,7 @@ class DatabaseStatus(Status):
     the spec that it does not take; it has the accepted ones in their place, so that it starts again. `primary`: the
     member that takes writes, also while it does not answer. `readEndpoint`: where its replicas answer. `switch`:
     another one is about to become the primary. `switchedAt`: the wish for that which was carried out last.
+    `replicaParameters`: what replicas have at least of the parameters that a primary has had more of.
     `copiedAnew`: when a member that did not follow any more was taken away, to be copied anew.
     """
 
@@ -215,6 +216,7 @@ class DatabaseStatus(Status):
     read_endpoint: Endpoint | None = None
     switch: Switch | None = None
     switched_at: str = ""
+    replica_parameters: dict[str, str] = Field(default_factory=dict)
     copied_anew: dict[str, MicroTimestamp] = Field(default_factory=dict)
     backup: BackupStatus | None = None
     restore: RestoreStatus | None = None

@@ -99,6 +99,7 @@ class DatabaseReconciler:
         if group.step.action in ("fence", "promote"):
             say_switching(database, group, world)
             return await self._switch(database, group, world)
+        database.status.replica_parameters = dict(group.least_sizes)
         kept = await self._keeper.keep(database, group)
         note_members(database, group)
         if group.holds_up:

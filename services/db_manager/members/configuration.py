@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crds.engines.postgresql import PASSWORDS, REPLICA_LINE
 from services.db_manager.kinds import Database, Endpoint
+from services.db_manager.members.sizes import with_least_sizes
 from services.db_manager.names import member_name, slot_name
 from services.db_manager.parameters import configuration
 
@@ -24,7 +25,8 @@ def member_configuration(database: Database, member: str, upstream: Endpoint | N
     ours["primary_conninfo"] = " ".join(f"{name}={value}" for name, value in connection.items())
     ours["primary_slot_name"] = slot_name(member)
     line = f"{REPLICA_LINE}{upstream.host} {upstream.port}\n"
-    return line + configuration(database.parameters_in_file, ours)
+    parameters = with_least_sizes(database.parameters_in_file, database.status.replica_parameters)
+    return line + configuration(parameters, ours)
 
 
 def synchronous_names(database: Database, member: str) -> str:

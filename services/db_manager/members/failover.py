@@ -32,7 +32,8 @@ MOST_BEHIND_BYTES = 16 << 20
 @dataclass(frozen=True, slots=True)
 class Look:
     """What a member answered just now. `lsn`: how far its log reaches on its disk. `streaming`: it gets it from
-    another one as it is written. `waits_for`: for whom its commits wait, as its configuration says it.
+    another one as it is written. `waits_for`: for whom its commits wait, as its configuration says it. `replayed`:
+    how far it has read its log. `sizes`: values of the parameters `SIZES`.
     """
 
     answers: bool = False
@@ -40,6 +41,8 @@ class Look:
     lsn: int = 0
     streaming: bool = False
     waits_for: str = ""
+    replayed: int = 0
+    sizes: tuple[int, ...] = ()
 
     @property
     def takes_writes(self) -> bool:

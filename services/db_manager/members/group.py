@@ -17,6 +17,7 @@ from services.db_manager.members.configuration import synchronous_names
 from services.db_manager.members.failover import Look, Situation, Step, next_step, others_have_all
 from services.db_manager.members.looking import Door, MemberLooks
 from services.db_manager.members.routes import ROUTES
+from services.db_manager.members.sizes import least_sizes
 from services.db_manager.members.slots import promote
 from services.db_manager.members.standstill import Standstill
 from services.db_manager.names import MOST_MEMBERS, member_index, member_name, route_name, slot_name
@@ -37,7 +38,8 @@ _NOTHING = Step("nothing")
 class Group:
     """`services`: those that there are, also of members that are not wanted any more. `is_replicated`: there are
     others than the primary. `drops_surplus`: those that are not wanted any more have nothing that the others lack.
-    `stands_still`: members that do not follow any more.
+    `stands_still`: members that do not follow any more. `least_sizes`: of
+    replicas, by the names of parameters.
     """
 
     primary: str
@@ -47,6 +49,7 @@ class Group:
     is_replicated: bool = False
     drops_surplus: bool = False
     stands_still: tuple[str, ...] = ()
+    least_sizes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def holds_up(self) -> bool:
@@ -120,10 +123,13 @@ class Groups:
         if looks.get(database.status.primary, Look()).answers:
             memory.heard = world.clock.monotonic()
         situation = await self._situation(database, services, looks, memory, world)
+        others = [each for each in _wanted(database) if each != primary]
+        sizes = least_sizes(database.status.replica_parameters, primary, others, memory.looks, looks)
         drops = _drops_surplus(database, services, memory.looks, looks)
         memory.looks = looks
+        is_replicated = bool(set(services) - {primary})
         still = memory.standstill.note(primary, looks, world.clock.monotonic())
-        return Group(primary, services, looks, next_step(situation), bool(set(services) - {primary}), drops, still)
+        return Group(primary, services, looks, next_step(situation), is_replicated, drops, still, sizes)
 
     async def promote(self, database: Database, group: Group, world: World) -> Outcome:
         """Have the member of the step take writes: it is the primary from then on. Raises Temporary."""

@@ -10,16 +10,18 @@ from services.db_manager import server
 from services.db_manager.backups.replication import lsn_of
 from services.db_manager.kinds import Endpoint
 from services.db_manager.members.failover import Look
+from services.db_manager.members.sizes import SIZES
 from services.sdk.postgres import PostgresConnection, PostgresError
 
 LOOK_SECONDS = 2.0
 """Who says nothing for so long does not answer."""
-_ASK = """
+_ASK = f"""
 SELECT pg_is_in_recovery()::int::text,
   (CASE WHEN pg_is_in_recovery() THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
    ELSE pg_current_wal_flush_lsn() END)::text,
-  (SELECT status FROM pg_stat_wal_receiver), current_setting('synchronous_standby_names')
-"""
+  (SELECT status FROM pg_stat_wal_receiver), current_setting('synchronous_standby_names'),
+  pg_last_wal_replay_lsn()::text, {" || ' ' || ".join(f"current_setting('{each}')" for each in SIZES)}
+"""  # noqa: S608 - of constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,21 @@ class MemberLooks:
         key = (uid, name)
         try:
             async with asyncio.timeout(LOOK_SECONDS):
-                ((recovers, lsn, receiver, names),) = await (await self._connection(key, door)).fetch(_ASK)
+                ((recovers, lsn, receiver, names, replayed, sizes),) = await (
+                    await self._connection(key, door)
+                ).fetch(_ASK)
         except (PostgresError, OSError, TimeoutError):
             self._close(key)
             return Look()
-        return Look(True, recovers == "1", lsn_of(lsn or "0/0"), receiver == "streaming", names or "")
+        return Look(
+            answers=True,
+            in_recovery=recovers == "1",
+            lsn=lsn_of(lsn or "0/0"),
+            streaming=receiver == "streaming",
+            waits_for=names or "",
+            replayed=lsn_of(replayed or "0/0"),
+            sizes=tuple(int(each) for each in (sizes or "").split()),
+        )
 
     async def _connection(self, key: tuple[str, str], door: Door) -> PostgresConnection:
         kept = self._open.get(key)

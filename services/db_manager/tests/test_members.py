@@ -28,6 +28,7 @@ from services.db_manager.members.configuration import member_configuration
 from services.db_manager.members.failover import Look
 from services.db_manager.members.looking import MemberLooks
 from services.db_manager.members.routes import route_configuration
+from services.db_manager.members.sizes import least_sizes, with_least_sizes
 from services.db_manager.members.standstill import STANDSTILL_SECONDS, Standstill
 from services.db_manager.names import LONGEST_NAME_WITH_MEMBERS
 from services.db_manager.tests.test_invariants import check, database
@@ -300,3 +301,27 @@ def test_only_who_stands_still_beside_a_primary_that_takes_writes_does_not_follo
     assert after(601, b=FOLLOWS) == () and after(602, b=apart) == ()
     assert after(700, b=apart, a=Look()) == () and after(902, b=apart) == (), "the primary was away"
     assert after(1300, b=Look()) == () and after(1400, b=apart) == ()
+
+
+def test_a_replica_has_as_much_as_its_primary_had_until_it_has_read_beyond_that() -> None:
+    """With less it does not start."""
+    high, low = replace(WRITES, sizes=(200, 64, 0, 10, 8)), replace(WRITES, sizes=(50, 64, 0, 10, 8))
+    late, level = replace(FOLLOWS, replayed=99), replace(FOLLOWS, replayed=100)
+
+    def least(known: dict[str, str], before: dict[str, Look], now: dict[str, Look]) -> dict[str, str]:
+        return least_sizes(known, "a", ["b"], before, now)
+
+    known = least({}, {}, {"a": high, "b": level})
+    assert known["max_connections"] == "200"
+    assert least(known, {"a": high}, {"a": low, "b": level}) == known, "it may have been written before the restart"
+    assert least(known, {"a": low}, {"a": low, "b": late}) == known
+    assert least(known, {"a": low}, {"a": low, "b": Look()}) == known
+    assert least(known, {"a": low}, {"a": Look(), "b": level}) == known
+    assert least(known, {"a": low}, {"a": low, "b": level})["max_connections"] == "50"
+
+    made = a_database(members=2, parameters={"max_connections": "50", "max_worker_processes": "16"})
+    made.status.replica_parameters = known
+    primary, replica = member_configuration(made, "shop-0"), member_configuration(made, "shop-1", PRIMARY)
+    assert "max_connections = '50'" in primary and "max_locks" not in primary
+    assert "max_connections = '200'" in replica and "max_worker_processes = '16'" in replica
+    assert with_least_sizes({"max_connections": "0x20"}, known)["max_connections"] == "0x20"

@@ -11,6 +11,8 @@ from prometheus_client import CollectorRegistry
 
 from services.db_manager import roles, server
 from services.db_manager.kinds import Endpoint
+from services.db_manager.members.looking import Door, MemberLooks
+from services.db_manager.members.sizes import SIZES
 from services.db_manager.metrics import DatabaseMetrics
 from services.db_manager.roles import UserRoles
 from services.db_manager.tests.postgres_server import SUPERUSER
@@ -267,3 +269,15 @@ async def test_what_is_measured_is_what_the_server_has(admin: PostgresConnection
     assert registry.get_sample_value("aerekos_database_connections", shop) is None
     metrics.keep([])
     assert registry.get_sample_value("aerekos_database_up", shop) is None
+
+
+async def test_a_look_says_all_that_is_decided_by(admin: PostgresConnection, endpoint: Endpoint) -> None:
+    looks = MemberLooks()
+    try:
+        found = await looks.look("uid", {"shop-0": Door(endpoint, SUPERUSER)})
+    finally:
+        await looks.close()
+    look = found["shop-0"]
+    assert look.takes_writes and look.lsn > 0 and not (look.streaming or look.waits_for or look.replayed)
+    for name, size in zip(SIZES, look.sizes, strict=True):
+        assert await admin.fetch(f"SELECT current_setting({quoted_text(name)})") == [(str(size),)]
