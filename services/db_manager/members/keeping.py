@@ -5,6 +5,7 @@ two addresses that lead to them.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -76,7 +77,13 @@ class MemberKeeper:
         return Kept(servers.get(database.status.primary), routes)
 
     async def fence(self, database: Database, member: str) -> None:
-        """Have it stopped."""
+        """Have it stopped, and nobody led to its port, which another program may have after it. That its address is
+        somebody else's keeps it from nothing.
+        """
+        if database.spec.members > 1:
+            with suppress(Temporary):
+                nowhere = {route_key(route): route_configuration({}) for route in ROUTES}
+                await self._owned.config(database, routes_config(database.metadata.name), nowhere)
         await self._owned.service(database, member, wanted_server(database, member_index(member)), begins=False)
 
     async def copy_anew(self, database: Database, group: Group, now: datetime) -> str:
@@ -145,11 +152,14 @@ class MemberKeeper:
         }
 
     def _led_to(self, database: Database, group: Group, route: str) -> dict[str, Endpoint]:
-        """Reads go to the primary where nobody follows it."""
+        """Reads go to the primary where nobody follows it. Whose process has ended is left out: its port may be
+        another program's by now.
+        """
         primary = database.status.primary
         following = [each for each in group.services if group.look(each).in_recovery and each != primary]
         names = following if route == READS and following else [primary]
-        return {each: at for each in names if (at := group.address(database, each)) is not None}
+        there = [each for each in names if group.look(each).answers or _is_ready(group, each)]
+        return {each: at for each in there if (at := group.address(database, each)) is not None}
 
     async def _remove_surplus(self, database: Database, group: Group) -> None:
         if not group.drops_surplus:
@@ -167,3 +177,8 @@ class MemberKeeper:
         for route in ROUTES:
             await self._owned.remove(database, SERVICE, route_name(name, route))
         await self._owned.remove(database, CONFIG_MAP, routes_config(name))
+
+
+def _is_ready(group: Group, member: str) -> bool:
+    """As the conductor sees it, which knows at once when its process has ended."""
+    return member in group.services and endpoint_of(group.services[member]) is not None

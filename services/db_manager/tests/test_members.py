@@ -169,6 +169,10 @@ async def test_a_primary_is_stopped_before_another_takes_its_place_and_follows_i
             seen = await get(DATABASE, "shop", "default")
             assert seen.status.switch is not None and seen.status.switch.new == "shop-1"
             assert not (await get(SERVICE, "shop-0", "default")).spec.enabled and servers.promoted == []
+            routes = (await get(CONFIG_MAP, "shop-routes", "default")).data or {}
+            assert not any("server shop" in text for text in routes.values()), (
+                "its port may be another program's soon"
+            )
             await told(service, "shop-0", {"phase": ServicePhase.DISABLED, "instances": [], "observedGeneration": 1})
             await service.advance(2)
             assert servers.promoted == [], "what was said before it was to be stopped does not count"
@@ -325,3 +329,27 @@ def test_a_replica_has_as_much_as_its_primary_had_until_it_has_read_beyond_that(
     assert "max_connections = '50'" in primary and "max_locks" not in primary
     assert "max_connections = '200'" in replica and "max_worker_processes = '16'" in replica
     assert with_least_sizes({"max_connections": "0x20"}, known)["max_connections"] == "0x20"
+
+
+@virtual_time
+async def test_nobody_is_led_to_the_port_of_a_primary_that_has_ended() -> None:
+    """While nobody may take its place, any other program may have it."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        servers = Servers(monkeypatch)
+        async with in_memory(MANIFEST) as service:
+            await three(service, servers, durability="strict")
+
+            async def led_to() -> str:
+                return ((await service.resources.get(CONFIG_MAP, "shop-routes", "default")).data or {})["rw.cfg"]
+
+            servers.looks |= {"shop-0": Look(), "shop-1": Look()}
+            await service.advance(5)
+            assert "server shop-0 127.0.0.1:5000" in await led_to(), "it runs, and has its port"
+            gone = [{"name": "shop-0-0", "address": "127.0.0.1:5000", "ready": False}]
+            await told(service, "shop-0", {"phase": ServicePhase.DEGRADED, "instances": gone})
+            await service.advance(5)
+            assert "server shop" not in await led_to()
+            servers.looks["shop-0"] = WRITES
+            await answers(service, "shop-0", 5000)
+            await service.advance(5)
+            assert "server shop-0 127.0.0.1:5000" in await led_to()
