@@ -6,12 +6,13 @@ import re
 from typing import Any
 
 import promql_parser
+import re2
 
 from services.metrics_manager.promql.errors import QueryError
 from services.metrics_manager.promql.matcher import Matcher
 
 LONGEST_QUERY, MOST_OPERATORS, DEEPEST = 16_384, 200, 60
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`|#[^\n]*', re.S)
+_QUOTED = re2.compile(r'(?s)"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`|#[^\n]*')
 _OPERATOR = re.compile(r"[-+*/%^<>]|==|!=|\b(?:and|or|unless|atan2)\b", re.I)
 _OPERATORS = {"Equal": "=", "NotEqual": "!=", "Re": "=~", "NotRe": "!~"}
 
