@@ -6,10 +6,10 @@ are rejected, in words, as the protocol has it: the rest of the request is kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from crds.errors import BadRequest
+from crds.errors import BadRequest, TooLarge
 from services.metrics_manager.promql.labels import NAME, Labels, labels_of
 from services.metrics_manager.scraping import STALE_NUMBER
 from services.metrics_manager.store.sample_store import Sample
@@ -40,6 +40,9 @@ _UNITS = {
     "%": "percent",
 }
 _CUMULATIVE, _NO_VALUE = 2, 1
+MOST_SAMPLES, MOST_LABELS = 20_000, 200_000
+_LONGEST_NAME, _LONGEST_VALUE, _MOST_OF_POINT = 256, 2_048, 40
+_TOO_MUCH = "a point has more than 40 labels, or one longer than 2048 characters"
 
 
 class Translated(NamedTuple):
@@ -51,7 +54,9 @@ class Translated(NamedTuple):
 
 
 def samples_of(body: bytes, forced: Mapping[str, str]) -> Translated:
-    """What an ExportMetricsServiceRequest says, with these labels in the place of its own. Raises BadRequest."""
+    """What an ExportMetricsServiceRequest says, with these labels in the place of its own. Raises BadRequest,
+    TooLarge.
+    """
     from google.protobuf.message import DecodeError
     from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
@@ -60,6 +65,7 @@ def samples_of(body: bytes, forced: Mapping[str, str]) -> Translated:
         request.ParseFromString(body)
     except DecodeError:
         raise BadRequest("the body is no ExportMetricsServiceRequest of OTLP") from None
+    _require_few(request)
     found: list[Sample] = []
     rejected, because = 0, ""
     for resource in request.resource_metrics:
@@ -72,6 +78,39 @@ def samples_of(body: bytes, forced: Mapping[str, str]) -> Translated:
                 continue
             found += _points(metric, kind, {**own, **forced})
     return Translated(found, rejected, because)
+
+
+def _require_few(request: Any) -> None:
+    """They are read in one turn of the loop, and each becomes many times its size. Raises TooLarge."""
+    samples = labels = 0
+    for more_samples, more_labels in _sizes(request):
+        samples, labels = samples + more_samples, labels + more_labels
+        if samples > MOST_SAMPLES or labels > MOST_LABELS:
+            most = f"at most {MOST_SAMPLES} samples and {MOST_LABELS} labels are taken"
+            raise TooLarge(
+                f"this is too much for one request: {most}; lower send_batch_max_size of the batch processor"
+            )
+
+
+def _sizes(request: Any) -> Iterable[tuple[int, int]]:
+    """How many samples and labels each part becomes; what is empty counts, for it is looked at, too."""
+    for resource in request.resource_metrics:
+        yield 0, 1 + len(resource.resource.attributes)
+        for scope in resource.scope_metrics:
+            yield 0, 1
+            for metric in scope.metrics:
+                yield 0, 1
+                kind = metric.WhichOneof("data") or ""
+                for point in getattr(metric, kind).data_points if kind else ():
+                    series = _series_of(kind, point)
+                    yield series, series * (len(point.attributes) + 3)
+
+
+def _series_of(kind: str, point: Any) -> int:
+    """How many series that point is, at most: a bucket each, sum and count."""
+    if kind == "histogram":
+        return len(point.explicit_bounds) + 3
+    return len(point.quantile_values) + 2 if kind == "summary" else 1
 
 
 def answer_of(translated: Translated) -> bytes:
@@ -105,11 +144,11 @@ def _points(metric: Any, kind: str, own: Mapping[str, str]) -> Iterable[Sample]:
     data = getattr(metric, kind)
     name = metric_name(metric.name, metric.unit, is_counter=kind == "sum" and data.is_monotonic)
     for point in data.data_points:
-        labels = {**{label_name(each.key): _text(each.value) for each in point.attributes}, **own}
+        labels = _labels(point.attributes, own)
         time = point.time_unix_nano // 1_000_000
         is_gone = bool(point.flags & _NO_VALUE)
         for suffix, more, value in _values(kind, point):
-            made = _labels({**labels, **more, NAME: f"{name}{suffix}"})
+            made = _with(labels, {**more, NAME: f"{name}{suffix}"})
             yield Sample(made, time, STALE_NUMBER if is_gone else value)
 
 
@@ -131,11 +170,21 @@ def _values(kind: str, point: Any) -> Iterable[tuple[str, dict[str, str], float]
     yield "_count", {}, float(point.count)
 
 
-def _labels(labels: dict[str, str]) -> Labels:
-    """Raises BadRequest."""
-    if len(labels) > 40 or any(len(value) > 2048 or len(name) > 256 for name, value in labels.items()):
-        raise BadRequest("a point has more than 40 attributes, or one longer than 2048 characters")
-    return labels_of(labels)
+def _labels(attributes: Sequence[Any], own: Mapping[str, str]) -> Labels:
+    """Those that all series of a point have. Raises BadRequest."""
+    if len(attributes) > _MOST_OF_POINT or any(len(each.key) > _LONGEST_NAME for each in attributes):
+        raise BadRequest(_TOO_MUCH)
+    labels = labels_of({**{label_name(each.key): _text(each.value) for each in attributes}, **own})
+    if len(labels) > _MOST_OF_POINT - 2 or any(len(value) > _LONGEST_VALUE for _, value in labels):
+        raise BadRequest(_TOO_MUCH)
+    return labels
+
+
+def _with(labels: Labels, more: Mapping[str, str]) -> Labels:
+    """Nearly sorted already, which is sorted fast. Raises BadRequest."""
+    if len(more[NAME]) > _LONGEST_NAME:
+        raise BadRequest("a metric has a name of more than 256 characters")
+    return tuple(sorted((*(each for each in labels if each[0] not in more), *more.items())))
 
 
 def metric_name(name: str, unit: str, *, is_counter: bool) -> str:

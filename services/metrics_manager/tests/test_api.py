@@ -15,7 +15,7 @@ from opentelemetry.sdk.resources import Resource
 
 from crds.errors import BadRequest
 from crds.lent_rights import LentRight
-from services.metrics_manager import remote_write
+from services.metrics_manager import otlp, remote_write
 from services.metrics_manager.kinds import SCRAPE_TARGET, ScrapeTargetSpec
 from services.metrics_manager.remote_write import RemoteWrites, message_class
 from services.metrics_manager.tests.in_memory import Metrics, metrics
@@ -194,6 +194,18 @@ async def test_what_otlp_has_and_this_has_not_is_rejected_in_words() -> None:
         bomb = gzip.compress(bytes(20 << 20))
         headers = {"content-type": "application/x-protobuf", "content-encoding": "gzip"}
         assert (await m.post("/v1/metrics", bomb, headers)).status_code == 413
+
+
+@virtual_time
+async def test_an_export_of_too_much_is_refused_before_anything_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with metrics() as m:
+        body = exported(m.service.context.clock.now().timestamp())
+        for bound in ("MOST_SAMPLES", "MOST_LABELS"):
+            with monkeypatch.context() as patched:
+                patched.setattr(otlp, bound, 5)
+                patched.setattr(otlp, "_points", None)
+                answer = await m.post("/v1/metrics", body, {"content-type": "application/x-protobuf"})
+            assert answer.status_code == 413 and "send_batch_max_size" in answer.text
 
 
 @virtual_time
