@@ -31,7 +31,8 @@ class AlertRuleSpec(Spec):
     `keepFiringForSeconds`: how long it must be gone until it is resolved. `scope`: `Namespace` sees the series of the
     rule's own namespace, `Cloud` all: for who may list workers. `summary`, `description`: `{{ $value }}` and
     `{{ $labels.x }}` stand for the alert's. `inhibitedBy`: names of rules of its namespace, or of the platform; while
-    one of them fires with the same values of `inhibitLabels`, nobody is told of this one.
+    one of them fires with the same values of `inhibitLabels` (where there are none: whatever its labels), nobody is
+    told of this one.
     """
 
     expr: Annotated[str, Field(min_length=1, max_length=16_384)]

@@ -51,9 +51,9 @@ class AlertRoutes:
         everywhere = await self._context.authorizer.allows(
             request.caller, "list", ALERT_RULE.plural, ALERT_RULE.group, "", ""
         )
-        rules = {each.key: each for each in self._evaluator.rules()}
+        muted = self._notifier.muting({each.key: each for each in self._evaluator.rules()})
         found = [
-            managed_alert_view(each, self._notifier.muted(each, rules))
+            managed_alert_view(each, muted(each))
             for each in self._book.all()
             if each.state == "firing" and (everywhere or value_of(each.labels, "namespace") == request.namespace)
         ]

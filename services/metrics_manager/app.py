@@ -50,13 +50,9 @@ def assembled(
 
     queries, book = Queries(store, computing), AlertBook(file, committer)
     sender = ChannelSender(context, outbound, allows_private)
-    notifier = Notifier(context, book, sender)
-
-    async def tell(now: float) -> None:
-        await notifier.tell(evaluator.rules(), now)
-
+    notifier = Notifier(context, book, sender, lambda: evaluator.evaluated_at)
     rules = Queries(store, ruling)
-    evaluator = Evaluator(context, rules, book, tell)
+    evaluator = Evaluator(context, rules, book, notifier)
     loop = ScrapeLoop(context, store, outbound, allows_private, evaluator.soon)
     return Service(
         app=PrometheusApi(context, store, queries, loop, evaluator, book),
@@ -67,7 +63,7 @@ def assembled(
             ChannelReconciler(notifier),
             SilenceReconciler(),
         ],
-        tasks=[loop.run, evaluator.run, Upkeep(store, context.clock).run],
+        tasks=[loop.run, evaluator.run, evaluator.run_theirs, notifier.run, Upkeep(store, context.clock).run],
         on_stop=[_stopped(committer, (queries, rules), file, (computing, ruling, disk))],
     )
 

@@ -194,16 +194,18 @@ class PrometheusApi:
         found = _members(asked, ("type", "exclude_alerts"), ("rule_name[]", "rule_group[]"))
         if found.text("type", "alert") == "record":
             return {"groups": []}
-        names, at = found.list("rule_name[]"), self._evaluator.evaluated_at
+        names = found.list("rule_name[]")
         groups: dict[str, list[Any]] = {}
         for rule in self._evaluator.rules():
             if asked.namespace not in (None, rule.namespace) or (names and rule.name not in names):
                 continue
             alerts = [] if found.text("exclude_alerts", "") == "true" else list(self._book.of(rule.key).values())
-            shown = views.rule_view(rule, alerts, self._evaluator.errors.get(rule.key, ""), at)
+            shown = views.rule_view(
+                rule, alerts, self._evaluator.errors.get(rule.key, ""), self._evaluator.at(rule.key)
+            )
             groups.setdefault(rule.namespace or "platform", []).append(shown)
-        wanted = found.list("rule_group[]") or list(groups)
-        return {"groups": [views.group_view(name, rules, at) for name, rules in groups.items() if name in wanted]}
+        wanted, round = found.list("rule_group[]") or list(groups), self._evaluator.evaluated_at
+        return {"groups": [views.group_view(name, rules, round) for name, rules in groups.items() if name in wanted]}
 
     async def alerts(self, asked: Asked) -> Any:
         _members(asked, ())

@@ -16,6 +16,7 @@ from typing import Any
 from services.metrics_manager.exposition import Metadata
 from services.metrics_manager.fetching import MOST_BYTES, ConductorFetch
 from services.metrics_manager.kinds import SCRAPE_TARGET, ScrapeTarget
+from services.metrics_manager.named_tasks import NamedTasks
 from services.metrics_manager.names import CLOUD_PATH, CONDUCTOR_PATH, PLATFORM_SECONDS, instance_path
 from services.metrics_manager.scraping import Fetch, ScrapeFault, Target, new_batch
 from services.metrics_manager.store.sample_store import SampleStore
@@ -50,7 +51,7 @@ class ScrapeLoop:
         self._platform: dict[str, Target] = {}
         self._theirs: dict[str, tuple[int, list[Target]]] = {}
         self._due: dict[str, float] = {}
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running = NamedTasks("a round of scrapes")
 
     def targets(self) -> list[Target]:
         """All of them, the platform's first."""
@@ -76,9 +77,7 @@ class ScrapeLoop:
                 self._begin_due()
                 await asyncio.sleep(_TICK)
         finally:
-            for task in self._running.values():
-                task.cancel()
-            await asyncio.gather(*self._running.values(), return_exceptions=True)
+            await self._running.end()
 
     def _begin_due(self) -> None:
         self._begin("", PLATFORM_SECONDS, self._platform_round)
@@ -93,14 +92,7 @@ class ScrapeLoop:
         if name in self._running or now < self._due.get(name, 0.0):
             return
         self._due[name] = max(self._due.get(name, now) + interval, now + interval / 2)
-        task = asyncio.ensure_future(round())
-        self._running[name] = task
-        task.add_done_callback(lambda done: self._ended(name, done))
-
-    def _ended(self, name: str, task: asyncio.Task[None]) -> None:
-        self._running.pop(name, None)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a round of scrapes failed", exc_info=error)
+        self._running.begin(name, round)
 
     async def _platform_round(self) -> None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from services.metrics_manager.promql.matcher import Matcher
@@ -17,7 +17,7 @@ class OfNamespace:
     def __init__(self, source: SampleSource, namespace: str) -> None:
         self._source, self._own = source, Matcher("namespace", "=", namespace)
 
-    def select(self, alternatives: Sequence[Sequence[Matcher]], start: int, end: int) -> list[Series]:
+    def select(self, alternatives: Sequence[Sequence[Matcher]], start: int, end: int) -> Iterable[Series]:
         return self._source.select(within(alternatives, self._own), start, end)
 
 

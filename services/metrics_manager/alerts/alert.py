@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Literal
@@ -12,6 +12,9 @@ from services.metrics_manager.promql.labels import Labels, labels_of
 State = Literal["pending", "firing", "resolved"]
 KEPT_RESOLVED = 900.0
 """For how many seconds one that is resolved is remembered: whoever is told of groups hears of it."""
+KEPT_AWAITED = 86_400.0
+"""The same, where somebody who was told of it is still to be told of its end."""
+MOST_TEXT = 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +77,14 @@ def alert_of(wire: Mapping[str, Any]) -> Alert:
 
 
 def advanced(
-    rule: Rule, found: Iterable[tuple[Labels, float]], before: Mapping[str, Alert], now: float
+    rule: Rule,
+    found: Iterable[tuple[Labels, float]],
+    before: Mapping[str, Alert],
+    now: float,
+    awaited: Collection[str] = (),
 ) -> list[Alert]:
     """The alerts of a rule, of what its expression gives now and what they were; those that mean nothing any more are
-    not among them.
+    not among them. `awaited`: ids of those whose end somebody waits for.
     """
     after = {}
     for labels, value in found:
@@ -85,7 +92,7 @@ def advanced(
         known = before.get(alert.id)
         after[alert.id] = _seen(rule, alert, known if known is not None and known.state != "resolved" else None, now)
     for id, known in before.items():
-        if id not in after and (left := _unseen(rule, known, now)) is not None:
+        if id not in after and (left := _unseen(rule, known, now, id in awaited)) is not None:
             after[id] = left
     return list(after.values())
 
@@ -110,29 +117,32 @@ def _seen(rule: Rule, alert: Alert, known: Alert | None, now: float) -> Alert:
     return alert
 
 
-def _unseen(rule: Rule, known: Alert, now: float) -> Alert | None:
+def _unseen(rule: Rule, known: Alert, now: float, is_awaited: bool) -> Alert | None:
     if known.state == "firing":
         if now - known.seen < rule.keep_firing:
             return known
         return replace(known, state="resolved", ended=now)
-    if known.state == "resolved" and now - known.ended < KEPT_RESOLVED:
+    if known.state == "resolved" and now - known.ended < (KEPT_AWAITED if is_awaited else KEPT_RESOLVED):
         return known
     return None
 
 
 def filled(text: str, labels: Labels, value: float) -> str:
-    """`{{ $value }}` and `{{ $labels.x }}` replaced; what else stands between braces stays."""
+    """`{{ $value }}` and `{{ $labels.x }}` replaced; what else stands between braces stays. Cut off at `MOST_TEXT`
+    characters: a label may be long, and be named again and again.
+    """
     parts, rest = "", text
-    while rest:
+    while rest and len(parts) < MOST_TEXT:
         before, mark, rest = rest.partition("{{")
         parts += before
         if not mark:
             break
         name, closed, after = rest.partition("}}")
         if not closed:
-            return parts + mark + rest
+            parts, rest = parts + mark + rest, ""
+            break
         parts, rest = parts + _meant(name.strip(), labels, value), after
-    return parts
+    return parts[:MOST_TEXT]
 
 
 def _meant(name: str, labels: Labels, value: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -32,11 +33,18 @@ class AlertBook:
     def all(self) -> list[Alert]:
         return [alert for alerts in self._alerts.values() for alert in alerts.values()]
 
-    async def put(self, found: dict[str, list[Alert]]) -> None:
-        """These are the alerts of these rules now; of others there are none. Raises sqlite3.Error."""
-        before = {(each.id, each.state) for each in self.all()}
-        self._alerts = {rule: {each.id: each for each in alerts} for rule, alerts in found.items() if alerts}
-        if {(each.id, each.state) for each in self.all()} != before:
+    def rules(self) -> list[str]:
+        """Of which there are alerts."""
+        return list(self._alerts)
+
+    async def put(self, found: Mapping[str, Sequence[Alert]]) -> None:
+        """These are the alerts of these rules now; those of others stay. Raises sqlite3.Error."""
+        before = {(each.id, each.state) for rule in found for each in self.of(rule).values()}
+        for rule, alerts in found.items():
+            self._alerts[rule] = {each.id: each for each in alerts}
+            if not alerts:
+                del self._alerts[rule]
+        if {(each.id, each.state) for alerts in found.values() for each in alerts} != before:
             data = orjson.dumps([each.wire() for each in self.all()])
             await self._committer.submit(lambda db: tables.put_document(db, _ALERTS, data))
 

@@ -34,7 +34,6 @@ PLATFORM: tuple[Rule, ...] = (
         for_seconds=30,
         severity="warning",
         summary="{{ $labels.instance }} of {{ $labels.job }} does not tell its metrics.",
-        inhibited_by=("worker-silent",),
     ),
     Rule(
         "service-degraded",
@@ -44,7 +43,6 @@ PLATFORM: tuple[Rule, ...] = (
         for_seconds=120,
         severity="warning",
         summary="{{ $labels.service }} has {{ $value }} ready copies, fewer than it should.",
-        inhibited_by=("worker-silent",),
     ),
     Rule(
         "disk-fills-up",

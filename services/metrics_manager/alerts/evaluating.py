@@ -1,4 +1,6 @@
-"""Computes the rules, after each round of scrapes of the platform, all of them in one visit to the thread."""
+"""Computes the rules, after each round of scrapes of the platform: the platform's first, which are told at once, then
+those of each namespace, which wait for their turn and keep nobody else's waiting.
+"""
 
 from __future__ import annotations
 
@@ -7,36 +9,45 @@ import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from services.metrics_manager.alert_kinds import ALERT_RULE, AlertRule
-from services.metrics_manager.alerts.alert import Rule, advanced
+from services.metrics_manager.alerts.alert import Alert, Rule, advanced
 from services.metrics_manager.alerts.book import AlertBook
 from services.metrics_manager.alerts.built_in import PLATFORM
-from services.metrics_manager.promql.errors import QueryError
-from services.metrics_manager.promql.labels import Labels
+from services.metrics_manager.alerts.computing import Computed, Room, Work, computing
 from services.metrics_manager.queries import Queries
-from services.metrics_manager.tenancy import OfNamespace
 from services.sdk.context import ServiceContext
-
-if TYPE_CHECKING:
-    from services.metrics_manager.promql.values import SampleSource
 
 log = logging.getLogger(__name__)
 LONGEST_PAUSE = 15.0
-MOST_ALERTS = 500
-Found = list[tuple[Labels, float]]
+MOST_RULES, MOST_OF_NAMESPACE = 100, 1_000
+"""Rules, and alerts, of a namespace."""
+SECONDS_OF_NAMESPACE = 5.0
+"""So long all rules of a namespace may take in a round; those that are left are the first in the next."""
+
+
+class Tells(Protocol):
+    """Who is told of what is found."""
+
+    def awaited(self) -> set[str]:
+        """The ids of alerts whose end somebody is still to be told of."""
+        ...
+
+    async def tell(self, rules: Sequence[Rule], now: float) -> None:
+        """Begin to tell what is to be told now."""
+        ...
 
 
 class Evaluator:
-    """`then` is called after each evaluation, with the moment of it."""
+    """`errors`: by key of a rule, why it could not be computed. `evaluated_at`: when those of the platform were."""
 
-    def __init__(
-        self, context: ServiceContext, queries: Queries, book: AlertBook, then: Callable[[float], Awaitable[None]]
-    ) -> None:
-        self._clock, self._queries, self._book, self._then = context.clock, queries, book, then
+    def __init__(self, context: ServiceContext, queries: Queries, book: AlertBook, teller: Tells) -> None:
+        self._clock, self._queries, self._book, self._teller = context.clock, queries, book, teller
         self._records = context.informer(ALERT_RULE)
-        self._round = asyncio.Event()
+        self._round, self._theirs = asyncio.Event(), asyncio.Event()
+        self._first: dict[str, str] = {}
+        self._at: dict[str, float] = {}
         self.errors: dict[str, str] = {}
         self.evaluated_at = 0.0
 
@@ -44,41 +55,118 @@ class Evaluator:
         """There are new samples."""
         self._round.set()
 
+    def at(self, rule: str) -> float:
+        """When that one was looked at last; 0 where it was not yet."""
+        return self._at.get(rule, 0.0)
+
     async def run(self) -> None:
+        """Those of the platform, until the end."""
         await self._records.synced.wait()
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._round.wait(), LONGEST_PAUSE)
             self._round.clear()
-            try:
-                await self.evaluate()
-            except sqlite3.Error as error:
-                log.warning("alerts cannot be written", extra={"fields": {"because": str(error)}})
-            except Exception:  # the next round comes at its time, whatever one rule or channel did to this one
-                log.exception("the rules could not be computed")
+            await _kept_going(self._evaluate_platform)
+            self._theirs.set()
 
-    async def evaluate(self) -> None:
+    async def run_theirs(self) -> None:
+        """Those of all namespaces, until the end."""
+        while True:
+            await self._theirs.wait()
+            self._theirs.clear()
+            await _kept_going(self._evaluate_theirs)
+
+    async def _evaluate_platform(self) -> None:
         """Once. Raises sqlite3.Error."""
-        rules, now = self.rules(), self._clock.now().timestamp()
-        found, self.errors = await self._queries.run(lambda source: _computed(source, rules, now), None)
-        after = {}
-        for rule in rules:
-            if rule.key in found:
-                after[rule.key] = advanced(rule, found[rule.key], self._book.of(rule.key), now)
-            else:
-                after[rule.key] = list(self._book.of(rule.key).values())  # as long as nobody knows
-        gone = {each.rule for each in self._book.all()} - set(after)
-        for key in gone:
-            after[key] = advanced(Rule(key, key, None, ""), (), self._book.of(key), now)
-        await self._book.put(after)
+        now, awaited = self._now(), self._teller.awaited()
+        rules = self.rules()
+        for rule in (each for each in rules if not namespace_of(each)):
+            await self._compute(Work(rule, self._book.of(rule.key), now, awaited))
+        await self._forget({each.key for each in rules}, awaited)
         self.evaluated_at = now
-        await self._then(now)
+        await self._teller.tell(rules, now)
+
+    async def _evaluate_theirs(self) -> None:
+        """Once. Raises sqlite3.Error."""
+        by_namespace: dict[str, list[Rule]] = {}
+        for each in self.rules():
+            if namespace := namespace_of(each):
+                by_namespace.setdefault(namespace, []).append(each)
+        for namespace, rules in by_namespace.items():
+            await self._evaluate_of(namespace, rules)
+        if by_namespace:
+            await self._teller.tell(self.rules(), self._now())
+
+    async def _evaluate_of(self, namespace: str, rules: Sequence[Rule]) -> None:
+        """As many of them as there is time for. Raises sqlite3.Error."""
+        for each in rules[MOST_RULES:]:
+            self.errors[each.key] = f"its namespace has more than {MOST_RULES} rules; this one is not computed"
+        left, awaited = SECONDS_OF_NAMESPACE, self._teller.awaited()
+        for rule in _in_turns(rules[:MOST_RULES], self._first.pop(namespace, "")):
+            if left <= 0:
+                self._first[namespace] = rule.key
+                return
+            room = self._room(rule, rules)
+            work = Work(rule, self._book.of(rule.key), self._now(), awaited, room, is_bounded=True)
+            left -= (await self._compute(work)).seconds
+
+    def _room(self, rule: Rule, rules: Sequence[Rule]) -> Room:
+        others = [alert for each in rules if each.key != rule.key for alert in self._book.of(each.key).values()]
+        live = sum(each.state != "resolved" for each in others)
+        return Room(max(MOST_OF_NAMESPACE - live, 0), max(MOST_OF_NAMESPACE - len(others), 0))
+
+    async def _compute(self, work: Work) -> Computed:
+        """One rule. What cannot be computed keeps its alerts, as long as nobody knows. Raises sqlite3.Error."""
+        computed, key = await self._queries.run(computing(work), None), work.rule.key
+        self._at[key] = work.now
+        self.errors.pop(key, None)
+        if computed.alerts is None:
+            self.errors[key] = computed.error
+        else:
+            await self._book.put({key: computed.alerts})
+        return computed
+
+    async def _forget(self, known: set[str], awaited: set[str]) -> None:
+        """The alerts of rules that are no more end. Raises sqlite3.Error."""
+        now = self._now()
+        gone = [key for key in self._book.rules() if key not in known]
+        ended: dict[str, list[Alert]] = {
+            key: advanced(Rule(key, key, None, ""), (), self._book.of(key), now, awaited) for key in gone
+        }
+        if ended:
+            await self._book.put(ended)
+        self.errors = {key: each for key, each in self.errors.items() if key in known}
+        self._at = {key: each for key, each in self._at.items() if key in known}
 
     def rules(self) -> list[Rule]:
-        """The platform's, those of AlertRules in their place, and all other AlertRules."""
-        records = {key_of(each): each for each in self._records.all()}
+        """The platform's, those of AlertRules in their place, and all other AlertRules, the oldest first."""
+        records = {key_of(each): each for each in sorted(self._records.all(), key=_age)}
         built_in = [each for each in PLATFORM if each.key not in records]
         return built_in + [rule_of(each) for each in records.values() if each.spec.enabled]
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+
+async def _kept_going(evaluate: Callable[[], Awaitable[None]]) -> None:
+    """The next round comes at its time, whatever one rule or channel did to this one."""
+    try:
+        await evaluate()
+    except sqlite3.Error as error:
+        log.warning("alerts cannot be written", extra={"fields": {"because": str(error)}})
+    except Exception:
+        log.exception("the rules could not be computed")
+
+
+def _in_turns(rules: Sequence[Rule], first: str) -> list[Rule]:
+    """From that one on, then those before it."""
+    i = next((i for i, each in enumerate(rules) if each.key == first), 0)
+    return [*rules[i:], *rules[:i]]
+
+
+def _age(record: AlertRule) -> tuple[Any, ...]:
+    meta = record.metadata
+    return (meta.creation_timestamp is None, meta.creation_timestamp, meta.namespace, meta.name)
 
 
 def key_of(record: AlertRule) -> str:
@@ -87,6 +175,11 @@ def key_of(record: AlertRule) -> str:
     if is_cloud and meta.namespace == "default" and any(each.key == meta.name for each in PLATFORM):
         return meta.name
     return f"{meta.namespace}/{meta.name}"
+
+
+def namespace_of(rule: Rule) -> str:
+    """Whose it is; empty for those of the platform, and for what stands in their place."""
+    return rule.key.rpartition("/")[0]
 
 
 def rule_of(record: AlertRule) -> Rule:
@@ -106,33 +199,3 @@ def rule_of(record: AlertRule) -> Rule:
         tuple(spec.inhibited_by),
         tuple(spec.inhibit_labels),
     )
-
-
-def _computed(source: SampleSource, rules: Sequence[Rule], now: float) -> tuple[dict[str, Found], dict[str, str]]:
-    """What each gives, and why others cannot be computed."""
-    found, errors = {}, {}
-    for rule in rules:
-        seen = source if rule.namespace is None else OfNamespace(source, rule.namespace)
-        try:
-            found[rule.key] = _given(seen, rule, now)
-        except QueryError as error:
-            errors[rule.key] = str(error)
-        except Exception as mistake:
-            log.exception("a rule cannot be computed", extra={"fields": {"rule": rule.key}})
-            errors[rule.key] = f"it cannot be computed: {type(mistake).__name__}"
-    return found, errors
-
-
-def _given(source: SampleSource, rule: Rule, now: float) -> Found:
-    """Raises QueryError."""
-    from services.metrics_manager.promql.engine import query_instant
-    from services.metrics_manager.promql.values import Vector
-
-    value = query_instant(source, rule.expr, round(now * 1000))
-    if not isinstance(value, Vector):
-        raise QueryError("expr: must give an instant vector", "bad_data")
-    rows = zip(value.labels, value.values[:, 0], value.there[:, 0], strict=True)
-    given = [(labels, float(number)) for labels, number, there in rows if there]
-    if len(given) > MOST_ALERTS:
-        raise QueryError(f"expr: it gives {len(given)} series; {MOST_ALERTS} alerts are the most there may be")
-    return given

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
+from typing import Any
 
 import re2
 
 from services.metrics_manager.alert_kinds import AlertSilence, SilenceMatcher
 from services.metrics_manager.alerts.alert import Alert, Rule
+from services.metrics_manager.alerts.book import AlertBook
 
 
 def is_active(silence: AlertSilence, now: datetime) -> bool:
@@ -34,33 +37,49 @@ def _holds(matcher: SilenceMatcher, labels: Mapping[str, str]) -> bool:
     value = labels.get(matcher.name, "")
     if not matcher.is_regex:
         return (value == matcher.value) is matcher.is_equal
+    expression = _expression(matcher.value)
+    if expression is None:
+        return False  # nobody is kept from an alarm by an expression that says nothing
+    return (expression.fullmatch(value) is not None) is matcher.is_equal
+
+
+@lru_cache(maxsize=256)
+def _expression(text: str) -> Any:
+    """None where it is none."""
     options = re2.Options()
     options.log_errors = False
     try:
-        found = re2.compile(f"(?:{matcher.value})", options).fullmatch(value) is not None
+        return re2.compile(f"(?:{text})", options)
     except re2.error:
-        return False  # nobody is kept from an alarm by an expression that says nothing
-    return found is matcher.is_equal
+        return None
 
 
-def inhibited(alert: Alert, rules: Mapping[str, Rule], alerts: Sequence[Alert]) -> bool:
-    """Whether another one fires that this one's rule names, with the same values of the labels that are compared."""
-    rule = rules.get(alert.rule)
-    if rule is None or not rule.inhibited_by:
-        return False
-    own, names = dict(alert.labels), rule.inhibit_labels
-    return any(
-        other.state == "firing"
-        and other.id != alert.id
-        and _is_named(other, rule)
-        and all(own.get(name) == dict(other.labels).get(name) for name in names)
-        for other in alerts
-    )
+class Inhibitions:
+    """Which alerts fire that others are kept quiet by. For one moment: what fires is looked at once for each rule."""
+
+    def __init__(self, rules: Mapping[str, Rule], book: AlertBook) -> None:
+        self._rules, self._book = rules, book
+        self._known: dict[str, dict[tuple[str, ...], set[str]]] = {}
+
+    def reach(self, alert: Alert) -> bool:
+        """Whether another one fires that this one's rule names, with the same values of the labels it compares."""
+        rule = self._rules.get(alert.rule)
+        if rule is None or not rule.inhibited_by:
+            return False
+        if rule.key not in self._known:
+            self._known[rule.key] = self._firing(rule)
+        return bool(self._known[rule.key].get(_compared(alert, rule), set()) - {alert.id})
+
+    def _firing(self, rule: Rule) -> dict[tuple[str, ...], set[str]]:
+        """Ids of those that it names, by the values that are compared: of the platform, or of its own namespace."""
+        own = rule.key.rpartition("/")[0]
+        named = {*rule.inhibited_by, *(f"{own}/{each}" for each in rule.inhibited_by if own)}
+        found: dict[tuple[str, ...], set[str]] = {}
+        for other in (each for key in named for each in self._book.of(key).values() if each.state == "firing"):
+            found.setdefault(_compared(other, rule), set()).add(other.id)
+        return found
 
 
-def _is_named(other: Alert, rule: Rule) -> bool:
-    """By a rule of the platform, or of its own namespace."""
-    own = rule.key.rpartition("/")[0]
-    return other.rule in rule.inhibited_by or (
-        bool(own) and other.rule in {f"{own}/{each}" for each in rule.inhibited_by}
-    )
+def _compared(alert: Alert, rule: Rule) -> tuple[str, ...]:
+    labels = dict(alert.labels)
+    return tuple(labels.get(name, "") for name in rule.inhibit_labels)

@@ -174,8 +174,10 @@ class _Evaluation:
 
     def _select(self, selector: Any, moments: Times, before: int) -> list[Series]:
         start, end = int(moments.min()) - before + 1, int(moments.max())
-        found = self._source.select(matchers_of(selector), start, end)
-        self._spend(sum(len(each.times) for each in found) + len(found) * self._steps)
+        found = []
+        for each in self._source.select(matchers_of(selector), start, end):
+            self._spend(len(each.times) + self._steps)
+            found.append(each)
         return found
 
     def _spend(self, points: int) -> None:

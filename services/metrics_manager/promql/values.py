@@ -5,7 +5,7 @@ A scalar is an array of one number for each step; a string is a `str`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -39,7 +39,7 @@ class Series(NamedTuple):
 class SampleSource(Protocol):
     """Where samples are read from."""
 
-    def select(self, alternatives: Sequence[Sequence[Matcher]], start: int, end: int) -> list[Series]:
+    def select(self, alternatives: Sequence[Sequence[Matcher]], start: int, end: int) -> Iterable[Series]:
         """The series that match all of one of the alternatives, with their samples of `start` to `end`, both
         included.
         """

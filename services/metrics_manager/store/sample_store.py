@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -217,9 +217,9 @@ class StoreReader:
     def close(self) -> None:
         self._db.close()
 
-    def select(self, alternatives: Sequence[Sequence[Matcher]], start: int, end: int) -> list[Series]:
-        """Raises QueryError."""
-        return [self._series(id, start, end) for id in self._store.index.matching(alternatives)]
+    def select(self, alternatives: Sequence[Sequence[Matcher]], start: int, end: int) -> Iterator[Series]:
+        """One after the other: whoever asks for too many has seen enough before all are read. Raises QueryError."""
+        return (self._series(id, start, end) for id in self._store.index.matching(alternatives))
 
     def _series(self, id: int, start: int, end: int) -> Series:
         """Memory first: what moves to the file meanwhile is seen twice, and never not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,12 +33,16 @@ class Outside:
     requests: list[httpx.Request] = field(default_factory=list)
     status: int = 200
     address: str = PUBLIC
+    silent: set[str] = field(default_factory=set)
+    """Hosts that take what is sent, and never answer."""
 
     async def resolve(self, host: str, port: int) -> list[str]:
         return [self.address]
 
     async def handle(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
+        if request.headers["host"] in self.silent:
+            await asyncio.sleep(86_400)
         text = self.pages.get(request.headers["host"], "")
         return httpx.Response(self.status, stream=httpx.ByteStream(text.encode()))
 

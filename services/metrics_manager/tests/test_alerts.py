@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import smtplib
+import socket
 import tempfile
+from collections import Counter
+from contextlib import suppress
 from datetime import timedelta
+from email.message import EmailMessage
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
+import httpx
 import orjson
 import pytest
 from hypothesis import given, settings
@@ -23,9 +31,11 @@ from services.metrics_manager.alert_kinds import (
     AlertSilenceSpec,
     MailTo,
 )
-from services.metrics_manager.alerts import messages
-from services.metrics_manager.alerts.alert import Alert, Rule, advanced, alert_of
+from services.metrics_manager.alerts import alert, evaluating, messages, notifying, sending
+from services.metrics_manager.alerts.alert import Alert, Rule, advanced, alert_of, filled
+from services.metrics_manager.alerts.sending import deliver
 from services.metrics_manager.kinds import SCRAPE_TARGET, ScrapeTargetSpec
+from services.metrics_manager.queries import Queries
 from services.metrics_manager.tests.in_memory import Metrics, metrics
 from services.sdk.testing import User
 from services.sdk.testing.virtual import virtual_time
@@ -34,8 +44,10 @@ CLOUD = "/metrics/cloud"
 DEAD, ALIVE = 'aerekos_worker_ready{worker="w1"} 0\n', 'aerekos_worker_ready{worker="w1"} 1\n'
 
 
-async def channel(m: Metrics, name: str = "ops", namespace: str = "default", **spec: Any) -> None:
-    data = {"url": "https://hooks.example.com/in", "routingKey": "r"}
+async def channel(
+    m: Metrics, name: str = "ops", namespace: str = "default", host: str = "hooks.example.com", **spec: Any
+) -> None:
+    data = {"url": f"https://{host}/in", "routingKey": "r"}
     await m.service.resources.create(SECRET, SECRET.new(f"{name}-url", namespace=namespace, string_data=data))
     wanted = {"type": "webhook", "secretName": f"{name}-url", "scope": "Cloud", **spec}
     made = ALERT_CHANNEL.new(name, namespace=namespace, spec=AlertChannelSpec.model_validate(wanted))
@@ -51,6 +63,10 @@ def told(m: Metrics) -> list[tuple[str, list[str]]]:
     """What was posted: status, and the names of the alerts."""
     posted = [orjson.loads(each.content) for each in m.outside.requests if each.method == "POST"]
     return [(each["status"], sorted(one["labels"]["alertname"] for one in each["alerts"])) for each in posted]
+
+
+def body(request: httpx.Request) -> Any:
+    return orjson.loads(request.content)
 
 
 @virtual_time
@@ -157,17 +173,169 @@ async def test_a_silence_holds_as_long_as_it_says() -> None:
 
 
 @virtual_time
-async def test_one_alarm_keeps_another_quiet() -> None:
+async def test_one_alarm_keeps_another_quiet_where_it_is_of_the_same() -> None:
     async with metrics() as m:
-        await channel(m, groupBy=[])
+        await channel(m, groupBy=["worker", "alertname"])
+        more: dict[str, Any] = {"scope": "Cloud", "inhibitedBy": ["worker-silent"], "inhibitLabels": ["worker"]}
+        await rule(m, "hot", "heat > 1", **more)
+        m.outside.pages[CLOUD] = DEAD + 'heat{worker="w1"} 2\nheat{worker="w2"} 2\n'
+        await m.advance(60)
+        assert sorted(told(m)) == [("firing", ["hot"]), ("firing", ["worker-silent"])]
+        async with m.service.client() as client:
+            shown = (await client.get("/api/v2/alerts")).json()
+        states = {(each["labels"]["alertname"], each["labels"]["worker"]): each["status"]["state"] for each in shown}
+        assert states == {("worker-silent", "w1"): "active", ("hot", "w1"): "suppressed", ("hot", "w2"): "active"}
+
+
+@virtual_time
+async def test_a_worker_that_is_silent_for_weeks_hides_nothing_else() -> None:
+    async with metrics() as m:
+        await channel(m)
         m.outside.pages[CLOUD] = DEAD + (
             'aerekos_service_replicas{service="s",namespace="n"} 2\n'
             'aerekos_service_ready_replicas{service="s",namespace="n"} 1\n'
         )
+        await m.advance(180)
+        assert told(m) == [("firing", ["worker-silent"]), ("firing", ["service-degraded"])]
+
+
+@virtual_time
+async def test_who_never_answers_keeps_nobody_waiting() -> None:
+    async with metrics() as m:
+        m.outside.silent = {"slow.example.com"}
+        await channel(m, "slow", "team", "slow.example.com", scope="Namespace", groupBy=["n"])
+        await channel(m, "beat", type="heartbeat", repeatSeconds=30)
+        await channel(m)
+        await rule(m, "many", "many > 0", "team")
+        m.outside.pages["/metrics"] = "".join(f'many{{namespace="team",n="{i}"}} 1\n' for i in range(100))
+        await m.advance(40)
+        hosts = Counter(each.headers["host"] for each in m.outside.requests)
+        assert hosts["slow.example.com"] <= 3 and hosts["hooks.example.com"] >= 2
+        m.outside.requests.clear()
+        m.outside.pages[CLOUD] = DEAD
+        await m.advance(15)
+        bodies = [orjson.loads(each.content) for each in m.outside.requests]
+        assert "worker-silent" in {each.get("groupLabels", {}).get("alertname") for each in bodies}
+        m.outside.silent.clear()
+        m.outside.requests.clear()
+        await m.advance(80)
+        told_of = {each["groupLabels"].get("n") for each in map(body, m.outside.requests) if "groupLabels" in each}
+        assert len(told_of - {None}) == 100
+
+
+@virtual_time
+async def test_no_heartbeat_says_that_rules_are_computed_where_they_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with metrics() as m:
+        await channel(m, "beat", type="heartbeat", repeatSeconds=30)
+        await m.advance(60)
+        assert m.outside.requests
+
+        async def hangs(*_: object) -> None:
+            await asyncio.sleep(86_400)
+
+        monkeypatch.setattr(Queries, "run", hangs)
+        await m.advance(75)
+        m.outside.requests.clear()
         await m.advance(300)
+        assert m.outside.requests == []
+
+
+@virtual_time
+async def test_whoever_was_told_hears_of_the_end_however_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alert, "KEPT_RESOLVED", 20.0)
+    async with metrics() as m:
+        await channel(m)
+        m.outside.pages[CLOUD] = DEAD
+        await m.advance(15)
         assert told(m) == [("firing", ["worker-silent"])]
-        states = {each["labels"]["alertname"]: each["state"] for each in (await m.ask("alerts"))["alerts"]}
-        assert states == {"worker-silent": "firing", "service-degraded": "firing"}
+        m.outside.requests.clear()
+        m.outside.status, m.outside.pages[CLOUD] = 503, ALIVE
+        await m.advance(100)
+        m.outside.requests.clear()
+        m.outside.status = 200
+        await m.advance(170)
+        assert told(m) == [("resolved", ["worker-silent"])]
+
+
+@virtual_time
+async def test_what_was_silenced_after_it_was_told_still_ends() -> None:
+    async with metrics() as m:
+        await channel(m)
+        m.outside.pages[CLOUD] = DEAD
+        await m.advance(15)
+        ends = m.service.context.clock.now() + timedelta(hours=1)
+        spec = {"matchers": [{"name": "worker", "value": "w1"}], "endsAt": ends, "scope": "Cloud"}
+        made = ALERT_SILENCE.new("s", namespace="default", spec=AlertSilenceSpec.model_validate(spec))
+        await m.service.resources.create(ALERT_SILENCE, made)
+        await m.advance(60)
+        m.outside.pages[CLOUD] = ALIVE
+        await m.advance(15)
+        assert told(m) == [("firing", ["worker-silent"]), ("resolved", ["worker-silent"])]
+
+
+@virtual_time
+async def test_rules_of_a_namespace_wait_in_turns_and_those_of_the_platform_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(evaluating, "SECONDS_OF_NAMESPACE", 1e-9)
+    async with metrics() as m:
+        await channel(m)
+        for name in ("a", "b", "c"):
+            await rule(m, name, "vector(1)", "team")
+        m.outside.pages[CLOUD] = DEAD
+        await m.advance(15)
+        firing = {each["labels"]["alertname"] for each in (await m.ask("alerts"))["alerts"]}
+        assert "worker-silent" in firing and len(firing & {"a", "b", "c"}) < 3
+        await m.advance(40)
+        firing = {each["labels"]["alertname"] for each in (await m.ask("alerts"))["alerts"]}
+        assert firing == {"worker-silent", "a", "b", "c"}
+
+
+@virtual_time
+async def test_rules_channels_and_alerts_of_a_namespace_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluating, "MOST_RULES", 2)
+    monkeypatch.setattr(evaluating, "MOST_OF_NAMESPACE", 3)
+    monkeypatch.setattr(notifying, "MOST_CHANNELS", 1)
+    async with metrics() as m:
+        for name in ("a", "b"):
+            await channel(m, name, "team", scope="Namespace")
+        m.outside.pages["/metrics"] = 'x{namespace="team",n="1"} 1\nx{namespace="team",n="2"} 1\n'
+        for name in ("a", "b", "c"):
+            await rule(m, name, "x", "team")
+            await m.advance(1)
+        await m.advance(30)
+        errors = [(await m.service.resources.get(ALERT_RULE, name, "team")).status.error for name in "abc"]
+        assert errors[0] == "" and "room for 1" in errors[1] and "more than 2 rules" in errors[2]
+        status = (await m.service.resources.get(ALERT_CHANNEL, "b", "team")).status
+        assert status.phase == "Failing" and "channels; this one is not told" in status.error
+        assert (await m.service.resources.get(ALERT_CHANNEL, "a", "team")).status.phase == "Active"
+
+
+def test_a_text_is_not_longer_than_it_may_be() -> None:
+    assert filled("{{ $labels.x }}" * 100, (("x", "y" * 2_000),), 1.0) == "y" * 2_048
+
+
+@pytest.mark.parametrize("words", [b"220 x\r\n", b"220-x\r\n" * 40_000], ids=["slow", "endless"])
+def test_a_mail_server_that_drags_on_is_left(words: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "MAIL_SECONDS", 0.5)
+    monkeypatch.setattr(sending, "SECONDS", 60.0)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        host, port = server.getsockname()
+
+        def serve() -> None:
+            line, _ = server.accept()
+            with line, suppress(OSError):
+                line.sendall(words)
+                while line.recv(1_024):
+                    pass
+
+        thread = Thread(target=serve)
+        thread.start()
+        to = MailTo.model_validate({"to": ["a@b"], "sender": "a@b", "host": host, "port": port})
+        with pytest.raises(smtplib.SMTPException):
+            deliver(to, host, EmailMessage(), "")
+        thread.join(30)
+        assert not thread.is_alive()
 
 
 @virtual_time

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from services.metrics_manager.exposition import ExpositionFault, ExpositionReader
 from services.metrics_manager.promql.matcher import Matcher
-from services.metrics_manager.promql.values import Series
 from services.metrics_manager.store import sample_store
 from services.metrics_manager.store.chunks import UnreadableChunk, packed, unpacked
 from services.metrics_manager.store.sample_store import RETENTION_MS, Sample, SampleStore, TooManySeries
@@ -39,7 +38,7 @@ def bits(value: float) -> bytes:
 
 def read(store: SampleStore, start: int = 0, end: int = 10**15) -> dict[str, list[tuple[int, float]]]:
     reader = store.reader()
-    found: list[Series] = reader.select(EVERY, start, end)
+    found = list(reader.select(EVERY, start, end))
     reader.close()
     return {
         dict(each.labels)["__name__"]: list(zip(each.times.tolist(), each.values.tolist(), strict=True))
