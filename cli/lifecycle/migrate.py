@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -28,11 +29,13 @@ def move(settings: Settings, to: str) -> str:
         raise Misuse(f"--to: the records of this cloud are there already: {to}", hint="aerekos up")
     with refusals(), the_cloud_is_down(settings), ExitStack() as held, Progress("copying records") as progress:
         progress.now("copying records, and comparing them")
-        leads = [held.enter_context(led(each)) for each in (source.store, target.store) if each]
+        before = held.enter_context(led(source.store, _place(target))) if source.store else None
+        if target.store:
+            held.enter_context(led(target.store))
         moved = migrate(source.store_url, _part(target))
+        if before:  # first: no other conductor goes on there, with records that ours has not
+            before.retire(_place(target))
         _settle(source, target)
-        if source.store:
-            leads[0].retire()
     return _words(source, target, moved)
 
 
@@ -48,18 +51,26 @@ def the_cloud_is_down(settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def led(url: str) -> Iterator[Lead]:
-    """No conductor writes there meanwhile. Raises UserError where one leads."""
+def led(url: str, to: str = "") -> Iterator[Lead]:
+    """No conductor writes there meanwhile. `to`: where its records go, or went before the command broke off. Raises
+    UserError where one leads.
+    """
     prepare(url)
     lead = Lead(url, "aerekos store migrate", "")
-    if not lead.take():
+    if lead.take():
+        lead.keep()
+    elif not (to and lead.is_retired(to)):
         hint = "stop it, or take a database that no cloud has"
         raise UserError(f"{url} is led by {lead.look().holder or 'another conductor'}", hint=hint)
-    lead.keep()
     try:
         yield lead
     finally:
         lead.give_back()
+
+
+def _place(target: Settings) -> str:
+    """What tells it from every other."""
+    return target.store or f"{socket.gethostname()}:{target.store_file.resolve()}"
 
 
 def _part(target: Settings) -> str:

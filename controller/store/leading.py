@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from controller.store.postgresql import brief, connector, in_words, shown
+from controller.store.records import NotLeading
 
 LEASE_SECONDS = 3.0
 RENEWALS = 4
@@ -34,9 +35,10 @@ _TAKE = (
 _RENEW = "UPDATE lease SET renewed_at = clock_timestamp() WHERE id = 1 AND epoch = %(epoch)s"
 _GIVE_BACK = "UPDATE lease SET renewed_at = '-infinity' WHERE id = 1 AND epoch = %(epoch)s"
 _RETIRE = (
-    "UPDATE lease SET epoch = epoch + 1, holder = 'nobody', url = '', renewed_at = 'infinity'"
+    "UPDATE lease SET epoch = epoch + 1, holder = %(holder)s, url = '', renewed_at = 'infinity'"
     " WHERE id = 1 AND epoch = %(epoch)s"
 )
+_RETIRED = "nobody: its records went to "
 _log = structlog.get_logger("store")
 
 
@@ -88,9 +90,17 @@ class Lead:
             self._do(lambda cursor: cursor.execute(_GIVE_BACK, {"epoch": self.epoch}))
         self._drop()
 
-    def retire(self) -> None:
-        """Nobody takes the lead of this database any more: its records have gone elsewhere."""
-        self._do(lambda cursor: cursor.execute(_RETIRE, {"epoch": self.epoch}))
+    def retire(self, place: str) -> None:
+        """Nobody takes the lead of this database any more: its records have gone to that place. Can be done again.
+        Raises NotLeading where another one has taken it since.
+        """
+        told = {"epoch": self.epoch, "holder": _RETIRED + place}
+        if self._do(lambda cursor: cursor.execute(_RETIRE, told).rowcount) != 1 and not self.is_retired(place):
+            raise NotLeading(f"{self._name}: another one took the lead meanwhile, and may have written since")
+
+    def is_retired(self, place: str) -> bool:
+        """Whether its records have gone to that place, and nobody leads since."""
+        return self.look().holder == _RETIRED + place
 
     def _renew(self) -> None:
         renewed, told = time.monotonic(), False

@@ -18,6 +18,7 @@ from controller.main.errors import Misuse, UserError
 from controller.main.settings import Settings, load
 from controller.main.standby import leading
 from controller.store.leading import Lead
+from controller.store.migrating import Digest, migrate
 from controller.store.records import Change, Record, Store
 from controller.store.sealing import Sealing
 from controller.store.sql import open_store
@@ -106,6 +107,49 @@ async def test_what_broke_off_is_gone_on_with(home: Path, elsewhere: str, monkey
             pass
     move(load({}, home=home), elsewhere)
     assert await everything(await opened(home)) == before
+
+
+async def test_a_database_that_was_left_is_gone_on_with_by_whoever_left_it(
+    home: Path, elsewhere: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await filled(home)
+    move(load({}, home=home), elsewhere)
+
+    def killed(source: Settings, target: Settings) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("cli.lifecycle.migrate._settle", killed)
+        move(load({}, home=home), "file")
+    assert load({}, home=home).store == elsewhere and not Lead(elsewhere, "late", "").take()
+    other = home.parent / "other"
+    (other / "store").mkdir(parents=True)
+    with pytest.raises(UserError, match="is led by nobody: its records went to"):
+        move(load({"AEREKOS_STORE": elsewhere}, home=other), "file")
+    move(load({}, home=home), "file")
+    assert load({}, home=home).store == "" and not Lead(elsewhere, "late", "").take()
+    assert await everything(await opened(home)) == before
+
+
+async def test_who_has_lost_the_lead_meanwhile_leaves_all_as_it_was(
+    home: Path, elsewhere: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stood still for longer than its lease lasts, and another one has written since."""
+    await filled(home)
+    move(load({}, home=home), elsewhere)
+
+    def slow(source: str, target: str) -> Digest:
+        with psycopg.connect(elsewhere) as connection:
+            connection.execute(
+                "UPDATE lease SET epoch = epoch + 1, holder = 'another', renewed_at = clock_timestamp()"
+            )
+        return migrate(source, target)
+
+    monkeypatch.setattr("cli.lifecycle.migrate.migrate", slow)
+    with pytest.raises(UserError, match="another one took the lead"):
+        move(load({}, home=home), "file")
+    assert load({}, home=home).store == elsewhere and not (home / "store" / "records.db").exists()
+    assert Lead(elsewhere, "late", "").look().holder == "another"
 
 
 async def test_a_database_with_something_else_in_it_is_left_alone(home: Path, elsewhere: str) -> None:
