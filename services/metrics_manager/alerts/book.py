@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -25,6 +25,7 @@ class AlertBook:
         self._alerts: dict[str, dict[str, Alert]] = {}
         for each in map(alert_of, found):
             self._alerts.setdefault(each.rule, {})[each.id] = each
+        self._moved = False
         self.told: Told = orjson.loads(tables.document(file.connection, _TOLD) or b"{}")
 
     def of(self, rule: str) -> dict[str, Alert]:
@@ -37,16 +38,24 @@ class AlertBook:
         """Of which there are alerts."""
         return list(self._alerts)
 
-    async def put(self, found: Mapping[str, Sequence[Alert]]) -> None:
-        """These are the alerts of these rules now; those of others stay. Raises sqlite3.Error."""
-        before = {(each.id, each.state) for rule in found for each in self.of(rule).values()}
-        for rule, alerts in found.items():
-            self._alerts[rule] = {each.id: each for each in alerts}
-            if not alerts:
-                del self._alerts[rule]
-        if {(each.id, each.state) for alerts in found.values() for each in alerts} != before:
+    def put(self, rule: str, alerts: Sequence[Alert]) -> None:
+        """These are the alerts of that rule now; `save` makes them outlive this process."""
+        before = {(each.id, each.state) for each in self.of(rule).values()}
+        self._alerts[rule] = {each.id: each for each in alerts}
+        if not alerts:
+            del self._alerts[rule]
+        self._moved = self._moved or {(each.id, each.state) for each in alerts} != before
+
+    async def save(self) -> None:
+        """Where an alert began or ended since. Raises sqlite3.Error."""
+        if self._moved:
             data = orjson.dumps([each.wire() for each in self.all()])
-            await self._committer.submit(lambda db: tables.put_document(db, _ALERTS, data))
+            self._moved = False
+            try:
+                await self._committer.submit(lambda db: tables.put_document(db, _ALERTS, data))
+            except BaseException:
+                self._moved = True
+                raise
 
     async def note_told(self) -> None:
         """Remember `told`. Raises sqlite3.Error."""

@@ -9,12 +9,13 @@ import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Protocol
 
 from services.metrics_manager.alert_kinds import ALERT_RULE, AlertRule
-from services.metrics_manager.alerts.alert import Alert, Rule, advanced
+from services.metrics_manager.alerts.alert import Rule, advanced
 from services.metrics_manager.alerts.book import AlertBook
 from services.metrics_manager.alerts.built_in import PLATFORM
+from services.metrics_manager.alerts.by_age import oldest_first
 from services.metrics_manager.alerts.computing import Computed, Room, Work, computing
 from services.metrics_manager.queries import Queries
 from services.sdk.context import ServiceContext
@@ -82,26 +83,29 @@ class Evaluator:
         rules = self.rules()
         for rule in (each for each in rules if not namespace_of(each)):
             await self._compute(Work(rule, self._book.of(rule.key), now, awaited))
-        await self._forget({each.key for each in rules}, awaited)
+        self._forget({each.key for each in rules}, awaited)
+        await self._book.save()
         self.evaluated_at = now
         await self._teller.tell(rules, now)
 
     async def _evaluate_theirs(self) -> None:
         """Once. Raises sqlite3.Error."""
         by_namespace: dict[str, list[Rule]] = {}
+        awaited = self._teller.awaited()
         for each in self.rules():
             if namespace := namespace_of(each):
                 by_namespace.setdefault(namespace, []).append(each)
         for namespace, rules in by_namespace.items():
-            await self._evaluate_of(namespace, rules)
+            await self._evaluate_of(namespace, rules, awaited)
         if by_namespace:
+            await self._book.save()
             await self._teller.tell(self.rules(), self._now())
 
-    async def _evaluate_of(self, namespace: str, rules: Sequence[Rule]) -> None:
-        """As many of them as there is time for. Raises sqlite3.Error."""
+    async def _evaluate_of(self, namespace: str, rules: Sequence[Rule], awaited: set[str]) -> None:
+        """As many of them as there is time for."""
         for each in rules[MOST_RULES:]:
             self.errors[each.key] = f"its namespace has more than {MOST_RULES} rules; this one is not computed"
-        left, awaited = SECONDS_OF_NAMESPACE, self._teller.awaited()
+        left = SECONDS_OF_NAMESPACE
         for rule in _in_turns(rules[:MOST_RULES], self._first.pop(namespace, "")):
             if left <= 0:
                 self._first[namespace] = rule.key
@@ -116,31 +120,27 @@ class Evaluator:
         return Room(max(MOST_OF_NAMESPACE - live, 0), max(MOST_OF_NAMESPACE - len(others), 0))
 
     async def _compute(self, work: Work) -> Computed:
-        """One rule. What cannot be computed keeps its alerts, as long as nobody knows. Raises sqlite3.Error."""
+        """One rule. What cannot be computed keeps its alerts, as long as nobody knows."""
         computed, key = await self._queries.run(computing(work), None), work.rule.key
         self._at[key] = work.now
         self.errors.pop(key, None)
         if computed.alerts is None:
             self.errors[key] = computed.error
         else:
-            await self._book.put({key: computed.alerts})
+            self._book.put(key, computed.alerts)
         return computed
 
-    async def _forget(self, known: set[str], awaited: set[str]) -> None:
-        """The alerts of rules that are no more end. Raises sqlite3.Error."""
+    def _forget(self, known: set[str], awaited: set[str]) -> None:
+        """The alerts of rules that are no more end."""
         now = self._now()
-        gone = [key for key in self._book.rules() if key not in known]
-        ended: dict[str, list[Alert]] = {
-            key: advanced(Rule(key, key, None, ""), (), self._book.of(key), now, awaited) for key in gone
-        }
-        if ended:
-            await self._book.put(ended)
+        for key in (each for each in self._book.rules() if each not in known):
+            self._book.put(key, advanced(Rule(key, key, None, ""), (), self._book.of(key), now, awaited))
         self.errors = {key: each for key, each in self.errors.items() if key in known}
         self._at = {key: each for key, each in self._at.items() if key in known}
 
     def rules(self) -> list[Rule]:
         """The platform's, those of AlertRules in their place, and all other AlertRules, the oldest first."""
-        records = {key_of(each): each for each in sorted(self._records.all(), key=_age)}
+        records = {key_of(each): each for each in oldest_first(self._records.all())}
         built_in = [each for each in PLATFORM if each.key not in records]
         return built_in + [rule_of(each) for each in records.values() if each.spec.enabled]
 
@@ -162,11 +162,6 @@ def _in_turns(rules: Sequence[Rule], first: str) -> list[Rule]:
     """From that one on, then those before it."""
     i = next((i for i, each in enumerate(rules) if each.key == first), 0)
     return [*rules[i:], *rules[:i]]
-
-
-def _age(record: AlertRule) -> tuple[Any, ...]:
-    meta = record.metadata
-    return (meta.creation_timestamp is None, meta.creation_timestamp, meta.namespace, meta.name)
 
 
 def key_of(record: AlertRule) -> str:

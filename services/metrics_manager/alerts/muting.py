@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -12,6 +13,11 @@ import re2
 from services.metrics_manager.alert_kinds import AlertSilence, SilenceMatcher
 from services.metrics_manager.alerts.alert import Alert, Rule
 from services.metrics_manager.alerts.book import AlertBook
+from services.metrics_manager.alerts.by_age import oldest_first
+
+MOST_SILENCES = 50
+_MOST_MEMORY = 256 << 10
+"""Bytes of a matcher's expression."""
 
 
 def is_active(silence: AlertSilence, now: datetime) -> bool:
@@ -19,18 +25,27 @@ def is_active(silence: AlertSilence, now: datetime) -> bool:
     return (spec.starts_at is None or spec.starts_at <= now) and now < spec.ends_at
 
 
-def silenced_by(alert: Alert, silences: Iterable[AlertSilence], now: datetime) -> list[str]:
-    """The names of the silences that are meant for it."""
-    labels = dict(alert.labels)
-    return [
-        f"{each.metadata.namespace}/{each.metadata.name}"
-        for each in silences
-        if is_active(each, now) and _reaches(each, labels) and all(_holds(m, labels) for m in each.spec.matchers)
-    ]
+class Silences:
+    """Those that hold at that moment; so many of each namespace as there may be, the oldest."""
 
+    def __init__(self, silences: Iterable[AlertSilence], now: datetime) -> None:
+        self._cloud: list[AlertSilence] = []
+        self._own: dict[str, list[AlertSilence]] = {}
+        counts = Counter[str]()
+        for each in oldest_first(silence for silence in silences if is_active(silence, now)):
+            namespace = each.metadata.namespace or ""
+            counts[namespace] += 1
+            if counts[namespace] <= MOST_SILENCES:
+                (self._cloud if each.spec.scope == "Cloud" else self._own.setdefault(namespace, [])).append(each)
 
-def _reaches(silence: AlertSilence, labels: Mapping[str, str]) -> bool:
-    return silence.spec.scope == "Cloud" or labels.get("namespace") == silence.metadata.namespace
+    def reach(self, alert: Alert) -> list[str]:
+        """The names of those that are meant for it."""
+        labels = dict(alert.labels)
+        return [
+            f"{each.metadata.namespace}/{each.metadata.name}"
+            for each in (*self._cloud, *self._own.get(labels.get("namespace", ""), ()))
+            if all(_holds(matcher, labels) for matcher in each.spec.matchers)
+        ]
 
 
 def _holds(matcher: SilenceMatcher, labels: Mapping[str, str]) -> bool:
@@ -43,11 +58,11 @@ def _holds(matcher: SilenceMatcher, labels: Mapping[str, str]) -> bool:
     return (expression.fullmatch(value) is not None) is matcher.is_equal
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1_024)
 def _expression(text: str) -> Any:
     """None where it is none."""
     options = re2.Options()
-    options.log_errors = False
+    options.log_errors, options.max_mem = False, _MOST_MEMORY
     try:
         return re2.compile(f"(?:{text})", options)
     except re2.error:

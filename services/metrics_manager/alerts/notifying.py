@@ -1,8 +1,8 @@
 """Who is told what, and when: groups of alerts for each channel, once, again where they go on, and their end.
 
 Each channel is told in a task of its own: one that takes long, or takes nothing, keeps no rule and no other channel
-waiting. What was told is remembered over restarts. Told twice is possible where this process is killed between the
-two; never told is not: what a channel does not take is tried again, later and later.
+waiting. What was told is remembered over restarts. Told twice is possible where this process is killed within a
+second; never told is not: what a channel does not take is tried again, later and later.
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from services.metrics_manager.alert_kinds import ALERT_CHANNEL, ALERT_SILENCE, AlertChannel
 from services.metrics_manager.alerts.alert import Alert, Rule
 from services.metrics_manager.alerts.book import AlertBook
+from services.metrics_manager.alerts.by_age import oldest_first
 from services.metrics_manager.alerts.grouping import groups_of, is_news
 from services.metrics_manager.alerts.messages import Group
-from services.metrics_manager.alerts.muting import Inhibitions, silenced_by
+from services.metrics_manager.alerts.muting import Inhibitions, Silences
 from services.metrics_manager.named_tasks import NamedTasks
 from services.sdk.context import ServiceContext
 
 log = logging.getLogger(__name__)
 _FIRST_RETRY, _LAST_RETRY = 5.0, 300.0
-_BEAT_TICK = 5.0
+_BEAT_TICK, _WRITTEN_EVERY = 5.0, 1.0
 FRESH = 60.0
 """In seconds: no heartbeat says that rules are computed where they were not for so long."""
 MOST_GROUPS = 20
@@ -70,6 +71,7 @@ class Notifier:
         self._tasks = NamedTasks("the telling of a channel")
         self._retries: dict[str, tuple[int, float]] = {}
         self._first: dict[str, float] = {}
+        self._has_news = False
 
     async def run(self) -> None:
         """Until the end: heartbeats at their time."""
@@ -81,13 +83,15 @@ class Notifier:
                 await asyncio.sleep(_BEAT_TICK)
         finally:
             await self._tasks.end()
+            if self._has_news:
+                await self._write_once()
 
     def muting(self, rules: Mapping[str, Rule]) -> Callable[[Alert], list[str]]:
         """Says why nobody is told of an alert now: names of silences, and `inhibited`."""
-        inhibitions, silences, now = Inhibitions(rules, self._book), self.silences.all(), self._clock.now()
+        inhibitions, silences = Inhibitions(rules, self._book), Silences(self.silences.all(), self._clock.now())
 
         def muted(alert: Alert) -> list[str]:
-            found = silenced_by(alert, silences, now)
+            found = silences.reach(alert)
             return [*found, "inhibited"] if inhibitions.reach(alert) else found
 
         return muted
@@ -114,12 +118,12 @@ class Notifier:
             groups = groups_of(channel, theirs) if channel.spec.type != "heartbeat" else []
             live |= {channel.metadata.uid or "", *(each.key for each in groups)}
             self._begin(channel, groups, now)
-        await self._forget(live)
+        self._forget(live)
 
     def _told_channels(self) -> list[AlertChannel]:
         """Those that are enabled, so many of each namespace as there may be: the oldest."""
         found, counts = [], Counter[str]()
-        for each in sorted(self.channels.all(), key=_age):
+        for each in oldest_first(self.channels.all()):
             if not each.spec.enabled:
                 continue
             counts[each.metadata.namespace or ""] += 1
@@ -166,7 +170,7 @@ class Notifier:
             if not await self._send(channel, group):
                 return
             self._book.told[group.key] = {"at": at, "alerts": states}
-            await self._note()
+            self._note()
 
     def _beat(self, channel: AlertChannel) -> None:
         uid, now = channel.metadata.uid or "", self._now()
@@ -193,7 +197,7 @@ class Notifier:
         self.outcomes[uid] = (self._now(), "")
         return True
 
-    async def _forget(self, live: set[str]) -> None:
+    def _forget(self, live: set[str]) -> None:
         """What there is nothing of any more: groups, alerts of them, channels. `live`: uids, and keys of groups."""
         self._retries = {key: each for key, each in self._retries.items() if key in live}
         self._first = {key: each for key, each in self._first.items() if key in live}
@@ -210,9 +214,20 @@ class Notifier:
         for each in self._book.told.values():
             each["alerts"] = {id: state for id, state in each["alerts"].items() if id in ids}
         if gone:
-            await self._note()
+            self._note()
 
-    async def _note(self) -> None:
+    def _note(self) -> None:
+        """What was told is written once a second: it is one document, and messages may be many."""
+        self._has_news = True
+        self._tasks.begin("what was told", self._write)
+
+    async def _write(self) -> None:
+        while self._has_news:
+            await self._write_once()
+            await asyncio.sleep(_WRITTEN_EVERY)
+
+    async def _write_once(self) -> None:
+        self._has_news = False
         try:
             await self._book.note_told()
         except sqlite3.Error as error:
@@ -225,8 +240,3 @@ class Notifier:
 def _uid(key: str) -> str:
     """That of the channel whose group it is."""
     return key.partition("/")[0]
-
-
-def _age(channel: AlertChannel) -> tuple[Any, ...]:
-    meta = channel.metadata
-    return (meta.creation_timestamp is None, meta.creation_timestamp, meta.namespace, meta.name)

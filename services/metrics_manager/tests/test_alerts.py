@@ -8,7 +8,7 @@ import socket
 import tempfile
 from collections import Counter
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from threading import Thread
@@ -31,8 +31,9 @@ from services.metrics_manager.alert_kinds import (
     AlertSilenceSpec,
     MailTo,
 )
-from services.metrics_manager.alerts import alert, evaluating, messages, notifying, sending
+from services.metrics_manager.alerts import alert, evaluating, messages, muting, notifying, sending
 from services.metrics_manager.alerts.alert import Alert, Rule, advanced, alert_of, filled
+from services.metrics_manager.alerts.muting import Silences
 from services.metrics_manager.alerts.sending import deliver
 from services.metrics_manager.kinds import SCRAPE_TARGET, ScrapeTargetSpec
 from services.metrics_manager.queries import Queries
@@ -309,6 +310,22 @@ async def test_rules_channels_and_alerts_of_a_namespace_are_counted(monkeypatch:
         status = (await m.service.resources.get(ALERT_CHANNEL, "b", "team")).status
         assert status.phase == "Failing" and "channels; this one is not told" in status.error
         assert (await m.service.resources.get(ALERT_CHANNEL, "a", "team")).status.phase == "Active"
+
+
+def test_so_many_silences_of_a_namespace_hold_and_the_oldest_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(muting, "MOST_SILENCES", 1)
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    spec = AlertSilenceSpec.model_validate(
+        {"matchers": [{"name": "n", "value": "1"}], "endsAt": "2027-01-01T00:00:00Z"}
+    )
+    made = [
+        ALERT_SILENCE.new(name, namespace=where, spec=spec) for name, where in (("b", "x"), ("a", "x"), ("c", "y"))
+    ]
+    for i, each in enumerate(made):
+        each.metadata.creation_timestamp = now + timedelta(seconds=i)
+    silences = Silences(made, now)
+    labels = (("n", "1"), ("namespace", "x"))
+    assert silences.reach(Alert("r", labels, "firing", 0.0, 0.0, 1.0)) == ["x/b"]
 
 
 def test_a_text_is_not_longer_than_it_may_be() -> None:
