@@ -38,8 +38,7 @@ _NOTHING = Step("nothing")
 class Group:
     """`services`: those that there are, also of members that are not wanted any more. `is_replicated`: there are
     others than the primary. `drops_surplus`: those that are not wanted any more have nothing that the others lack.
-    `stands_still`: members that do not follow any more. `least_sizes`: of
-    replicas, by the names of parameters.
+    `stands_still`: members that do not follow any more. `least_sizes`: of replicas, by the names of parameters.
     """
 
     primary: str
@@ -116,7 +115,7 @@ class Groups:
         alone = database.spec.members == 1 and not set(services) - {primary} and database.status.switch is None
         if alone or not database.spec.enabled or database.is_being_restored:
             self.forget(database)
-            return Group(primary, services)
+            return Group(primary, services, least_sizes=database.status.replica_parameters)
         uid = database.metadata.uid or ""
         memory = self._memories.setdefault(uid, _Memory(world.clock.monotonic()))
         looks = await self._look(uid, memory, database, services)

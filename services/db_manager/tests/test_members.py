@@ -23,13 +23,13 @@ from crds.phases import ServicePhase
 from services.db_manager.kinds import DATABASE, Database, DatabaseSpec, Endpoint
 from services.db_manager.manifest import MANIFEST
 from services.db_manager.member import wanted_server
-from services.db_manager.members import group
+from services.db_manager.members import group, standstill
 from services.db_manager.members.configuration import member_configuration
 from services.db_manager.members.failover import Look
 from services.db_manager.members.looking import MemberLooks
 from services.db_manager.members.routes import route_configuration
 from services.db_manager.members.sizes import least_sizes, with_least_sizes
-from services.db_manager.members.standstill import STANDSTILL_SECONDS, Standstill
+from services.db_manager.members.standstill import Standstill
 from services.db_manager.names import LONGEST_NAME_WITH_MEMBERS
 from services.db_manager.tests.test_invariants import check, database
 from services.sdk.testing import in_memory, virtual_time
@@ -277,17 +277,18 @@ async def test_a_member_that_does_not_follow_any_more_is_copied_anew_once() -> N
     """It has more of the log than whoever was chosen in its absence, and is refused for ever."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         servers = Servers(monkeypatch)
+        monkeypatch.setattr(standstill, "STANDSTILL_SECONDS", 20.0)
         async with in_memory(MANIFEST) as service:
             await three(service, servers)
             first = await service.resources.get(SERVICE, "shop-1", "default")
             servers.looks["shop-1"] = replace(FOLLOWS, streaming=False, lsn=150)
-            await service.advance(STANDSTILL_SECONDS - 10)
+            await service.advance(10)
             assert (await service.resources.get(SERVICE, "shop-1", "default")).metadata.uid == first.metadata.uid
             await service.advance(15)
             again = await service.resources.get(SERVICE, "shop-1", "default")
             assert again.metadata.uid != first.metadata.uid
             await answers(service, "shop-1", 5001)
-            await service.advance(2 * STANDSTILL_SECONDS)
+            await service.advance(60)
             seen = await service.resources.get(SERVICE, "shop-1", "default")
             assert seen.metadata.uid == again.metadata.uid, "what a copy does not help is not copied again and again"
             news = [each.reason for each in (await service.resources.list(EVENT, "default")).items]
@@ -353,3 +354,22 @@ async def test_nobody_is_led_to_the_port_of_a_primary_that_has_ended() -> None:
             await answers(service, "shop-0", 5000)
             await service.advance(5)
             assert "server shop-0 127.0.0.1:5000" in await led_to()
+
+
+@virtual_time
+async def test_what_replicas_have_at_least_is_known_while_all_are_stopped() -> None:
+    """They start together, and have not read beyond the primary's restart then."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        servers = Servers(monkeypatch)
+        async with in_memory(MANIFEST) as service:
+            await three(service, servers, parameters={"max_connections": "200"})
+            servers.looks["shop-0"] = replace(WRITES, sizes=(200, 64, 0, 10, 8))
+            await service.advance(40)
+            change = {"spec": {"enabled": False, "parameters": {"max_connections": "50"}}}
+            await service.resources.patch(DATABASE, "shop", change, "default")
+            await service.advance(40)
+            seen = await service.resources.get(DATABASE, "shop", "default")
+            assert seen.status.replica_parameters["max_connections"] == "200"
+            texts = (await service.resources.get(CONFIG_MAP, "shop-parameters", "default")).data or {}
+            assert "max_connections = '50'" in texts["postgresql.conf"]
+            assert "max_connections = '200'" in texts["1.conf"]
