@@ -109,7 +109,7 @@ def _begin(now: Situation, because: str) -> Step:
     """The old one is given up only where another one can follow it."""
     if lacking := _unheard(now):
         return Step("wait", because=f"{because}; {lacking}")
-    near = [each for each in _candidates(now) if (now.behind or {}).get(each, MOST_BEHIND_BYTES) < MOST_BEHIND_BYTES]
+    near = _near(now)
     if not near:
         return Step("wait", because=f"{because}; no other member has enough of its log to take its place")
     return Step("begin", _foremost(now, near), because)
@@ -120,7 +120,8 @@ def _going_on(now: Situation) -> Step:
         return Step("fence", now.old, f"{now.old} is being stopped")
     if now.promoting:
         return _promoting(now)
-    candidates = _candidates(now)
+    # One that did not follow may have more of another log. With `strict` nobody is left behind with more.
+    candidates = _candidates(now) if now.strict else _near(now)
     if not candidates:
         return Step("cancel", now.old, f"no other member answers: {now.old} stays the primary")
     if lacking := _unheard(now):
@@ -150,6 +151,11 @@ def _candidates(now: Situation) -> list[str]:
     return [name for name, look in looks.items() if look.answers and look.in_recovery]
 
 
+def _near(now: Situation) -> list[str]:
+    behind = now.behind or {}
+    return [each for each in _candidates(now) if behind.get(each, MOST_BEHIND_BYTES) < MOST_BEHIND_BYTES]
+
+
 def _foremost(now: Situation, names: Sequence[str]) -> str:
     return max(names, key=lambda each: now.looks[each].lsn)
 
@@ -163,5 +169,5 @@ def others_have_all(
     then, ours = before.get(primary, Look()), now.get(primary, Look())
     if not (then.takes_writes and ours.takes_writes and then.waits_for == waits_for):
         return False
-    looks = [now.get(each, Look()) for each in staying]
-    return all(each.streaming and each.lsn >= then.lsn for each in looks)
+    looks = [(before.get(each, Look()), now.get(each, Look())) for each in staying]
+    return all(old.streaming and new.streaming and new.lsn >= then.lsn for old, new in looks)

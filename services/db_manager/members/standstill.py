@@ -20,7 +20,7 @@ class Standstill:
     """What is remembered of the members of one Database."""
 
     def __init__(self) -> None:
-        self._since: dict[str, tuple[int, float]] = {}
+        self._since: dict[str, tuple[int, float, bool]] = {}
 
     def note(self, primary: str, looks: Mapping[str, Look], now: float) -> tuple[str, ...]:
         """Those that have stood still for long enough. `now`: monotonic, in seconds."""
@@ -29,10 +29,11 @@ class Standstill:
             there = {}
         before, self._since = self._since, {}
         for name, look in there.items():
-            lsn, since = before.get(name, (look.lsn, now))
-            if not look.streaming:
-                self._since[name] = (lsn, since) if lsn == look.lsn else (look.lsn, now)
-        return tuple(sorted(each for each, (_, since) in self._since.items() if now - since >= STANDSTILL_SECONDS))
+            lsn, since, streamed = before.get(name, (look.lsn, now, True))
+            # Whoever is refused seems to stream for a moment each time it tries.
+            if not (look.streaming and streamed):
+                self._since[name] = (look.lsn, since if lsn == look.lsn else now, look.streaming)
+        return tuple(sorted(each for each, (_, since, _) in self._since.items() if now - since >= STANDSTILL_SECONDS))
 
 
 def may_be_copied(copied_at: datetime | None, now: datetime) -> bool:

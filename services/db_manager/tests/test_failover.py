@@ -65,6 +65,14 @@ def test_a_member_that_lacked_too_much_takes_nobodys_place() -> None:
     assert step.action == "wait" and "enough of its log" in step.because
 
 
+def test_who_did_not_follow_is_not_chosen_for_its_longer_log() -> None:
+    """It is another log, of a primary that was given up."""
+    apart = {**GOING.looks, "shop-2": replace(FOLLOWS, lsn=900, streaming=False)}
+    now = replace(GOING, fenced=True, settled=True, behind={"shop-1": 0}, looks=apart)
+    assert (next_step(now).action, next_step(now).member) == ("choose", "shop-1")
+    assert next_step(replace(now, behind={})).action == "cancel"
+
+
 def test_strict_hears_all_others_first() -> None:
     """The silent one may be the only one that has what was acknowledged last."""
     deaf = replace(LOST, strict=True, looks={**LOST.looks, "shop-2": SILENT})
@@ -98,7 +106,8 @@ def test_members_go_once_the_others_have_all_of_theirs() -> None:
     assert not may_go({**looks, "shop-0": WRITES}, looks)
     assert not may_go(looks, {**looks, "shop-0": SILENT})
     assert not may_go(looks, {**looks, "shop-1": replace(FOLLOWS, lsn=99)})
-    assert not may_go(looks, {**looks, "shop-1": replace(FOLLOWS, streaming=False)})
+    apart = {**looks, "shop-1": replace(FOLLOWS, streaming=False)}
+    assert not may_go(looks, apart) and not may_go(apart, looks)
 
 
 def test_without_anybody_left_the_old_one_goes_on() -> None:

@@ -303,9 +303,11 @@ def test_only_who_stands_still_beside_a_primary_that_takes_writes_does_not_follo
 
     assert after(0, b=apart) == () and after(299, b=apart) == () and after(300, b=apart) == ("b",)
     assert after(301, b=replace(apart, lsn=101)) == (), "it reads its own log still"
-    assert after(601, b=FOLLOWS) == () and after(602, b=apart) == ()
+    assert after(601, b=FOLLOWS) == () and after(602, b=FOLLOWS) == () and after(603, b=apart) == ()
     assert after(700, b=apart, a=Look()) == () and after(902, b=apart) == (), "the primary was away"
     assert after(1300, b=Look()) == () and after(1400, b=apart) == ()
+    assert after(1500, b=FOLLOWS) == () and after(1600, b=apart) == (), "it tries, and is refused"
+    assert after(1700, b=apart) == ("b",)
 
 
 def test_a_replica_has_as_much_as_its_primary_had_until_it_has_read_beyond_that() -> None:
