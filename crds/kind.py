@@ -14,7 +14,7 @@ from crds.formats import Upgrade
 from crds.invariants import Invariant, Reference
 from crds.lent_rights import Lends
 from crds.meta import ObjectKey, ObjectMeta, Spec, Status
-from crds.model import Model
+from crds.model import WHEN_USED, Model
 from crds.passed_roles import PassedRoles
 from crds.rules import Rule
 from crds.schema import Schema, schema_of
@@ -27,6 +27,8 @@ VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update
 
 class KubeObject(Model):
     """Any resource as written: what it is, and its metadata. Kinds without spec/status add their own fields."""
+
+    model_config = WHEN_USED
 
     api_version: str = ""
     kind: str = ""

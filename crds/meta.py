@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from crds.model import Model, NothingAsAbsent, Timestamp
+from crds.model import WHEN_USED, Model, NothingAsAbsent, Timestamp
 from crds.schema import list_map, list_set
 
 
@@ -86,9 +86,13 @@ class Condition(Model):
 class Spec(Model):
     """What is wanted. Subclasses add fields; the empty spec is legal."""
 
+    model_config = WHEN_USED
+
 
 class Status(Model):
     """What was seen. Written by exactly one reconciler; people only read it."""
+
+    model_config = WHEN_USED
 
     observed_generation: int | None = None
     conditions: list[Condition] = Field(default_factory=list, json_schema_extra=list_map("type"))

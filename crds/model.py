@@ -15,12 +15,14 @@ _EPOCH, _SECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(seconds=1)
 _REMEMBERED_SECONDS = 4096
 
 
+WHEN_USED = ConfigDict(defer_build=True)
+"""For models of resources: a conductor knows hundreds of them, and one that starts needs a third."""
+
+
 class Model(BaseModel):
     """One JSON object. Field names are camelCase on the wire (Kubernetes API conventions)."""
 
-    # Built when first used: a conductor knows some 250 of them, and one that starts needs a third.
     model_config = ConfigDict(
-        defer_build=True,
         alias_generator=to_camel,
         populate_by_name=True,
         extra="forbid",

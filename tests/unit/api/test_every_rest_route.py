@@ -37,9 +37,11 @@ from api.auth.routes.sessions import session_routes
 from api.auth.routes.sts import sts_routes
 from api.auth.routes.totp import totp_routes
 from api.cloud import CloudIdentity, cloud_routes
+from api.cloud_metrics import CloudMetrics
 from api.gateway.unsigned_s3 import OWN_SEGMENTS
 from api.health import health_routes
 from api.history import history_routes
+from api.instance_metrics import InstanceMetrics, instance_metrics_routes
 from api.loop_health import LoopHealth, loop_health_routes
 from api.rest import log_routes, rest_app
 from api.swarm_services import swarm_routes
@@ -119,6 +121,9 @@ MAY = {
     "GET /traffic": READERS,
     "GET /health/report": ALL_KNOWN,  # of the objects they may read: tests/unit/health/test_report.py
     "GET /health/loop": READERS,
+    "GET /metrics/targets": ADMINS,
+    "GET /metrics/cloud": ADMINS,
+    "GET /metrics/instances/{namespace}/{service}/{instance}": ADMINS,
     "GET /templates": ALL_KNOWN,
     "POST /templates/{name}": ALL_KNOWN,
     "GET /logs/{namespace}/{service}": READERS,
@@ -200,6 +205,12 @@ def routers(house: House, folder: Path) -> list[APIRouter]:
         traffic_routes(house.gateway.traffic, authenticator, authorizer),
         health_routes(Health(registry, house.leases, clock, ()), authenticator, authorizer),
         loop_health_routes(LoopHealth(IdleLoop(), house.store, WatchMetrics(), clock), authenticator, authorizer),
+        instance_metrics_routes(
+            InstanceMetrics(registry, house.endpoints, nothing),
+            CloudMetrics(house.store, house.leases, house.gateway.traffic, folder / "tls"),
+            authenticator,
+            authorizer,
+        ),
         audit_routes(Audit(folder / "audit.log", clock), authenticator, authorizer),
         template_routes(frozenset({"process"}), authenticator),
         join_routes(tokens, authenticator, None, "", 443),
@@ -236,7 +247,14 @@ async def test_every_router_is_asked(house: House, tmp_path: Path) -> None:
 def concrete(path: str, namespace: str = "default") -> str:
     """With something for each of its parameters, and the query it cannot do without."""
     resource = f"aerekos.cloud/v1/namespaces/{namespace}/services/nowhere"
-    parts = {"service": "nowhere", "name": "web", "sid": "nobody", "key_id": "nobody", "group": "apis"}
+    parts = {
+        "service": "nowhere",
+        "name": "web",
+        "instance": "web-0",
+        "sid": "nobody",
+        "key_id": "nobody",
+        "group": "apis",
+    }
     path = path.replace("{path:path}", resource).format(namespace=namespace, **parts)
     return path + {"/history": "?at=2026-01-02T03:04:05Z"}.get(path, "?to=x" if path.endswith("/adoption") else "")
 

@@ -54,7 +54,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def connected() -> tuple[ClientConnection, Wire]:
-    connection, wire = ClientConnection(app, lambda: b""), Wire()
+    connection, wire = ClientConnection(app, lambda: b"date: now\r\n"), Wire()
     connection.connection_made(wire)
     return connection, wire
 
