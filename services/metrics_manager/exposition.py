@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.metrics_manager.promql.labels import NAME, Labels, labels_of
-
-MOST_LABELS, LONGEST_VALUE = 40, 2_048
+from services.metrics_manager.taking import LABELS_OF_SERIES, LONGEST_VALUE
 
 
 class Line(NamedTuple):
@@ -99,8 +98,10 @@ def _parsed(line: str, count: int) -> tuple[Labels, int | None, float]:
         sample = next(_samples(line))
     except (ValueError, StopIteration):
         raise ExpositionFault(f"line {count} is no sample in the text format of Prometheus") from None
-    if len(sample.labels) > MOST_LABELS or any(len(each) > LONGEST_VALUE for each in sample.labels.values()):
-        raise ExpositionFault(f"line {count} has over {MOST_LABELS} labels, or one over {LONGEST_VALUE} characters")
+    if len(sample.labels) > LABELS_OF_SERIES or any(len(each) > LONGEST_VALUE for each in sample.labels.values()):
+        raise ExpositionFault(
+            f"line {count} has over {LABELS_OF_SERIES} labels, or one of over {LONGEST_VALUE} characters"
+        )
     time = None if sample.timestamp is None else round(float(sample.timestamp) * 1000)
     return labels_of({**sample.labels, NAME: sample.name}), time, float(sample.value)
 

@@ -1,12 +1,11 @@
-"""How targets are asked: by the conductor what runs in this cloud, over the network what is outside of it."""
+"""How what runs in this cloud is asked for its metrics: by the conductor."""
 
 from __future__ import annotations
 
 import httpx
 
-from crds.names import url_path
+from services.metrics_manager.names import TARGETS_PATH
 from services.metrics_manager.scraping import ScrapeFault
-from services.sdk.outbound import OutboundFault, OutboundHttp
 
 MOST_BYTES = 8 << 20
 _ACCEPT = {"accept": "text/plain;version=0.0.4"}
@@ -32,8 +31,6 @@ class ConductorFetch:
 
     async def instances(self) -> list[dict[str, object]]:
         """`{namespace, service, instance, managed}` of what is ready. Raises ScrapeFault."""
-        from services.metrics_manager.names import TARGETS_PATH
-
         try:
             answer = await self._client.get(TARGETS_PATH, timeout=10.0)
             found = answer.json()["targets"] if answer.status_code == 200 else None
@@ -49,6 +46,3 @@ def _message(answer: httpx.Response) -> str:
         return str(answer.json().get("message", ""))[:200]
     except (ValueError, AttributeError):
         return ""
-
-
-__all__ = ["ConductorFetch", "OutboundFault", "OutboundHttp", "url_path"]

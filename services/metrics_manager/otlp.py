@@ -13,6 +13,15 @@ from crds.errors import BadRequest, TooLarge
 from services.metrics_manager.promql.labels import NAME, Labels, labels_of
 from services.metrics_manager.scraping import STALE_NUMBER
 from services.metrics_manager.store.sample_store import Sample
+from services.metrics_manager.taking import (
+    LABELS_OF_SERIES,
+    LONGEST_NAME,
+    LONGEST_VALUE,
+    MOST_LABELS,
+    MOST_SAMPLES,
+    too_many_labels,
+    too_much,
+)
 
 _UNITS = {
     "d": "days",
@@ -40,9 +49,6 @@ _UNITS = {
     "%": "percent",
 }
 _CUMULATIVE, _NO_VALUE = 2, 1
-MOST_SAMPLES, MOST_LABELS = 20_000, 200_000
-_LONGEST_NAME, _LONGEST_VALUE, _MOST_OF_POINT = 256, 2_048, 40
-_TOO_MUCH = "a point has more than 40 labels, or one longer than 2048 characters"
 
 
 class Translated(NamedTuple):
@@ -81,15 +87,12 @@ def samples_of(body: bytes, forced: Mapping[str, str]) -> Translated:
 
 
 def _require_few(request: Any) -> None:
-    """They are read in one turn of the loop, and each becomes many times its size. Raises TooLarge."""
+    """Raises TooLarge."""
     samples = labels = 0
     for more_samples, more_labels in _sizes(request):
         samples, labels = samples + more_samples, labels + more_labels
         if samples > MOST_SAMPLES or labels > MOST_LABELS:
-            most = f"at most {MOST_SAMPLES} samples and {MOST_LABELS} labels are taken"
-            raise TooLarge(
-                f"this is too much for one request: {most}; lower send_batch_max_size of the batch processor"
-            )
+            raise TooLarge(too_much("send_batch_max_size of the batch processor"))
 
 
 def _sizes(request: Any) -> Iterable[tuple[int, int]]:
@@ -172,17 +175,17 @@ def _values(kind: str, point: Any) -> Iterable[tuple[str, dict[str, str], float]
 
 def _labels(attributes: Sequence[Any], own: Mapping[str, str]) -> Labels:
     """Those that all series of a point have. Raises BadRequest."""
-    if len(attributes) > _MOST_OF_POINT or any(len(each.key) > _LONGEST_NAME for each in attributes):
-        raise BadRequest(_TOO_MUCH)
+    if len(attributes) > LABELS_OF_SERIES or any(len(each.key) > LONGEST_NAME for each in attributes):
+        raise BadRequest(too_many_labels("a point"))
     labels = labels_of({**{label_name(each.key): _text(each.value) for each in attributes}, **own})
-    if len(labels) > _MOST_OF_POINT - 2 or any(len(value) > _LONGEST_VALUE for _, value in labels):
-        raise BadRequest(_TOO_MUCH)
+    if len(labels) > LABELS_OF_SERIES - 2 or any(len(value) > LONGEST_VALUE for _, value in labels):
+        raise BadRequest(too_many_labels("a point"))
     return labels
 
 
 def _with(labels: Labels, more: Mapping[str, str]) -> Labels:
     """Nearly sorted already, which is sorted fast. Raises BadRequest."""
-    if len(more[NAME]) > _LONGEST_NAME:
+    if len(more[NAME]) > LONGEST_NAME:
         raise BadRequest("a metric has a name of more than 256 characters")
     return tuple(sorted((*(each for each in labels if each[0] not in more), *more.items())))
 

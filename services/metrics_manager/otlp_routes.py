@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 import zlib
 
-from crds.errors import BadRequest, TooLarge, Unavailable, UnsupportedMedia
+from crds.errors import BadRequest, TooLarge, UnsupportedMedia
 from services.metrics_manager import otlp
 from services.metrics_manager.kinds import SCRAPE_TARGET
-from services.metrics_manager.store.sample_store import AHEAD_MS, RETENTION_MS, SampleStore, TooManySeries
+from services.metrics_manager.store.sample_store import SampleStore
+from services.metrics_manager.taking import keep
 from services.sdk.context import ServiceContext
 from services.sdk.routes import Request, Response, route
 
@@ -30,14 +30,7 @@ class OtlpRoutes:
         everywhere = await review.allows(request.caller, "create", kind.plural, kind.group, "", "")
         translated = otlp.samples_of(body, {} if everywhere else {"namespace": request.namespace})
         now = round(self._context.clock.now().timestamp() * 1000)
-        if any(not now - RETENTION_MS <= each.time <= now + AHEAD_MS for each in translated.samples):
-            raise BadRequest("a point is older than samples are kept, or more than ten minutes ahead")
-        try:
-            await self._store.add(translated.samples)
-        except TooManySeries as error:
-            raise BadRequest(str(error)) from None
-        except sqlite3.Error as error:
-            raise Unavailable(f"the samples cannot be written: {error}", retry_after=5) from error
+        await keep(self._store, translated.samples, now, "a point")
         return Response(otlp.answer_of(translated), content_type=_PROTOBUF)
 
 

@@ -6,12 +6,11 @@ are worded as Prometheus words them. Source: prometheus.io/docs/prometheus/lates
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from crds.errors import BadRequest, NotFound, TooLarge, Unavailable, UnsupportedMedia
+from crds.errors import BadRequest, NotFound, TooLarge, UnsupportedMedia
 from services.metrics_manager import alert_views as views
 from services.metrics_manager import api_answers as answers
 from services.metrics_manager.alerts.book import AlertBook
@@ -23,7 +22,8 @@ from services.metrics_manager.promql.labels import value_of
 from services.metrics_manager.queries import Queries
 from services.metrics_manager.remote_write import MOST_BODY, RemoteWrites
 from services.metrics_manager.scrape_loop import ScrapeLoop
-from services.metrics_manager.store.sample_store import AHEAD_MS, RETENTION_MS, SampleStore, TooManySeries
+from services.metrics_manager.store.sample_store import AHEAD_MS, RETENTION_MS, SampleStore
+from services.metrics_manager.taking import keep
 from services.sdk.asgi import Receive, Scope, Send, header_of, note_action, read_body, send_bytes, send_json
 from services.sdk.context import ServiceContext
 from services.sdk.identity import Caller
@@ -232,15 +232,7 @@ class PrometheusApi:
         if (header_of(asked.scope, "content-encoding") or "snappy") != "snappy":
             raise UnsupportedMedia("the body is to be in snappy's block format")
         samples = self._writes.samples(asked.form, asked.namespace)
-        oldest, newest = self._now() - RETENTION_MS, self._now() + AHEAD_MS
-        if any(not oldest <= each.time <= newest for each in samples):
-            raise BadRequest("a sample is older than samples are kept, or more than ten minutes ahead")
-        try:
-            await self._store.add(samples)
-        except TooManySeries as error:
-            raise BadRequest(str(error)) from None  # never 429: sent again, it would be refused again
-        except sqlite3.Error as error:
-            raise Unavailable(f"the samples cannot be written: {error}", retry_after=5) from error
+        await keep(self._store, samples, self._now(), "a sample")
 
 
 _BOTH = ("GET", "POST")

@@ -16,7 +16,7 @@ from services.metrics_manager import api_answers as answers
 from services.metrics_manager.promql.labels import Labels
 from services.metrics_manager.promql.matcher import Matcher
 from services.metrics_manager.store.sample_store import SampleStore, StoreReader
-from services.metrics_manager.tenancy import OfNamespace
+from services.metrics_manager.tenancy import OfNamespace, within
 
 if TYPE_CHECKING:
     from services.metrics_manager.promql.engine import Limits
@@ -73,9 +73,8 @@ class Queries:
 
     def _named(self, groups: Sequence[Sequence[Matcher]], namespace: str | None) -> list[Labels]:
         """Whenever they had samples."""
-        own = [] if namespace is None else [Matcher("namespace", "=", namespace)]
         index = self._store.index
-        ids = index.matching([[*group, *own] for group in groups])
+        ids = index.matching(groups if namespace is None else within(groups, namespace))
         return [index.labels[id] for id in ids if id in index.labels]
 
     async def run(self, ask: Callable[[SampleSource], T], namespace: str | None) -> T:

@@ -12,9 +12,17 @@ from typing import Any
 from crds.errors import BadRequest
 from services.metrics_manager.promql.labels import NAME, Labels, labels_of
 from services.metrics_manager.store.sample_store import Sample
+from services.metrics_manager.taking import (
+    LABELS_OF_SERIES,
+    LONGEST_NAME,
+    LONGEST_VALUE,
+    MOST_LABELS,
+    MOST_SAMPLES,
+    too_many_labels,
+    too_much,
+)
 
 MOST_BODY, MOST_RAW = 4 << 20, 8 << 20
-MOST_SAMPLES, MOST_LABELS = 20_000, 200_000
 MOST_KNOWN, LONGEST_KNOWN = 10_000, 1_024
 _INT64, _DOUBLE, _STRING, _MESSAGE, _BYTES = 3, 1, 9, 11, 12
 
@@ -57,11 +65,10 @@ class RemoteWrites:
 
 
 def _require_few(series: Any) -> None:
-    """They are read in one turn of the loop, and each becomes many times its size. Raises BadRequest."""
+    """Raises BadRequest."""
     samples = len(series) + sum(len(each.samples) for each in series)
     if samples > 2 * MOST_SAMPLES or sum(len(each.labels) for each in series) > MOST_LABELS:
-        most = f"at most {MOST_SAMPLES} samples and {MOST_LABELS} labels are taken"
-        raise BadRequest(f"this is too much for one request: {most}; lower max_samples_per_send")
+        raise BadRequest(too_much("max_samples_per_send"))
 
 
 def _read_labels(written: tuple[bytes, ...], namespace: str | None) -> Labels:
@@ -74,8 +81,9 @@ def _read_labels(written: tuple[bytes, ...], namespace: str | None) -> Labels:
     labels = labels_of([*((each.name, each.value) for each in read), *forced.items()])
     if not any(name == NAME for name, _ in labels):
         raise BadRequest("a series has no __name__")
-    if len(labels) > 40 or any(len(value) > 2048 or len(name) > 256 for name, value in labels):
-        raise BadRequest("a series has more than 40 labels, or one longer than 2048 characters")
+    too_long = any(len(value) > LONGEST_VALUE or len(name) > LONGEST_NAME for name, value in labels)
+    if len(labels) > LABELS_OF_SERIES or too_long:
+        raise BadRequest(too_many_labels("a series"))
     return labels
 
 

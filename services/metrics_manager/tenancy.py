@@ -15,12 +15,13 @@ class OfNamespace:
     """A `SampleSource` that knows nothing but the series of one namespace, whatever is asked."""
 
     def __init__(self, source: SampleSource, namespace: str) -> None:
-        self._source, self._own = source, Matcher("namespace", "=", namespace)
+        self._source, self._namespace = source, namespace
 
     def select(self, alternatives: Sequence[Sequence[Matcher]], start: int, end: int) -> Iterable[Series]:
-        return self._source.select(within(alternatives, self._own), start, end)
+        return self._source.select(within(alternatives, self._namespace), start, end)
 
 
-def within(alternatives: Sequence[Sequence[Matcher]], own: Matcher) -> list[list[Matcher]]:
+def within(alternatives: Sequence[Sequence[Matcher]], namespace: str) -> list[list[Matcher]]:
     """The same, of that namespace alone."""
+    own = Matcher("namespace", "=", namespace)
     return [[*group, own] for group in alternatives]

@@ -190,7 +190,8 @@ class _Evaluation:
         if monotonic() > self._until:
             raise QueryError("query timed out in expression evaluation", "timeout")
 
-    def _instants(self, node: Any) -> Vector:
+    def _instants(self, node: Any, *, as_times: bool = False) -> Vector:
+        """The newest samples; `as_times`: when they were taken, without their names."""
         moments = self._moments(node)
         labels, rows = [], []
         for each in self._select(node, moments, self._limits.lookback):
@@ -198,8 +199,8 @@ class _Evaluation:
             there = self._is_there(each, at, moments)
             if there.any():
                 labels.append(each.labels)
-                rows.append((each.values[np.maximum(at, 0)], there))
-        return stacked(labels, rows, self._steps, [False] * len(labels))
+                rows.append(((each.times / 1000.0 if as_times else each.values)[np.maximum(at, 0)], there))
+        return stacked(labels, rows, self._steps, [as_times] * len(labels))
 
     def _is_there(self, series: Series, at: Times, moments: Times) -> Mask:
         if not len(series.times):
@@ -207,18 +208,6 @@ class _Evaluation:
         index = np.maximum(at, 0)
         fresh: Mask = (at >= 0) & (series.times[index] > moments - self._limits.lookback)
         return fresh & ~is_stale(series.values)[index]
-
-    def _times_of(self, node: Any) -> Vector:
-        """timestamp(): when the samples themselves were taken."""
-        moments = self._moments(node)
-        labels, rows = [], []
-        for each in self._select(node, moments, self._limits.lookback):
-            at = np.searchsorted(each.times, moments, side="right") - 1
-            there = self._is_there(each, at, moments)
-            if there.any():
-                labels.append(each.labels)
-                rows.append((each.times[np.maximum(at, 0)] / 1000.0, there))
-        return stacked(labels, rows, self._steps, [True] * len(labels))
 
     def _ranges(self, node: Any) -> Matrix:
         length = _ms(node.range)
@@ -366,7 +355,7 @@ class _Evaluation:
         while isinstance(inner, ast.ParenExpr):
             inner = inner.expr
         if isinstance(inner, ast.VectorSelector):
-            return self._times_of(inner)
+            return self._instants(inner, as_times=True)
         value = self._vector(self.evaluate(inner))
         return value.nameless(np.broadcast_to(self.times / 1000.0, value.values.shape))
 
