@@ -13,6 +13,7 @@ from api.asgi import Message, Receive, Send
 from api.gateway.upstream import Headers, UpstreamConnection
 from api.whole_answers import send_whole
 from crds.errors import BadRequest
+from services.sdk.edge.heads import has_lines
 
 _NOTHING = frozenset[bytes]()
 _LAST_CHUNK = b"0\r\n\r\n"
@@ -183,7 +184,7 @@ def request_head(method: bytes, target: bytes, headers: Headers) -> bytes:
     if b"host" not in dict(headers):  # HTTP/1.0 need not say it, and what goes out is HTTP/1.1
         lines, count = lines + b"host: \r\n", count + 1
     head = b"%b %b HTTP/1.1\r\n%b" % (method, target, lines)
-    if _NOT_IN_TARGET.search(target) or head.count(b"\n") != count + 1 or head.count(b"\r") != count + 1:
+    if _NOT_IN_TARGET.search(target) or not has_lines(head, count + 1):
         raise BadRequest("this request cannot be passed on: its head has a line break or a space where none may be")
     return head + b"\r\n"
 

@@ -85,9 +85,14 @@ def joined_head(lines: Sequence[bytes]) -> bytes:
     break or a zero (RFC 9110, 5.5): what stands behind it would be a header, or the answer to somebody else.
     """
     head = b"".join(lines)
-    if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
+    if not has_lines(head, len(lines)):
         raise ValueError("a header of this answer has a line break or a zero in it")
     return head
+
+
+def has_lines(head: bytes, count: int) -> bool:
+    """Whether what was put together of so many lines has no end of a line but theirs, and no zero."""
+    return head.count(b"\n") == count == head.count(b"\r") and b"\0" not in head
 
 
 def fault_answer(fault: Fault) -> bytes:
