@@ -38,8 +38,7 @@ def bucket_of(host: str, own_names: Sequence[str]) -> str:
 
 def website_of(scope: Scope, own_names: Sequence[str]) -> str:
     """The bucket whose website is asked: `photos.s3-website.cloud.lan`. Empty for what is none."""
-    hosts = [value for name, value in scope["headers"] if name == b"host"]
-    name = _without_port(hosts[0].decode("latin-1").lower()).removesuffix(".") if len(hosts) == 1 else ""
+    name = _without_port(host_of(scope).lower()).removesuffix(".")
     bucket, mark, own = name.rpartition(WEBSITE)
     return bucket if mark and own in own_names and _BUCKET.fullmatch(bucket) else ""
 
@@ -57,12 +56,17 @@ def is_buckets_host(scope: Scope, own_names: Sequence[str]) -> bool:
 
 def with_bucket(scope: Scope, target: bytes, own_names: Sequence[str]) -> bytes:
     """Path and query as they are asked of the service."""
-    hosts = [value for name, value in scope["headers"] if name == b"host"]
-    bucket = bucket_of(hosts[0].decode("latin-1"), own_names) if len(hosts) == 1 else ""
+    bucket = bucket_of(host_of(scope), own_names)
     if not bucket:
         return target
     path, mark, query = target.partition(b"?")
     return b"/" + bucket.encode() + (b"" if path == b"/" else path) + mark + query
+
+
+def host_of(scope: Scope) -> str:
+    """The Host header; empty where there is none, or more than one."""
+    hosts = [value for name, value in scope["headers"] if name == b"host"]
+    return hosts[0].decode("latin-1") if len(hosts) == 1 else ""
 
 
 def _without_port(host: str) -> str:

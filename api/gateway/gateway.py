@@ -134,14 +134,12 @@ class Gateway:
         if self._activation is not None:
             self._activation.require_awake(name)
         own = ((b"x-aerekos-identity", self._identities.token(ANONYMOUS, name)), *self._hosts.instead(scope), *extra)
-        told = [each for each in scope["headers"] if each[0] != b"cookie"]
-        headers = forwarded(told, *own, without=b"authorization")
-        return await self._forward(scope, receive, send, "", name, target, headers)
+        return await self._forward(scope, receive, send, "", name, target, _of_nobody(scope, *own))
 
     def aws_service(self, scope: Scope) -> str | None:
         """The AWS signing name of a signed request, and of one that anybody may send to S3; or None."""
         found = signed_for(scope["headers"], scope["query_string"])
-        if found is None and S3 in self._speaks and not self.is_website(scope):
+        if found is None and S3 in self._speaks and not website_of(scope, self._own_names()):
             return S3 if is_unsigned_s3(scope, self._own_names()) else None
         return found
 
@@ -261,9 +259,7 @@ class Gateway:
         target = b"/" + website_of(scope, self._own_names()).encode() + _target(scope)
         own = ((b"x-aerekos-identity", self._identities.token(ANONYMOUS, service)), source_ip(scope), *extra)
         site = () if scope["method"] == "OPTIONS" else ((b"x-aerekos-website", b"1"),)
-        told = [each for each in scope["headers"] if each[0] != b"cookie"]
-        headers = forwarded(told, *own, *site, without=b"authorization")
-        return await self._forward(scope, receive, send, "", service, target, headers)
+        return await self._forward(scope, receive, send, "", service, target, _of_nobody(scope, *own, *site))
 
     async def serve_unsigned(
         self, scope: Scope, receive: Receive, send: ResponseRecorder, *extra: tuple[bytes, bytes]
@@ -453,6 +449,12 @@ class Gateway:
 def _name_of(scope: Scope) -> str:
     who = scope.get(WHO)
     return who.name if isinstance(who, Principal) else ""
+
+
+def _of_nobody(scope: Scope, *own: tuple[bytes, bytes]) -> list[tuple[bytes, bytes]]:
+    """The headers of a request that is handed on in nobody's name: without what proves the sender to anybody."""
+    told = [each for each in scope["headers"] if each[0] != b"cookie"]
+    return forwarded(told, *own, without=b"authorization")
 
 
 def _target(scope: Scope) -> bytes:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from api.asgi import Receive, Scope
 from api.auth.authentication import ANONYMOUS
 from api.auth.principal import Principal
-from api.gateway.bucket_hosts import bucket_of
+from api.gateway.bucket_hosts import bucket_of, host_of
 from services.sdk.asgi import replaying
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.form_upload import FormError, access_key_of, boundary_of, read_fields
@@ -47,9 +47,8 @@ def is_unsigned_s3(scope: Scope, own_names: Sequence[str]) -> bool:
 
 
 def _is_bucket_host(scope: Scope, own_names: Sequence[str]) -> bool:
-    hosts = [value for name, value in scope["headers"] if name == b"host"]
     try:
-        return len(hosts) == 1 and bool(bucket_of(hosts[0].decode("latin-1"), own_names))
+        return bool(bucket_of(host_of(scope), own_names))
     except AwsError:
         return False
 
