@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 
 from crds.kinds.namespace import NAMESPACE
 from services.metrics_manager.alert_reconcilers import ChannelReconciler, RuleReconciler, SilenceReconciler
@@ -23,7 +24,7 @@ from services.metrics_manager.store.tables import open_metrics
 from services.metrics_manager.upkeep import Upkeep
 from services.sdk.context import ServiceContext
 from services.sdk.group_commit import GroupCommitter
-from services.sdk.outbound import PRIVATE_NETWORK, OutboundHttp, open_outbound
+from services.sdk.outbound import OutboundHttp, allows_private, open_outbound
 from services.sdk.service import Service
 from services.sdk.sqlite_file import SqliteFile
 
@@ -42,18 +43,13 @@ def assembled(
     committer = GroupCommitter(file, disk)
     store = SampleStore(file, committer, context.data)
     MetricsMetrics(context.metrics.registry, lambda: (len(store.index), store.in_memory, store.size))
-    namespaces = context.informer(NAMESPACE)
-
-    def allows_private(namespace: str) -> bool:
-        found = namespaces.by_key(NAMESPACE.key(namespace))
-        return found is not None and (found.metadata.annotations or {}).get(PRIVATE_NETWORK) == "true"
-
+    private = partial(allows_private, context.informer(NAMESPACE))
     queries, book = Queries(store, computing), AlertBook(file, committer)
-    sender = ChannelSender(context, outbound, allows_private)
+    sender = ChannelSender(context, outbound, private)
     notifier = Notifier(context, book, sender, lambda: evaluator.evaluated_at)
     rules = Queries(store, ruling)
     evaluator = Evaluator(context, rules, book, notifier)
-    loop = ScrapeLoop(context, store, outbound, allows_private, evaluator.soon)
+    loop = ScrapeLoop(context, store, outbound, private, evaluator.soon)
     return Service(
         app=PrometheusApi(context, store, queries, loop, evaluator, book),
         routes=[AlertRoutes(context, evaluator, book, notifier, sender), OtlpRoutes(context, store)],

@@ -35,7 +35,7 @@ from services.queue_manager.topics import (
     time_text,
 )
 from services.sdk.context import ServiceContext
-from services.sdk.outbound import PRIVATE_NETWORK, OutboundFault, OutboundHttp, allowed_addresses
+from services.sdk.outbound import OutboundFault, OutboundHttp, allowed_addresses, allows_private
 
 RETRIES, RETRY_SECONDS, TIMEOUT_SECONDS = 3, 20, 15.0
 """AWS's default delivery policy: three retries, twenty seconds apart; an answer may take fifteen."""
@@ -217,7 +217,8 @@ class HttpSubscriptions:
             **({"x-amz-sns-subscription-arn": subscription_arn(found, subscription)} if found else {}),
             **({"x-amz-sns-rawdelivery": "true"} if raw else {}),
         }
-        allowed = allowed_addresses(spec.endpoint, private=self._allows_private(meta.namespace or "default"))
+        private = allows_private(self._namespaces, meta.namespace or "default")
+        allowed = allowed_addresses(spec.endpoint, private=private)
         try:
             answer = await self._http.post(
                 spec.endpoint, content, headers, seconds=TIMEOUT_SECONDS, is_allowed=allowed
@@ -237,8 +238,3 @@ class HttpSubscriptions:
             "SigningCertURL": self._link(subscription, f"{CERTIFICATES}/{key.fingerprint}.pem"),
         }
         return orjson.dumps({**told, **proof})
-
-    def _allows_private(self, namespace: str) -> bool:
-        found = self._namespaces.by_key(NAMESPACE.key(namespace))
-        notes = found.metadata.annotations if found is not None else None
-        return (notes or {}).get(PRIVATE_NETWORK) == "true"

@@ -9,17 +9,29 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 import anyio
 import httpx
+
+from crds.kinds.namespace import NAMESPACE, Namespace
+
+if TYPE_CHECKING:
+    from services.sdk.informer import Informer
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 MOST_READ = 4096
 PRIVATE_NETWORK = "aerekos.cloud/webhooks-to-private-network"
 """An annotation of a Namespace: `true` lets what its people have posted go to private networks."""
 _ANSWER_BYTES_AT_ONCE, _MUCH = 1024, 65_536
+
+
+def allows_private(namespaces: Informer[Namespace], namespace: str) -> bool:
+    """Whether what people of that namespace have posted may go to private networks: its annotation says so."""
+    found = namespaces.by_key(NAMESPACE.key(namespace))
+    notes = found.metadata.annotations if found is not None else None
+    return (notes or {}).get(PRIVATE_NETWORK) == "true"
 
 
 class OutboundFault(Exception):

@@ -8,7 +8,7 @@ from typing import Any
 from crds.errors import NotFound
 from crds.kinds.namespace import NAMESPACE
 from services.sdk.context import ServiceContext
-from services.sdk.outbound import PRIVATE_NETWORK
+from services.sdk.outbound import allows_private
 from services.webhook_manager.delivery import Receiver
 from services.webhook_manager.kinds import STANDARD_DELAYS, WEBHOOK_ENDPOINT, WebhookEndpoint
 from services.webhook_manager.source_kinds import WEBHOOK_SOURCE, WebhookSource
@@ -65,9 +65,7 @@ class Directory:
 
     def allows_private(self, namespace: str) -> bool:
         """Whether endpoints of that namespace may be in private networks."""
-        found = self._namespaces.by_key(NAMESPACE.key(namespace))
-        notes = found.metadata.annotations if found is not None else None
-        return (notes or {}).get(PRIVATE_NETWORK) == "true"
+        return allows_private(self._namespaces, namespace)
 
     def on_deleted(self, tell: Callable[[str], None]) -> Callable[[], None]:
         """`tell` hears the uid of each receiver that is deleted, until what is returned is called."""
