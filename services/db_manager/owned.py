@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from crds.errors import AlreadyExists, ApiError, Conflict, NotFound
 from crds.kind import Kind, KubeObject
@@ -21,6 +21,7 @@ from services.db_manager.kinds import DATABASE, Database
 from services.sdk.reconcile import Lister, Temporary
 from services.sdk.resources import Resources
 
+M = TypeVar("M", bound=KubeObject)
 _NEVER = datetime.min.replace(tzinfo=UTC)
 RESTARTED_AT = "aerekos.cloud/restartedAt"
 """As `aerekos restart` says it of a Service; a Database hands it on."""
@@ -75,7 +76,7 @@ class OwnedResources:
         except NotFound:
             if not begins:
                 raise Temporary(f"the Service {name} is gone", after=0.2) from None
-            return await self._created(database, name, wanted)
+            return await self._create(SERVICE, database, SERVICE.new(name, namespace=namespace, spec=wanted))
         if not belongs_to(there, database):
             raise name_taken(there)
         restart = _newer_restart(database, there) if restarts else {}
@@ -83,12 +84,7 @@ class OwnedResources:
             return there
         there.spec = wanted
         there.metadata.annotations = {**(there.metadata.annotations or {}), **restart}
-        try:
-            return await self._own.replace(SERVICE, there)
-        except Conflict as error:
-            raise Temporary(f"the Service {name} was changed meanwhile", after=0.2) from error
-        except ApiError as error:
-            raise _refused(f"Service {name}", error) from error
+        return await self._replace(SERVICE, there)
 
     async def config(self, database: Database, name: str, data: dict[str, str]) -> None:
         """Bring that ConfigMap to the data."""
@@ -96,9 +92,7 @@ class OwnedResources:
         try:
             there = await self._own.get(CONFIG_MAP, name, namespace)
         except NotFound:
-            made = CONFIG_MAP.new(name, namespace=namespace, data=data)
-            made.metadata.owner_references = [owner_of(DATABASE, database)]
-            await self._create(CONFIG_MAP, made)
+            await self._create(CONFIG_MAP, database, CONFIG_MAP.new(name, namespace=namespace, data=data))
             return
         if not belongs_to(there, database):
             raise name_taken(there)
@@ -114,9 +108,7 @@ class OwnedResources:
         try:
             there = await self._own.get(SECRET, name, namespace)
         except NotFound:
-            made = SECRET.new(name, namespace=namespace, data=data)
-            made.metadata.owner_references = [owner_of(DATABASE, database)]
-            await self._create(SECRET, made)
+            await self._create(SECRET, database, SECRET.new(name, namespace=namespace, data=data))
             return
         if there.data == data:
             return
@@ -132,33 +124,24 @@ class OwnedResources:
             if belongs_to(await self._own.get(kind, name, namespace), database):
                 await self._own.delete(kind, name, namespace)
 
-    async def _create(self, kind: Kind[Any], made: KubeObject) -> None:
+    async def _create(self, kind: Kind[M], database: Database, made: M) -> M:
         what = f"{kind.name} {made.metadata.name}"
+        made.metadata.owner_references = [owner_of(DATABASE, database)]
         try:
-            await self._own.create(kind, made)
+            return await self._own.create(kind, made)
         except AlreadyExists as error:
             raise Temporary(f"the {what} was made meanwhile", after=0.2) from error
         except ApiError as error:
             raise _refused(what, error) from error
 
-    async def _replace(self, kind: Kind[Any], there: KubeObject) -> None:
+    async def _replace(self, kind: Kind[M], there: M) -> M:
         what = f"{kind.name} {there.metadata.name}"
         try:
-            await self._own.replace(kind, there)
+            return await self._own.replace(kind, there)
         except Conflict as error:
             raise Temporary(f"the {what} was changed meanwhile", after=0.2) from error
         except ApiError as error:
             raise _refused(what, error) from error
-
-    async def _created(self, database: Database, name: str, wanted: ServiceSpec) -> Service:
-        made = SERVICE.new(name, namespace=database.metadata.namespace, spec=wanted)
-        made.metadata.owner_references = [owner_of(DATABASE, database)]
-        try:
-            return await self._own.create(SERVICE, made)
-        except AlreadyExists as error:
-            raise Temporary(f"the Service {name} was made meanwhile", after=0.2) from error
-        except ApiError as error:
-            raise _refused(f"Service {name}", error) from error
 
 
 def restarted_at(database: Database, service: Service) -> str:
