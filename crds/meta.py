@@ -109,6 +109,11 @@ def is_true(conditions: list[Condition], kind: str) -> bool:
     return found is not None and found.status == "True"
 
 
+def drop_condition(conditions: list[Condition], kind: str) -> None:
+    """Nothing is said of that any more."""
+    conditions[:] = [each for each in conditions if each.type != kind]
+
+
 def set_condition(conditions: list[Condition], new: Condition, *, now: datetime) -> None:
     """Put `new` in place of its predecessor. The transition time moves only when the status does,
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from crds.kinds.service import SERVICE
 from crds.kinds.service_engines import superuser_secret
-from crds.meta import ObjectKey
+from crds.meta import ObjectKey, drop_condition
 from services.db_manager import server
 from services.db_manager.backup_kinds import DATABASE_BACKUP, DatabaseBackup
 from services.db_manager.backups.database_archive import DatabaseArchives
@@ -158,8 +158,7 @@ class DatabaseReconciler:
             said = (False, error.reason, str(error))
         self._measure_archive(database, world)
         if said is None:
-            kept = [each for each in database.status.conditions if each.type != kind]
-            database.status.conditions = kept
+            drop_condition(database.status.conditions, kind)
             return True
         say(database, world, kind, *said)
         return said[1] != DatabaseReason.FIRST_BACKUP

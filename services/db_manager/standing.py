@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from crds.kinds.service import Service
-from crds.meta import Condition, set_condition
+from crds.meta import Condition, drop_condition, set_condition
 from services.db_manager import server
 from services.db_manager.conditions import DatabaseCondition, DatabaseReason
 from services.db_manager.kinds import Database, MemberStatus
@@ -64,8 +64,7 @@ def say_ready(database: Database, group: Group, world: World) -> None:
     else:
         say(database, world, DatabaseCondition.READY, True, DatabaseReason.AVAILABLE, "")
     if database.spec.members == 1:
-        kept = [each for each in database.status.conditions if each.type != DatabaseCondition.REPLICATED]
-        database.status.conditions = kept
+        drop_condition(database.status.conditions, DatabaseCondition.REPLICATED)
         return
     reason = DatabaseReason.NOT_FOLLOWING if missing else DatabaseReason.FOLLOWING
     text = f"not following yet, or not any more: {', '.join(missing)}" if missing else ""

@@ -21,7 +21,7 @@ import anyio
 from anyio import to_thread
 from anyio.abc import TaskGroup
 
-from crds.meta import Condition, set_condition
+from crds.meta import Condition, drop_condition, set_condition
 from services.storage_manager.conditions import BucketCondition, BucketReason
 from services.storage_manager.file_locks import is_locked
 from services.storage_manager.kinds import Bucket
@@ -182,7 +182,7 @@ class Delivery:
         """
         kind, id = BucketCondition.EVENTS_DELIVERED, bucket.metadata.uid or ""
         if not configured:
-            bucket.status.conditions = [each for each in bucket.status.conditions if each.type != kind]
+            drop_condition(bucket.status.conditions, kind)
             return
         stuck = sorted(await self._troubles(id))
         told = Condition(type=kind, status="True", reason=BucketReason.DESTINATIONS_ANSWER)
