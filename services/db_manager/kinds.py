@@ -24,7 +24,7 @@ from services.db_manager.invariants import (
     keeps_its_archive,
     keeps_its_names,
 )
-from services.db_manager.names import MOST_MEMBERS, SqlName, sql_name, sql_name_fault
+from services.db_manager.names import MOST_MEMBERS, SqlName, member_name, sql_name, sql_name_fault
 from services.db_manager.parameters import parameter_fault
 from services.db_manager.rds.attributes import RdsAttributes
 from services.db_manager.rds.invariants import is_protected
@@ -237,6 +237,11 @@ class Database(Resource[DatabaseSpec, DatabaseStatus]):
         """The role of `<name>-credentials`."""
         restored = self.status.restore.username if self.status.restore else ""
         return self.spec.username or restored or sql_name(self.metadata.name)
+
+    @property
+    def member_names(self) -> list[str]:
+        """What the Services of all its members are called, those that there are to be."""
+        return [member_name(self.metadata.name, index) for index in range(self.spec.members)]
 
     @property
     def is_being_restored(self) -> bool:

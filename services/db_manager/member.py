@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from crds.conditions import ConditionType
 from crds.engines import CONFIG_FOLDER, ENGINES
 from crds.kinds.service import File, KeyOf, Port, Service, ServiceSpec, Volume
@@ -56,20 +58,22 @@ def _version(database: Database, index: int) -> str | None:
 
 def endpoint_of(server: Service) -> Endpoint | None:
     """Where its one copy answers; None while it is not ready."""
-    for each in server.status.instances:
-        host, _, port = each.address.rpartition(":")
-        if each.ready and port.isdigit():
-            return Endpoint(host=host.strip("[]"), port=int(port))
-    return None
+    return _first(each.address for each in server.status.instances if each.ready)
 
 
 def address_of(server: Service) -> Endpoint | None:
     """Where its one copy listens, or will; None while it has none."""
-    for each in server.status.instances:
-        host, _, port = each.address.rpartition(":")
-        if port.isdigit():
-            return Endpoint(host=host.strip("[]"), port=int(port))
-    return None
+    return _first(each.address for each in server.status.instances)
+
+
+def read_address(address: str) -> Endpoint | None:
+    """Of `127.0.0.1:5432` or `[::1]:5432`; None of what names no port."""
+    host, _, port = address.rpartition(":")
+    return Endpoint(host=host.strip("[]"), port=int(port)) if port.isdigit() else None
+
+
+def _first(addresses: Iterable[str]) -> Endpoint | None:
+    return next(filter(None, map(read_address, addresses)), None)
 
 
 def fault_of(server: Service) -> tuple[str, str]:

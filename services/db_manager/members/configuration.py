@@ -5,7 +5,7 @@ from __future__ import annotations
 from crds.engines.postgresql import PASSWORDS, REPLICA_LINE
 from services.db_manager.kinds import Database, Endpoint
 from services.db_manager.members.sizes import with_least_sizes
-from services.db_manager.names import member_name, slot_name
+from services.db_manager.names import slot_name
 from services.db_manager.parameters import configuration
 
 
@@ -35,6 +35,5 @@ def synchronous_names(database: Database, member: str) -> str:
     """
     if database.spec.durability != "strict":
         return ""
-    names = [member_name(database.metadata.name, index) for index in range(database.spec.members)]
-    others = ", ".join(f'"{each}"' for each in names if each != member)
+    others = ", ".join(f'"{each}"' for each in database.member_names if each != member)
     return f"ANY 1 ({others})"

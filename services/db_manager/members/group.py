@@ -12,7 +12,7 @@ from crds.phases import ServicePhase
 from services.db_manager.conditions import DatabaseReason
 from services.db_manager.credentials import superuser_password
 from services.db_manager.kinds import Database, Endpoint, Switch
-from services.db_manager.member import address_of, endpoint_of
+from services.db_manager.member import address_of, endpoint_of, read_address
 from services.db_manager.members.configuration import synchronous_names
 from services.db_manager.members.failover import Look, Situation, Step, next_step, others_have_all
 from services.db_manager.members.looking import Door, MemberLooks
@@ -69,8 +69,7 @@ class Group:
         if found is not None:
             return found
         known = next((each.address for each in database.status.members if each.name == member), "")
-        host, _, port = known.rpartition(":")
-        return Endpoint(host=host.strip("[]"), port=int(port)) if port else None
+        return read_address(known)
 
 
 @dataclass(slots=True)
@@ -122,7 +121,7 @@ class Groups:
         if looks.get(database.status.primary, Look()).answers:
             memory.heard = world.clock.monotonic()
         situation = await self._situation(database, services, looks, memory, world)
-        others = [each for each in _wanted(database) if each != primary]
+        others = [each for each in database.member_names if each != primary]
         sizes = least_sizes(database.status.replica_parameters, primary, others, memory.looks, looks)
         drops = _drops_surplus(database, services, memory.looks, looks)
         memory.looks = looks
@@ -213,7 +212,7 @@ class Groups:
         world: World,
     ) -> Situation:
         status, switch = database.status, database.status.switch
-        strict, wanted = database.spec.durability == "strict", _wanted(database)
+        strict, wanted = database.spec.durability == "strict", database.member_names
         # Who is not wanted any more may be the only one that has what was acknowledged last.
         holders = list(dict.fromkeys([*wanted, *services])) if strict else wanted
         holders = [each for each in holders if each != status.primary]
@@ -263,14 +262,10 @@ def _appearance(database: Database, group: Group, world: World) -> tuple[object,
     )
 
 
-def _wanted(database: Database) -> list[str]:
-    return [member_name(database.metadata.name, index) for index in range(database.spec.members)]
-
-
 def _drops_surplus(
     database: Database, services: Mapping[str, Service], before: Mapping[str, Look], now: Mapping[str, Look]
 ) -> bool:
-    primary, wanted = database.status.primary, _wanted(database)
+    primary, wanted = database.status.primary, database.member_names
     if not set(services) - {*wanted, primary}:
         return False
     staying = [each for each in wanted if each != primary]

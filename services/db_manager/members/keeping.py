@@ -22,7 +22,6 @@ from services.db_manager.members.routes import READS, ROUTES, WRITES, route_conf
 from services.db_manager.members.standstill import may_be_copied
 from services.db_manager.names import (
     member_index,
-    member_name,
     parameters_config,
     route_name,
     routes_config,
@@ -111,8 +110,8 @@ class MemberKeeper:
         """A replica begins once there is something to copy; what was made stays until it is not wanted. A primary
         that is gone does not begin anew, empty, while others have what it had.
         """
-        wanted = [member_name(database.metadata.name, index) for index in range(database.spec.members)]
-        primary, begins = database.status.primary, group.look(database.status.primary).takes_writes
+        wanted, primary = database.member_names, database.status.primary
+        begins = group.look(primary).takes_writes
         begins = begins and not database.is_being_restored and database.status.switch is None
         surplus = [primary] if primary not in wanted else []
         first = {primary} if not group.services else set()

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from services.db_manager import server
 from services.db_manager.kinds import Database, Endpoint
-from services.db_manager.names import SLOTS, member_name, slot_name
+from services.db_manager.names import SLOTS, slot_name
 from services.sdk.postgres import PostgresConnection, quoted_text
 
 _THERE = f"SELECT slot_name, active::int::text FROM pg_replication_slots WHERE starts_with(slot_name, '{SLOTS}')"  # noqa: S608
@@ -28,8 +28,7 @@ async def keep_slots(connection: PostgresConnection, wanted: Collection[str]) ->
 
 def slots_of(database: Database) -> list[str]:
     """Of the members that are to follow its primary."""
-    names = [member_name(database.metadata.name, index) for index in range(database.spec.members)]
-    return [slot_name(each) for each in names if each != database.status.primary]
+    return [slot_name(each) for each in database.member_names if each != database.status.primary]
 
 
 async def promote(endpoint: Endpoint, password: str, slots: Collection[str]) -> None:
