@@ -6,7 +6,6 @@ ended: its place and what it found lie in `scrub.json`. One process of a data fo
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import os
@@ -21,6 +20,7 @@ from anyio import to_thread
 from crds.formats import FormatVersion, NewerFormat, versions_due
 from services.storage_manager.damaged_data import Damage, DamagedData
 from services.storage_manager.errors import Corrupt
+from services.storage_manager.file_locks import is_locked
 from services.storage_manager.metadata.database import MetadataDb
 from services.storage_manager.metadata.pieces import BEGINNING, NamedPiece, WalkPosition, blobs_of, named_pieces
 from services.storage_manager.object_data import ObjectData
@@ -159,9 +159,6 @@ class Scrubber:
         """Whether no other process scrubs here."""
         file = os.open(self._state.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield True
-        except BlockingIOError:
-            yield False
+            yield is_locked(file)
         finally:
             os.close(file)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from services.storage_manager.file_locks import is_locked
 from services.storage_manager.segment_format import (
     SEGMENT_HEADER,
     SmallBlobId,
@@ -235,10 +236,7 @@ def closed_segment(folder: Path, id: int) -> Iterator[int | None]:
         yield None
         return
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield os.fstat(file).st_size
-    except BlockingIOError:
-        yield None
+        yield os.fstat(file).st_size if is_locked(file) else None
     finally:
         os.close(file)
 
