@@ -24,7 +24,7 @@ from cli.lifecycle.restart import differences
 from cli.lifecycle.restart import restart as restart_with
 from cli.login import trust
 from cli.output import Progress, say
-from controller.main import autostart, running_conductor, standby
+from controller.main import autostart, running_conductor, standby_file
 from controller.main.errors import INTERRUPTED, UserError
 from controller.main.home_folder import FOLDERS, refusal, require_own
 from controller.main.ports import require_free_port
@@ -44,7 +44,7 @@ def up(settings: Settings, *, timeout: float, restart: bool = False) -> None:
         prepare_home(settings)
         require_free_port(settings)
         begin(settings, timeout)
-        if leader := standby.leader(settings):
+        if leader := standby_file.leader(settings):
             say(f"standing by: {leader} leads; this conductor takes over when that one is gone")
             return
     elif changed := differences(found, settings):
@@ -100,12 +100,10 @@ def serve(settings: Settings) -> NoReturn:
 
     try:
         run(settings)
-    except StoreFull as error:
+    except (StoreFull, StoreAway, NotLeading) as error:
         raise UserError(str(error), hint="then again: aerekos up") from error
     except StoreBroken as error:
         raise UserError(str(error), hint=f"nothing was changed; look at {settings.home / 'store'}") from error
-    except (StoreAway, NotLeading) as error:
-        raise UserError(str(error), hint="then again: aerekos up") from error
     except OSError as error:
         about = f"{error.filename}: " if error.filename else ""
         raise UserError(f"{about}{error.strerror or error}", hint="aerekos doctor") from error
@@ -163,7 +161,7 @@ def _wait(
 
 def _not_ready_because(settings: Settings) -> str:
     """What is still missing; empty when nothing is."""
-    if standby.leader(settings):
+    if standby_file.leader(settings):
         return ""
     if running_conductor.running(settings) is None or not (settings.tls / "admin.crt").exists():
         return "starting the conductor"

@@ -1,4 +1,4 @@
-"""Several conductors on one PostgreSQL: one leads, the others stand by. `run/standby.json` says that this one does.
+"""Several conductors on one PostgreSQL: one leads, the others stand by. `standby_file` says that this one does.
 
 A conductor that stands by has nothing open but its lease: no port, no services. It begins as after any start, once
 the lead is its own.
@@ -6,38 +6,26 @@ the lead is its own.
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from pathlib import Path
 
 import anyio
 import structlog
 
-from controller.kit.files import write_private
 from controller.kit.systemd import Notifier
 from controller.kit.threads import Threads
-from controller.main import running_conductor
 from controller.main.errors import UserError
 from controller.main.settings import Settings
+from controller.main.standby_file import forget_leader, note_leader
 from controller.store.leading import Lead, Leader
 from controller.store.records import NotLeading, StoreAway
 from controller.store.sql import prepare
 
 LOOK_SECONDS = 0.25
 _log = structlog.get_logger("conductor")
-
-
-def leader(settings: Settings) -> str:
-    """Where the conductor is reached that this home's stands by for; empty where it does not."""
-    if running_conductor.running(settings) is None:
-        return ""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        return str(json.loads(_file(settings).read_text())["leader"])
-    return ""
 
 
 @asynccontextmanager
@@ -47,7 +35,7 @@ async def leading(settings: Settings, notifier: Notifier) -> AsyncIterator[Lead 
     Raises UserError for a home that has a store of its own, StoreBroken or StoreAway for a database that cannot be
     used.
     """
-    _file(settings).unlink(missing_ok=True)
+    forget_leader(settings)
     if not settings.store:
         yield None
         return
@@ -92,14 +80,10 @@ async def _take(lead: Lead, settings: Settings, threads: Threads, notifier: Noti
                     _tell(settings, found)
             await anyio.sleep(LOOK_SECONDS)
         group.cancel_scope.cancel()
-    _file(settings).unlink(missing_ok=True)
+    forget_leader(settings)
     _log.info("took the lead", epoch=lead.epoch, before=told.url if told else "")
 
 
 def _tell(settings: Settings, found: Leader) -> None:
-    write_private(_file(settings), json.dumps({"leader": found.url, "holder": found.holder}).encode())
+    note_leader(settings, found.url, found.holder)
     _log.info("standing by", leader=found.url, holder=found.holder)
-
-
-def _file(settings: Settings) -> Path:
-    return settings.run / "standby.json"

@@ -5,6 +5,7 @@ takes too long, and that Ctrl-C ends the waiting alone.
 from __future__ import annotations
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from cli.output import Progress
 from controller.main import autostart, running_conductor
 from controller.main.errors import UserError
 from controller.main.settings import load
+
+REPOSITORY = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -90,3 +93,11 @@ def test_a_start_that_takes_too_long_says_where_the_first_login_is(tmp_path: Pat
         with pytest.raises(UserError, match="not ready after 0 s") as slow, Progress("x") as progress:
             up._wait(settings, lambda: None, 0, progress, 0)
         assert ("aerekos first-login" in slow.value.hint) is said and "it goes on starting" in slow.value.hint
+
+
+def test_the_command_does_not_import_a_store() -> None:
+    """It is a quarter of a second of each start, and only the conductor has one."""
+    program = "import sys, cli.lifecycle.up; print('sqlalchemy' in sys.modules)"
+    command = [sys.executable, "-c", program]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    assert said.stdout.strip() == "False"
