@@ -31,10 +31,6 @@ _MOVE_CLOCK = (
 )
 
 
-class CommitFailed(Exception):
-    """Of a transaction that is there or not: its cause is the driver's error."""
-
-
 class Appending:
     """The statements of that transaction, prepared for one database."""
 
@@ -55,26 +51,23 @@ class Appending:
         # SQLite keeps the files of a closed connection open as long as one of its cursors lives, and the error that
         # is on its way to the writer holds this one.
         with closing(connection.cursor()) as cursor:
-            if not self._fill(cursor, base, new, locks, mark):
-                connection.rollback()
-                return False
-            try:
-                connection.commit()
-            except Exception as error:
-                raise CommitFailed from error
-            return True
+            return self._append(connection, cursor, base, new, locks, mark)
 
-    def _fill(self, cursor: Any, base: int, new: Sequence[Record], locks: Sequence[int], mark: Mark | None) -> bool:
+    def _append(
+        self, connection: Any, cursor: Any, base: int, new: Sequence[Record], locks: Sequence[int], mark: Mark | None
+    ) -> bool:
         if self._begin is not None:
             cursor.execute(self._begin)
         cursor.execute(self._move_clock, self._clock_row((1, base, base + len(new))))
         if cursor.rowcount != 1:
+            connection.rollback()
             return False
         if mark is not None:
             mark(cursor)
         cursor.executemany(self._insert, [self._record_row(self._row(r, n)) for r, n in zip(new, locks, strict=True)])
         newest = {record.key: record for record in new}
         cursor.executemany(self._upsert, [self._head_row(_head(record)) for record in newest.values()])
+        connection.commit()
         return True
 
     def _row(self, record: Record, lock: int) -> Row:

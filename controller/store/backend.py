@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, bindparam, create_engine, insert, sel
 from sqlalchemy.exc import SQLAlchemyError
 
 from controller.store import postgresql, sqlite, tables
-from controller.store.appending import Appending, CommitFailed
+from controller.store.appending import Appending
 from controller.store.records import NotLeading, Record, StoreBroken, StoreError, StoreFull
 from controller.store.schema import upgrade
 from controller.store.sealing import Sealing, is_sealed
@@ -38,17 +38,20 @@ _TOMBSTONES = select(*(heads.c[name] for name in _KEY), heads.c.revision).where(
 
 class SqlBackend:
     """One database. `name` is what people call it: the file, or the URL without its password. `sharing`: how this
-    process writes to a database that others write to; None for a file.
+    process writes to a database that others write to; None for a file. Nothing is connected to yet.
+
+    Raises StoreBroken for a URL that is none.
     """
 
-    def __init__(self, engine: Engine, name: str, sealing: Sealing | None, upgrading: Upgrading) -> None:
-        self.engine, self.name, self._sealing, self._upgrading = engine, name, sealing, upgrading
+    def __init__(self, url: str, sealing: Sealing | None = None, upgrading: Upgrading | None = None) -> None:
+        self.engine, self.name = _connecting(url)
+        self._sealing, self._upgrading = sealing, upgrading or Upgrading({})
         self._writer: Connection | None = None
         self._closed = False
-        self._appending = Appending(engine, sealing, upgrading)
-        on_postgresql = engine.dialect.name == "postgresql"
+        self._appending = Appending(self.engine, sealing, self._upgrading)
+        on_postgresql = self.engine.dialect.name == "postgresql"
         self.sharing = Sharing(self._appending, self.writer, self.drop_writer) if on_postgresql else None
-        dbapi: Any = engine.dialect.dbapi
+        dbapi: Any = self.engine.dialect.dbapi
         self.errors: tuple[type[Exception], ...] = (SQLAlchemyError, dbapi.Error, OSError, StoreBroken, NotLeading)
         """What may come out of any call here."""
 
@@ -76,9 +79,6 @@ class SqlBackend:
             return self.sharing.append(base, new, locks)
         try:
             return self._appending.append(self.writer().connection, base, new, locks)
-        except CommitFailed as failed:
-            self.drop_writer()
-            raise failed.__cause__ from None  # type: ignore[misc]
         except BaseException:
             self.drop_writer()
             raise
@@ -173,8 +173,8 @@ class SqlBackend:
         self.engine.dispose()
 
 
-def connecting(url: str) -> tuple[Engine, str]:
-    """Connections to that database, and what people call it. Raises StoreBroken for a URL that is none."""
+def _connecting(url: str) -> tuple[Engine, str]:
+    """Connections to that database, and what people call it."""
     if postgresql.is_postgresql(url):
         return postgresql.make_engine(url), postgresql.shown(url)
     if not url.startswith("sqlite:"):

@@ -20,11 +20,9 @@ from sqlalchemy import Connection, func, insert, inspect, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from controller.store import schema
-from controller.store.backend import SqlBackend, connecting, read_clock_row
-from controller.store.postgresql import is_postgresql
+from controller.store.backend import SqlBackend, read_clock_row
 from controller.store.records import StoreBroken
 from controller.store.tables import clock, heads, records
-from controller.store.upgrading import Upgrading
 
 BLOCK_REVISIONS = 256
 PIECE_BYTES = 1 << 20
@@ -109,27 +107,29 @@ class StoreReader:
 
 def is_there(url: str) -> bool:
     """Whether that database has a store in it. Raises StoreBroken; StoreAway without its server."""
-    engine, name = connecting(url)
-    if not is_postgresql(url) and not Path(name).is_file():
-        return False
-    with closing(SqlBackend(engine, name, None, Upgrading({}))) as disk:
-        try:
-            with disk.reading() as connection:
-                return inspect(connection).has_table(clock.name)
-        except SQLAlchemyError as error:
-            raise disk.broken("read", error) from error
+    with _reading(url) as (_, connection):
+        return connection is not None and inspect(connection).has_table(clock.name)
 
 
 @contextmanager
 def reading(url: str) -> Iterator[StoreReader]:
     """The store as it is now, whatever is written meanwhile. Raises StoreBroken; StoreAway without its server."""
-    engine, name = connecting(url)
-    if not is_postgresql(url) and not Path(name).is_file():
-        raise StoreBroken(f"there is no store {name}")
-    with closing(SqlBackend(engine, name, None, Upgrading({}))) as disk:
+    with _reading(url) as (name, connection):
+        if connection is None:
+            raise StoreBroken(f"there is no store {name}")
+        yield StoreReader(connection, name)
+
+
+@contextmanager
+def _reading(url: str) -> Iterator[tuple[str, Connection | None]]:
+    """What people call it, and a snapshot; none of a file that is not there, which connecting would make."""
+    with closing(SqlBackend(url)) as disk:
+        if disk.sharing is None and not Path(disk.name).is_file():
+            yield disk.name, None
+            return
         try:
             with disk.reading() as connection:
-                yield StoreReader(connection, name)
+                yield disk.name, connection
         except SQLAlchemyError as error:
             raise disk.broken("read", error) from error
 
@@ -143,15 +143,14 @@ def load(file: Path, dumped: Dumped, pieces: Iterable[bytes]) -> None:
 
 def fill(url: str, dumped: Dumped, pieces: Iterable[bytes]) -> None:
     """Put that dump into a store that has nothing in it, whole or not at all. Raises StoreBroken."""
-    engine, name = connecting(url)
-    with closing(SqlBackend(engine, name, None, Upgrading({}))) as disk:
+    with closing(SqlBackend(url)) as disk:
         try:
             disk.create()
-            with engine.begin() as connection:
+            with disk.engine.begin() as connection:
                 if disk.sharing is not None:
                     disk.sharing.hold_to_lead(connection)
                 if (there := read_clock_row(connection).revision) != 0:
-                    raise StoreBroken(f"{name} is not empty: it stands at revision {there}")
+                    raise StoreBroken(f"{disk.name} is not empty: it stands at revision {there}")
                 _fill(connection, dumped, pieces)
         except SQLAlchemyError as error:
             raise disk.broken("write", error) from error

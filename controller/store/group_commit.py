@@ -114,7 +114,7 @@ class GroupCommitter:
             batch = Batch(self._memory, self._clock.now())
             for pending in waiting:
                 batch.add(pending)
-            if batch.refused and self._disk.sharing is not None and await self.catch_up():
+            if self._disk.sharing is not None and batch.refused and await self.catch_up():
                 continue  # it may have been refused for what another process has changed since
             if not batch.records or await self._write_down(batch):
                 break

@@ -17,6 +17,7 @@ import structlog
 
 from controller.store.postgresql import brief, connector, in_words, shown
 from controller.store.records import NotLeading
+from controller.store.sharing import LOCK_CLOCK
 
 LEASE_SECONDS = 3.0
 RENEWALS = 4
@@ -27,7 +28,6 @@ _FIRST = (
     " ON CONFLICT (id) DO NOTHING"
 )
 _LOOK = f"SELECT epoch, holder, url, {_FREE} FROM lease WHERE id = 1"  # noqa: S608 - of constants
-_LOCK = "SELECT revision FROM clock WHERE id = 1 FOR UPDATE"
 _TAKE = (
     "UPDATE lease SET epoch = epoch + 1, holder = %(holder)s, url = %(url)s, seconds = %(seconds)s,"  # noqa: S608
     f" renewed_at = clock_timestamp() WHERE id = 1 AND {_FREE} RETURNING epoch"
@@ -143,6 +143,6 @@ def _looked(cursor: Any) -> Leader:
 def _taken(cursor: Any, told: dict[str, Any]) -> int:
     """The new epoch; 0 where somebody else was faster."""
     with cursor.connection.transaction():
-        cursor.execute(_LOCK)
+        cursor.execute(LOCK_CLOCK)
         row = cursor.execute(_TAKE, told).fetchone()
     return int(row[0]) if row else 0

@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Connection, DateTime, Float, Integer, MetaData, String, Table, func, text
 
-from controller.store.appending import Appending, CommitFailed
+from controller.store.appending import Appending
 from controller.store.postgresql import passes
 from controller.store.records import NotLeading, Record
 
@@ -53,7 +53,8 @@ _MARK = (
     f" AND (%(epoch)s = 0 OR %(epoch)s = ({_EPOCH}))"
     f" RETURNING pg_notify('{CHANNEL}', id)"
 )
-_WAIT_FOR_THE_ONE_BEFORE = "SELECT revision FROM clock WHERE id = 1 FOR UPDATE"
+LOCK_CLOCK = "SELECT revision FROM clock WHERE id = 1 FOR UPDATE"
+"""Whoever has it comes after all batches and changes of the lead that had it before."""
 _LOST = "another conductor leads this cloud now; this one writes nothing any more"
 _LANDED = "SELECT batch FROM writers WHERE id = %(me)s"
 
@@ -76,25 +77,21 @@ class Sharing:
         connection.execute(text(_REGISTER), {"me": self.id})
 
     def append(self, base: int, new: Sequence[Record], locks: Sequence[int]) -> bool:
-        """As `SqlBackend.append`; what passes is tried again. Raises NotLeading, and the driver's errors: after
-        CommitFailed nobody knows whether it is there.
+        """As `SqlBackend.append`; what passes is tried again. Raises NotLeading, and the driver's errors: where the
+        commit failed, nobody knows whether it is there.
         """
         self._batch += 1
-        deadline, tried, in_doubt = time.monotonic() + PATIENCE_SECONDS, 0, False
+        deadline, tried = time.monotonic() + PATIENCE_SECONDS, 0
         while True:
             try:
                 connection: Any = self._connect().connection
-                if in_doubt and self._landed(connection):
+                if tried and self._landed(connection):
                     return True
-                in_doubt = False
                 return self._appending.append(connection, base, new, locks, self.mark)
             except Exception as error:
                 self._drop()
-                in_doubt = in_doubt or isinstance(error, CommitFailed)
-                cause = error.__cause__ if isinstance(error, CommitFailed) else error
-                assert cause is not None
-                if not passes(cause) or time.monotonic() > deadline:
-                    raise cause from None
+                if not passes(error) or time.monotonic() > deadline:
+                    raise
             time.sleep(_PAUSES[min(tried, len(_PAUSES) - 1)])
             tried += 1
 
@@ -106,14 +103,14 @@ class Sharing:
 
     def hold_to_lead(self, connection: Connection) -> None:
         """Lock the clock in the transaction that has just begun, and compare the lead. Raises NotLeading."""
-        connection.execute(text(_WAIT_FOR_THE_ONE_BEFORE))
+        connection.execute(text(LOCK_CLOCK))
         if self.epoch and connection.execute(text(_EPOCH)).scalar() != self.epoch:
             raise NotLeading(_LOST)
 
     def _landed(self, connection: Any) -> bool:
         with closing(connection.cursor()) as cursor:
-            # The one in doubt held the clock since before its commit was sent: who has it now comes after its end.
-            cursor.execute(_WAIT_FOR_THE_ONE_BEFORE)
+            # The one before held the clock since before its commit was sent: who has it now comes after its end.
+            cursor.execute(LOCK_CLOCK)
             cursor.execute(_LANDED, {"me": self.id})
             found = cursor.fetchone()
         connection.rollback()

@@ -19,7 +19,7 @@ from datetime import datetime
 from controller.kit.clock import Clock
 from controller.kit.threads import BlockingExecutor
 from controller.store import followers, postgresql
-from controller.store.backend import SqlBackend, connecting
+from controller.store.backend import SqlBackend
 from controller.store.compaction import Compactor
 from controller.store.group_commit import GroupCommitter
 from controller.store.history import History
@@ -58,8 +58,7 @@ async def open_store(
 
 def prepare(url: str) -> None:
     """Make what is missing in that database, as opening it does. Blocking. Raises as `open_store`."""
-    engine, name = connecting(url)
-    with closing(SqlBackend(engine, name, None, Upgrading({}))) as disk:
+    with closing(SqlBackend(url)) as disk:
         try:
             disk.create()
         except disk.errors as error:
@@ -80,9 +79,8 @@ class SqlStore:
     ) -> None:
         if url in ("sqlite://", "sqlite:///:memory:"):
             raise StoreBroken(f"{url} forgets everything; name a file, as in sqlite:////path/records.db")
-        engine, name = connecting(url)
         self._threads, self._sealing, self._url = threads, sealing, url
-        self._disk = SqlBackend(engine, name, sealing, upgrading)
+        self._disk = SqlBackend(url, sealing, upgrading)
         self._memory = MemoryIndex(recent)
         self._history = History(self._disk, threads)
         self._writing = GroupCommitter(self._disk, self._memory, threads, clock)
