@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -130,8 +131,8 @@ class LocalProcessHost:
         self._ports, self._sockets = Ports(), InstanceSockets(home)
         # Ports of an instance besides its first: kept until nobody wants it any more.
         self._more: dict[str, dict[int, int]] = {}
-        # The data of instances that share it with no other.
-        self._data: dict[str, Path] = {}
+        # Where programs work, each until it is discarded: a start may come while another's leftovers are looked for.
+        self._data, self._ending = dict[str, Path](), threading.Lock()
         # Few threads: a start is a fork and an fsync, and many at once only wait for the same disk.
         self._threads = Threads(_THREADS)
 
@@ -146,8 +147,9 @@ class LocalProcessHost:
 
     def _spawn(self, workload: Workload, instance: str, port: int, now: datetime) -> tuple[Process, str]:
         """Raises SpawnFailed."""
-        self._note_data(workload, instance)
-        self._end_leftovers(instance)
+        with self._ending:
+            self._note_data(workload, instance)
+            self._end_leftovers(instance)
         launch, remember = (
             self._launch(workload, instance, port),
             self._remember(workload, instance, port, now),
@@ -176,7 +178,7 @@ class LocalProcessHost:
         running = {self._data_of(record) for record, process in held if process is not None}
         for record, process in held:
             if process is None:
-                if _has_data_alone(record.workload) and self._data_of(record) not in running:
+                if record.workload.program and self._data_of(record) not in running:
                     _end_what_works_in(self._data_of(record), record.instance)
                 state_files.remove(self._home, record.instance)
             else:
@@ -195,16 +197,19 @@ class LocalProcessHost:
         self._ports.give_back(port)
 
     def _note_data(self, workload: Workload, instance: str) -> None:
-        if _has_data_alone(workload):
+        if workload.program:
             self._data[instance] = data_folder(self._home, workload.key)
 
     def _end_leftovers(self, instance: str) -> None:
-        if instance in self._data:
-            _end_what_works_in(self._data[instance], instance)
+        """Not where another instance has the same data: what works there may be that one."""
+        data = self._data.get(instance)
+        if data is not None and list(self._data.values()).count(data) == 1:
+            _end_what_works_in(data, instance)
 
     def discard(self, instance: str) -> None:
-        self._end_leftovers(instance)
-        self._data.pop(instance, None)
+        with self._ending:
+            self._end_leftovers(instance)
+            self._data.pop(instance, None)
         state_files.remove(self._home, instance)
         leave_cgroup(instance)
         self._sockets.remove(instance)
@@ -356,11 +361,6 @@ class LocalProcessHost:
 def data_folder(home: Path, key: ObjectKey) -> Path:
     """The folder where that workload's instances keep their data."""
     return home / "data" / base_name(key)
-
-
-def _has_data_alone(workload: Workload) -> bool:
-    """Where it has any: records of instances do not say it. (`state_files`)"""
-    return workload.program and workload.replicas == 1
 
 
 def _end_what_works_in(data: Path, instance: str) -> None:

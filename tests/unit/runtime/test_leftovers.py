@@ -99,3 +99,22 @@ def test_what_an_adopted_instance_leaves_behind_is_ended_with_it(tmp_path: Path)
         for each in (first, left):
             each.kill()
             each.wait(10)
+
+
+def test_an_instance_that_shares_its_data_is_not_taken_for_what_another_left_behind(tmp_path: Path) -> None:
+    """One was there before the Service was scaled up: it started when nobody else had that data."""
+    first, second = working_in(tmp_path / "elsewhere"), working_in(tmp_path / "data" / "shop-0" / "data")
+    try:
+        for number, each in enumerate((first, second)):
+            recorded(tmp_path, f"shop-0-{number}", each.pid, start_ticks(each.pid) or 0)
+        host = LocalProcessHost(tmp_path)
+        for _, child in host.adopt():
+            child.close()
+        host.discard("shop-0-0")
+        assert second.poll() is None
+        host.discard("shop-0-1")
+        assert second.wait(10) == -signal.SIGKILL and first.poll() is None
+    finally:
+        for each in (first, second):
+            each.kill()
+            each.wait(10)
