@@ -372,6 +372,9 @@ RIGHTS: dict[str, Any] = {
     "GET /history": "known",
     "GET /history/{group}/{path:path}": ("get", "services", "team-a"),
     "GET /audit": ("admin",),
+    "GET /metrics/targets": ("admin",),
+    "GET /metrics/cloud": ("admin",),
+    "GET /metrics/instances/{namespace}/{service}/{instance}": ("admin",),
     "GET /swarm/services/{name}": ("admin",),
     "POST /swarm/services/{name}/adoption": ("admin",),
 }

@@ -20,6 +20,7 @@ import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
 from botocore.model import Shape
+from clouds import eventually
 
 from api.auth.authorizer import role_rules
 from api.auth.rules import Action, Rule
@@ -87,7 +88,13 @@ def running(manifest: ManagedService) -> Iterator[ServiceHarness]:
         for kind in manifest.kinds:
             if not (kind.internal or kind.model.model_fields["spec"].is_required()):
                 house.run(house.resources.create(kind, kind.new(NAME, namespace="default")))
+        eventually(lambda: is_ready(house), f"{manifest.name} is ready")
         yield house
+
+
+def is_ready(house: ServiceHarness) -> bool:
+    """A copy answers no read before it has caught up with what it is one of."""
+    return httpx.get(f"{house.url}/ready").status_code == 200
 
 
 @pytest.fixture(scope="module", params=SERVICES, ids=lambda each: each.name)
