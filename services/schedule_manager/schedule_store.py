@@ -221,7 +221,7 @@ class ScheduleStore:
                 "INSERT OR IGNORE INTO events (id, namespace, bytes, body) VALUES (?,?,?,?)",
                 [(each.id, each.namespace, each.size, each.body) for each in events.values()],
             )
-            self._db.executemany(_PLAN_ANEW, [each.plan for each in what])
+            self._db.executemany(_PLAN_ANEW, {each.plan.uid: each.plan for each in what}.values())
             self._db.executemany(
                 "INSERT OR IGNORE INTO firings"
                 " (id, uid, due, fires, attempts, next_attempt, fault, exhausted, event) VALUES (?,?,?,?,?,?,?,?,?)",

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from services.schedule_manager.events.directory import MOST_RULES, EventDirectory
 from services.schedule_manager.events.kinds import EventRule
-from services.schedule_manager.events.patterns import Budget, BudgetFault, Event, Pattern, parse_pattern
+from services.schedule_manager.events.patterns import Budget, BudgetFault, Event, parse_pattern
 from services.schedule_manager.events.planning import planned_for_events
 from services.schedule_manager.schedule_store import Firing, Planned, Published, ScheduleStore, Waiting
 from services.sdk.aws.operations import RequestContext
@@ -75,7 +76,7 @@ class Routing:
         self, rules: Mapping[str, Sequence[EventRule]], events: Sequence[Arrived], now: datetime
     ) -> dict[str, EntryFault]:
         refused = {each.id: TOO_MANY_RULES for each in events if len(rules[each.bus]) > MOST_RULES}
-        read = {bus: _read(found) for bus, found in rules.items() if len(found) <= MOST_RULES}
+        read = {bus: _read(found, now) for bus, found in rules.items() if len(found) <= MOST_RULES}
         wanted, budget = list[Published](), Budget()
         for event in (each for each in events if each.bus in read):
             try:
@@ -94,30 +95,34 @@ class Routing:
         return refused
 
     def _published(
-        self, rules: Sequence[tuple[EventRule, Pattern]], arrived: Arrived, now: datetime, budget: Budget
+        self, rules: Sequence[_Wanting], arrived: Arrived, now: datetime, budget: Budget
     ) -> list[Published]:
         """What the event is for whom. Raises BudgetFault."""
         event = Event(arrived.body, budget)
         self._last = at = max(now.timestamp(), self._last + _APART)
-        plans = [
-            planned_for_events(rule, target, now)
-            for rule, pattern in rules
-            if pattern.matches(event)
-            for target in rule.spec.targets
-        ]
+        plans = [plan for rule in rules if rule.pattern.matches(event) for plan in rule.plans]
         return [
             Published(plan, _firing(plan, arrived.id, at), Waiting(arrived.id, plan.namespace, arrived.text))
             for plan in plans
         ]
 
 
-def _read(rules: Sequence[EventRule]) -> list[tuple[EventRule, Pattern]]:
+class _Wanting:
+    """A rule that wants events."""
+
+    def __init__(self, rule: EventRule, now: datetime) -> None:
+        self._rule, self._now = rule, now
+        self.pattern = parse_pattern(rule.spec.event_pattern)
+
+    @cached_property
+    def plans(self) -> list[Planned]:
+        """Of its targets: the same for all events of a request, and made only where one fits."""
+        return [planned_for_events(self._rule, each, self._now) for each in self._rule.spec.targets]
+
+
+def _read(rules: Sequence[EventRule], now: datetime) -> list[_Wanting]:
     """Those that want events at all."""
-    return [
-        (each, parse_pattern(each.spec.event_pattern))
-        for each in rules
-        if each.spec.enabled and each.spec.event_pattern
-    ]
+    return [_Wanting(each, now) for each in rules if each.spec.enabled and each.spec.event_pattern]
 
 
 def _firing(plan: Planned, event: str, at: float) -> Firing:
