@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.schedule_manager.events.names import bus_resource, rule_named, rule_resource
+from services.schedule_manager.events.names import resource_of
 from services.schedule_manager.events.operations import EVENT_OPERATIONS
 from services.schedule_manager.names import group_resource, schedule_resource
 from services.schedule_manager.operations import OPERATIONS
@@ -13,18 +13,11 @@ from services.sdk.aws.arns import Arn
 def locate(arn: Arn, _: StoredObjects, __: str) -> Located:
     """The schedule, group, rule or bus of that ARN."""
     if arn.service == "events":
-        return Located(_of_events(arn), str(arn))
+        return Located(resource_of(arn), str(arn))
     if arn.kind == "schedule":
         group, _slash, name = arn.name.partition("/")
         return Located(schedule_resource(name, group, arn.region), str(arn))
     return Located(group_resource(arn.name, arn.region), str(arn))
-
-
-def _of_events(arn: Arn) -> str:
-    if arn.kind == "event-bus":
-        return bus_resource(arn.name, arn.region)
-    bus, name = rule_named(arn.resource)
-    return rule_resource(name, bus, arn.region)
 
 
 RULES = AccessRules(

@@ -43,10 +43,17 @@ class EventDirectory:
                 return found
         return None
 
-    async def require_bus(self, call: RequestContext, name: str) -> None:
-        """Raises AwsError."""
-        if name != DEFAULT_BUS and await self.bus(call, name) is None:
+    async def found_bus(self, call: RequestContext, name: str) -> EventBus:
+        """As `bus`. Raises AwsError."""
+        found = await self.bus(call, name)
+        if found is None:
             raise errors.no_bus(name)
+        return found
+
+    async def require_bus(self, call: RequestContext, name: str) -> None:
+        """The default bus is there always. Raises AwsError."""
+        if name != DEFAULT_BUS:
+            await self.found_bus(call, name)
 
     async def rule(self, call: RequestContext, name: str, bus: str) -> EventRule | None:
         """Of the caller's region, else one that is seen in all."""

@@ -22,7 +22,7 @@ def keeps_the_rule_s_name(transition: Transition) -> None:
         text = f"the EventRule {rule} of the bus {bus} has to be called {wanted}, not {name}"
         raise transition.invalid("metadata.name", text)
     account = account_of(transition.key.namespace)
-    for field, arn in _roles(spec):
+    for field, arn in roles_said(spec):
         parsed = parse_arn(arn)
         if parsed is not None and parsed.account != account:
             raise transition.invalid(field, f"must be a role of the rule's own account, {account}")
@@ -40,11 +40,11 @@ def keeps_the_bus_s_name(transition: Transition) -> None:
         raise transition.invalid("metadata.name", f"the EventBus {bus} has to be called {wanted}, not {name}")
 
 
-def _roles(spec: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Where each role is said, and its ARN."""
+def roles_said(spec: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Where each role is said, and its ARN: as they were sent, nothing is proven of them yet."""
     found = [("spec.roleArn", str(spec.get("roleArn") or ""))]
     targets = spec.get("targets")
     for at, each in enumerate(targets if isinstance(targets, list) else ()):
-        if isinstance(each, dict):
+        if isinstance(each, Mapping):
             found.append((f"spec.targets[{at}].roleArn", str(each.get("roleArn") or "")))
     return found

@@ -12,7 +12,7 @@ from crds.kind import Column, Kind, Resource
 from crds.meta import Spec, Status
 from crds.model import Model
 from crds.passed_roles import PassedRoles
-from services.schedule_manager.events.invariants import keeps_the_bus_s_name, keeps_the_rule_s_name
+from services.schedule_manager.events.invariants import keeps_the_bus_s_name, keeps_the_rule_s_name, roles_said
 from services.schedule_manager.events.names import DEFAULT_BUS, PRINCIPAL, bus_fault, rule_fault
 from services.schedule_manager.events.patterns import parse_pattern
 from services.schedule_manager.events.shaping import (
@@ -179,13 +179,7 @@ class EventBus(Resource[EventBusSpec, EventBusStatus]):
 
 
 def _roles(spec: Mapping[str, Any]) -> list[str]:
-    """As they were sent: nothing is proven of them yet."""
-    targets = spec.get("targets")
-    holders = (
-        [spec, *(each for each in targets if isinstance(each, Mapping))] if isinstance(targets, list) else [spec]
-    )
-    arns = [str(each.get("roleArn") or "") for each in holders]
-    return sorted({arn.rpartition("/")[2] for arn in arns if arn})
+    return sorted({arn.rpartition("/")[2] for _, arn in roles_said(spec) if arn})
 
 
 def _wanted(rule: dict[str, Any]) -> str:

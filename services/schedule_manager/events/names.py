@@ -6,7 +6,7 @@ Source: Amazon EventBridge API reference, CreateEventBus, PutRule; Service Autho
 from __future__ import annotations
 
 from services.schedule_manager.names import DEFAULT_REGION, group_resource, schedule_resource
-from services.sdk.aws.arns import parse_arn
+from services.sdk.aws.arns import Arn, parse_arn
 
 DEFAULT_BUS = "default"
 """The bus that every account has, though nobody made it."""
@@ -62,3 +62,11 @@ def rule_named(resource: str) -> tuple[str, str]:
     """The bus and the rule of an ARN's `rule/shop/orders`."""
     bus, slash, name = resource.removeprefix("rule/").rpartition("/")
     return (bus, name) if slash else (DEFAULT_BUS, name)
+
+
+def resource_of(arn: Arn) -> str:
+    """What the EventBus or the EventRule of that ARN is called."""
+    if arn.kind == "event-bus":
+        return bus_resource(arn.name, arn.region)
+    bus, name = rule_named(arn.resource)
+    return rule_resource(name, bus, arn.region)

@@ -13,7 +13,7 @@ from crds.errors import AlreadyExists, NotFound
 from crds.model import rfc3339_micro
 from services.schedule_manager.directory import is_in
 from services.schedule_manager.events import errors
-from services.schedule_manager.events.directory import EventDirectory, arn_of_bus, bus_name
+from services.schedule_manager.events.directory import EventDirectory, arn_of_bus
 from services.schedule_manager.events.kinds import EVENT_BUS, EventBus, EventBusSpec
 from services.schedule_manager.events.names import DEFAULT_BUS, bus_fault, bus_named, bus_resource
 from services.schedule_manager.events.operations.tags import wanted_tags
@@ -56,7 +56,7 @@ class BusOperations:
         await self._access.require(call, bus_resource(name, call.region))
         if name == DEFAULT_BUS:
             return described_default_bus(call.region, call.account)
-        return described_bus(await self._found(call, name))
+        return described_bus(await self._directory.found_bus(call, name))
 
     @operation("UpdateEventBus", permission=("update", EVENT_BUS), understands=("Name", "Description"))
     async def update_event_bus(self, call: RequestContext, request: Json) -> Json:
@@ -70,7 +70,7 @@ class BusOperations:
             noted = {**(bus.metadata.annotations or {}), MODIFIED: rfc3339_micro(self._clock.now())}
             bus.metadata.annotations = noted
 
-        found = await self._found(call, name)
+        found = await self._directory.found_bus(call, name)
         told = described_bus(await self._directory.change_bus(acting, found, edit))
         return {each: told[each] for each in ("Arn", "Name", "Description") if each in told}
 
@@ -104,10 +104,3 @@ class BusOperations:
             {**request, "MaxResults": request.get("Limit")},
         )
         return {"EventBuses": shown, **more}
-
-    async def _found(self, call: RequestContext, name: str) -> EventBus:
-        """Raises AwsError."""
-        found = await self._directory.bus(call, name)
-        if found is None or bus_name(found) != name:
-            raise errors.no_bus(name)
-        return found

@@ -12,7 +12,7 @@ from typing import Any
 from services.schedule_manager.events import errors
 from services.schedule_manager.events.directory import EventDirectory
 from services.schedule_manager.events.kinds import EVENT_BUS, EVENT_RULE, EventBus, EventRule
-from services.schedule_manager.events.names import DEFAULT_BUS, bus_resource, rule_named, rule_resource
+from services.schedule_manager.events.names import DEFAULT_BUS, resource_of, rule_named
 from services.sdk.aws.access import CallerAccess
 from services.sdk.aws.arns import Arn, parse_arn
 from services.sdk.aws.operations import RequestContext, operation
@@ -46,14 +46,14 @@ class TagOperations:
     async def list_tags_for_resource(self, call: RequestContext, request: Json) -> Json:
         arn = _own_arn(call, request["ResourceARN"])
         asked = _asked(call, arn)
-        await self._access.require(asked, _resource_of(arn))
+        await self._access.require(asked, resource_of(arn))
         if arn.resource == f"event-bus/{DEFAULT_BUS}":
             return {"Tags": []}
         return {"Tags": tag_list((await self._found(call, arn)).spec.tags or {})}
 
     async def _retag(self, call: RequestContext, text: str, change: Callable[[Tags], Tags]) -> None:
         arn = _own_arn(call, text)
-        acting = await self._access.resources_for(_asked(call, arn), _resource_of(arn))
+        acting = await self._access.resources_for(_asked(call, arn), resource_of(arn))
         if arn.resource == f"event-bus/{DEFAULT_BUS}":
             raise errors.validation("The event bus default has no tags here.")
 
@@ -71,10 +71,7 @@ class TagOperations:
     async def _found(self, call: RequestContext, arn: Arn) -> EventBus | EventRule:
         """Raises AwsError."""
         if arn.kind == "event-bus":
-            found = await self._directory.bus(call, arn.name)
-            if found is None:
-                raise errors.no_bus(arn.name)
-            return found
+            return await self._directory.found_bus(call, arn.name)
         bus, name = rule_named(arn.resource)
         return await self._directory.require_rule(call, name, bus)
 
@@ -97,13 +94,6 @@ def _own_arn(call: RequestContext, text: str) -> Arn:
     if (found.region, found.account) != (call.region, call.account):
         raise errors.validation(f"{text[:200]} is of another account or region.")
     return found
-
-
-def _resource_of(arn: Arn) -> str:
-    if arn.kind == "event-bus":
-        return bus_resource(arn.name, arn.region)
-    bus, name = rule_named(arn.resource)
-    return rule_resource(name, bus, arn.region)
 
 
 def _asked(call: RequestContext, arn: Arn) -> RequestContext:
