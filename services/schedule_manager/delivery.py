@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 
 from services.schedule_manager.events.plans import PlannedSpec
-from services.schedule_manager.events.shaping import Rule, Shaping, ShapingFault, shaped
+from services.schedule_manager.events.shaping import Rule, ShapingFault, shaped
 from services.schedule_manager.names import DEFAULT_REGION
 from services.schedule_manager.planning import moment
 from services.schedule_manager.schedule_store import Firing
@@ -119,7 +119,7 @@ def input_of(occasion: Occasion) -> str:
     if spec.bus:
         return _shaped(occasion)
     if not text:
-        return dumped({**_scheduled(occasion), "source": "aws.scheduler", "detail": "{}"})
+        return dumped(_scheduled(occasion, "aws.scheduler", "{}"))
     for keyword, value in (
         ("schedule-arn", occasion.arn),
         ("scheduled-time", time_text(moment(firing.due))),
@@ -133,7 +133,7 @@ def input_of(occasion: Occasion) -> str:
 def _shaped(occasion: Occasion) -> str:
     spec = occasion.spec
     try:
-        return shaped(event_of(occasion), Shaping(*spec.shaping), Rule(occasion.arn, spec.schedule_name))
+        return shaped(event_of(occasion), spec.shaping, Rule(occasion.arn, spec.schedule_name))
     except ShapingFault as odd:
         raise DeliveryFault("InvalidInput", str(odd), lasting=True) from None
 
@@ -170,24 +170,24 @@ def event_of(occasion: Occasion) -> dict[str, Any]:
     """What a rule sends: the event it matched, or the one that it makes at its time."""
     if occasion.event:
         return dict(orjson.loads(occasion.event))
-    return {**_scheduled(occasion), "source": "aws.events", "detail": {}}
+    return _scheduled(occasion, "aws.events", {})
 
 
 def dumped(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _scheduled(occasion: Occasion) -> dict[str, Any]:
+def _scheduled(occasion: Occasion, source: str, detail: Any) -> dict[str, Any]:
     return {
         "version": "0",
         "id": occasion.firing.id,
         "detail-type": "Scheduled Event",
-        "source": "",
+        "source": source,
         "account": occasion.account,
         "time": time_text(moment(occasion.firing.due)),
         "region": occasion.region,
         "resources": [occasion.arn],
-        "detail": "",
+        "detail": detail,
     }
 
 

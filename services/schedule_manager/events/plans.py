@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.schedule_manager.events.shaping import InputTransformer
+from services.schedule_manager.events.shaping import InputTransformer, Shaping
 from services.schedule_manager.kinds import ScheduleSpec
 
 NEVER = "at(1970-01-01T00:00:00)"
@@ -19,8 +19,8 @@ class PlannedSpec(ScheduleSpec):
     transformer: InputTransformer | None = None
 
     @property
-    def shaping(self) -> tuple[str, str, InputTransformer | None]:
-        return self.text, self.path, self.transformer
+    def shaping(self) -> Shaping:
+        return Shaping(self.text, self.path, self.transformer)
 
 
 def is_of_rule(uid: str) -> bool:
