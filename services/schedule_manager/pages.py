@@ -1,4 +1,4 @@
-"""MaxResults and NextToken: a page of a list, as EventBridge Scheduler answers it."""
+"""MaxResults (EventBridge: Limit) and NextToken: a page of a list, as EventBridge and its Scheduler answer it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ _TOKENS = PageTokens(b"schedule manager pages")
 
 def page(items: Sequence[T], by: Callable[[T], str], scope: Sequence[str], request: Json) -> tuple[list[T], Json]:
     """The rows in the order of `by`, and `{"NextToken": ...}` if there are more. Raises AwsError."""
+    most = int(request.get("MaxResults") or request.get("Limit") or MOST)
     try:
-        found = _TOKENS.page(items, by, scope, request.get("NextToken"), int(request.get("MaxResults") or MOST))
+        found = _TOKENS.page(items, by, scope, request.get("NextToken"), most)
     except InvalidToken:
         raise errors.validation("NextToken is not one of this list.") from None
     return found.items, {"NextToken": found.token} if found.token else {}

@@ -101,6 +101,6 @@ class BusOperations:
             [each for each in rows if each["Name"].startswith(prefix)],
             lambda each: str(each["Name"]),
             ["buses", call.account, call.region, prefix],
-            {**request, "MaxResults": request.get("Limit")},
+            request,
         )
         return {"EventBuses": shown, **more}

@@ -78,7 +78,7 @@ class RuleOperations:
         await self._directory.require_bus(call, bus)
         found = [each for each in self._directory.rules_of(call, bus) if rule_name(each).startswith(prefix)]
         scope = ["rules", call.account, call.region, bus, prefix]
-        rows, more = page(found, rule_name, scope, {**request, "MaxResults": request.get("Limit")})
+        rows, more = page(found, rule_name, scope, request)
         return {"Rules": [listed_rule(each) for each in rows], **more}
 
     @operation("EnableRule", permission=("update", EVENT_RULE), understands=("Name", "EventBusName"))

@@ -70,8 +70,7 @@ class TargetOperations:
         await self._access.require(call, rule_resource(request["Rule"], bus, call.region))
         rule = await self._directory.require_rule(call, request["Rule"], bus)
         scope = ["targets", call.account, call.region, bus, request["Rule"]]
-        paged = {**request, "MaxResults": request.get("Limit")}
-        rows, more = page(rule.spec.targets, lambda each: each.id, scope, paged)
+        rows, more = page(rule.spec.targets, lambda each: each.id, scope, request)
         return {"Targets": [described_target(each) for each in rows], **more}
 
     @operation(
@@ -89,7 +88,7 @@ class TargetOperations:
             if any(each.arn == arn for each in rule.spec.targets)
         ]
         scope = ["rule names", call.account, call.region, bus, arn]
-        rows, more = page(found, str, scope, {**request, "MaxResults": request.get("Limit")})
+        rows, more = page(found, str, scope, request)
         return {"RuleNames": rows, **more}
 
     async def _rule(self, call: RequestContext, request: Json) -> tuple[Resources, EventRule]:
