@@ -222,11 +222,7 @@ class ScheduleStore:
                 [(each.id, each.namespace, each.size, each.body) for each in events.values()],
             )
             self._db.executemany(_PLAN_ANEW, {each.plan.uid: each.plan for each in what}.values())
-            self._db.executemany(
-                "INSERT OR IGNORE INTO firings"
-                " (id, uid, due, fires, attempts, next_attempt, fault, exhausted, event) VALUES (?,?,?,?,?,?,?,?,?)",
-                [(*each.firing, each.event.id) for each in what],
-            )
+            self._db.executemany(_ADD_FIRING, [(*each.firing, each.event.id) for each in what])
 
     def full(self, uids: Iterable[str]) -> set[str]:
         """Those targets of rules for which no more events may wait."""
@@ -331,11 +327,8 @@ class ScheduleStore:
         self._db.execute("UPDATE schedules SET due = ? WHERE uid = ?", (moved.due, plan.uid))
 
     def _add(self, firings: Iterable[Firing]) -> None:
-        self._db.executemany(
-            "INSERT OR IGNORE INTO firings (id, uid, due, fires, attempts, next_attempt, fault, exhausted)"
-            " VALUES (?,?,?,?,?,?,?,?)",
-            firings,
-        )
+        """Of due times, which are about no event."""
+        self._db.executemany(_ADD_FIRING, [(*each, "") for each in firings])
 
     def _go_on(self, firing: Firing) -> None:
         self._db.execute(
@@ -377,6 +370,10 @@ def _marks(values: Collection[str]) -> str:
 
 
 _OF_ONE = "uid = ? OR (uid >= ? || '/' AND uid < ? || '0')"
+_ADD_FIRING = (
+    "INSERT OR IGNORE INTO firings (id, uid, due, fires, attempts, next_attempt, fault, exhausted, event)"
+    " VALUES (?,?,?,?,?,?,?,?,?)"
+)
 _PLAN_ANEW = (
     "INSERT INTO schedules (uid, generation, namespace, spec, made, due) VALUES (?,?,?,?,?,?) ON CONFLICT (uid)"
     " DO UPDATE SET generation = excluded.generation, spec = excluded.spec WHERE generation <> excluded.generation"
