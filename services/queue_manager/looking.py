@@ -5,7 +5,6 @@ Nothing changes by it: no message is hidden, and none counts as received.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -23,10 +22,10 @@ from services.queue_manager.message_store import Seen, failures, look
 from services.queue_manager.topic_kinds import ADDRESSES, TOPIC, Subscription
 from services.queue_manager.topics import FoundTopic, Topics, address_queue, subscription_arn
 from services.sdk.aws.accounts import account_of
-from services.sdk.aws.caller_policies import CallerPolicies
+from services.sdk.aws.caller_policies import PoliciesOf
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import Operation, RequestContext
-from services.sdk.identity import Caller
+from services.sdk.aws.resource_names import DEFAULT_REGION
 from services.sdk.permissions import Permission
 from services.sdk.routes import Request, route
 
@@ -36,7 +35,6 @@ MOST_FAILURES, _PIECE = 1_000, 50
 """Of so many of the oldest dead letters is told why they are there; read in pieces, since others wait for each."""
 _QUEUE = "/queues/{namespace}/{name}"
 _RECEIVE = Operation("ReceiveMessage", Permission("use", QUEUE), frozenset())
-PoliciesOf = Callable[[Caller], Awaitable[CallerPolicies | None]]
 
 
 class LookingRoutes:
@@ -110,7 +108,7 @@ class LookingRoutes:
         caller = request.caller
         call = RequestContext(
             caller,
-            found.spec.region or "us-east-1",
+            found.spec.region or DEFAULT_REGION,
             account_of(caller.namespace),
             request.id,
             _RECEIVE,

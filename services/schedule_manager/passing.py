@@ -8,25 +8,23 @@ Source: AWS EventBridge Scheduler User Guide, "Identity-based policies": `iam:Pa
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from crds.kinds.iam import IAM_ROLE
 from services.schedule_manager.kinds import PRINCIPAL
+from services.schedule_manager.names import DEFAULT_REGION
 from services.sdk.aws.accounts import account_of
-from services.sdk.aws.caller_policies import CallerPolicies
+from services.sdk.aws.caller_policies import PoliciesOf
 from services.sdk.aws.iam_names import resource_name
 from services.sdk.aws.judgement import DeniedByPolicy, decide
 from services.sdk.aws.operations import Operation, RequestContext
 from services.sdk.aws.policy import Decision, Outcome, Request, Requester, Source
 from services.sdk.context import ServiceContext
-from services.sdk.identity import Caller
 from services.sdk.permissions import Permission
 from services.sdk.routes import Request as PlainRequest
 
 _ACTION = "iam:PassRole"
 _RUN = Operation("RunSchedule", Permission("use", IAM_ROLE), frozenset())
-PoliciesOf = Callable[[Caller], Awaitable[CallerPolicies | None]]
 
 
 class PassedRole:
@@ -43,7 +41,7 @@ class PassedRole:
         caller, namespace = request.caller, request.namespace
         policies = await policies_of(caller) if namespace == caller.namespace else None
         here = replace(caller, namespace=namespace)
-        call = RequestContext(here, "us-east-1", account_of(namespace), request.id, _RUN, [], policies=policies)
+        call = RequestContext(here, DEFAULT_REGION, account_of(namespace), request.id, _RUN, [], policies=policies)
         await self.require(call, role_arn)
 
     async def require(self, call: RequestContext, role_arn: str) -> None:

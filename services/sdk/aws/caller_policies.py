@@ -43,6 +43,10 @@ class CallerPolicies:
         return bool(self.identity or self.boundary) or self.session is not None or self.requester.kind != "user"
 
 
+PoliciesOf = Callable[[Caller], Awaitable[CallerPolicies | None]]
+"""What IAM says of a caller, None where it says nothing. Raises ApiError."""
+
+
 class CallerPolicyReader:
     """`ask` gets the answer of `PATH` with the identity token of whom it is about."""
 
