@@ -2,8 +2,9 @@
 import { raw } from './api';
 import { ApiError, inWords } from './errors';
 import type { AccessBlock, AclGrant, BucketSide, Ownership } from './exposure';
-import { readLifecycle, textIn, type LifecycleRule } from './lifecycle';
+import { readLifecycle, type LifecycleRule } from './lifecycle';
 import { pathOf } from './s3';
+import { elementsIn, parsed, textIn } from './xml';
 
 /** What was answered; or why it was not, in words. */
 export type Answer<T> = { value: T; refused?: undefined } | { value?: undefined; refused: string };
@@ -65,10 +66,6 @@ export function sideOf(bucket: string, found: BucketConfiguration): BucketSide |
   };
 }
 
-function parsed(xml: string): Document {
-  return new DOMParser().parseFromString(xml, 'application/xml');
-}
-
 export function readVersioning(xml: string): Versioning {
   const status = textIn(parsed(xml), 'Status');
   return status === 'Enabled' || status === 'Suspended' ? status : 'never';
@@ -93,7 +90,7 @@ export function readOwnership(xml: string): Ownership {
 export function readAcl(xml: string): { account: string; grants: AclGrant[] } {
   const document = parsed(xml);
   const owner = document.getElementsByTagName('Owner')[0];
-  const grants = [...document.getElementsByTagName('Grant')].map((each) => ({
+  const grants = elementsIn(document, 'Grant').map((each) => ({
     permission: textIn(each, 'Permission'),
     group: textIn(each, 'URI'),
     id: textIn(each, 'ID'),

@@ -1,5 +1,6 @@
 /** Lifecycle rules of buckets, read from S3's XML and told in words. Pure. */
 import { bytes } from './quantities';
+import { elementsIn, parsed, textIn } from './xml';
 
 export interface LifecycleRule {
   id: string;
@@ -18,8 +19,7 @@ export interface LifecycleRule {
 }
 
 export function readLifecycle(xml: string): LifecycleRule[] {
-  const document = new DOMParser().parseFromString(xml, 'application/xml');
-  return [...document.getElementsByTagName('Rule')].map(ruleOf);
+  return elementsIn(parsed(xml), 'Rule').map(ruleOf);
 }
 
 function ruleOf(rule: Element): LifecycleRule {
@@ -28,7 +28,7 @@ function ruleOf(rule: Element): LifecycleRule {
     id: textIn(rule, 'ID'),
     enabled: textIn(rule, 'Status') === 'Enabled',
     prefix: textIn(rule, 'Prefix'),
-    tags: [...rule.getElementsByTagName('Tag')].map((each) => ({
+    tags: elementsIn(rule, 'Tag').map((each) => ({
       key: textIn(each, 'Key'),
       value: textIn(each, 'Value'),
     })),
@@ -41,10 +41,6 @@ function ruleOf(rule: Element): LifecycleRule {
     keptNoncurrent: numberIn(rule, 'NewerNoncurrentVersions'),
     abortsUploadsAfterDays: numberIn(rule, 'DaysAfterInitiation'),
   };
-}
-
-export function textIn(parent: Element | Document, name: string): string {
-  return parent.getElementsByTagName(name)[0]?.textContent ?? '';
 }
 
 function numberIn(parent: Element, name: string): number | undefined {

@@ -8,6 +8,7 @@
 import { raw } from './api';
 import { ApiError } from './errors';
 import { pathOf, put } from './s3';
+import { elementsIn, parsed, textIn } from './xml';
 
 const MIB = 1 << 20;
 /** From so many bytes on a file goes in parts. */
@@ -38,10 +39,10 @@ export function partSize(size: number): number {
 export async function unfinished(bucket: string, prefix: string, signal?: AbortSignal): Promise<Unfinished[]> {
   const query = new URLSearchParams({ prefix });
   const xml = await (await raw(`${pathOf(bucket)}?uploads&${query}`, { signal })).text();
-  return elements(xml, 'Upload').map((each) => ({
-    key: inside(each, 'Key'),
-    id: inside(each, 'UploadId'),
-    begun: inside(each, 'Initiated'),
+  return elementsIn(parsed(xml), 'Upload').map((each) => ({
+    key: textIn(each, 'Key'),
+    id: textIn(each, 'UploadId'),
+    begun: textIn(each, 'Initiated'),
   }));
 }
 
@@ -104,24 +105,24 @@ async function partsOf(path: string, id: string): Promise<Part[] | null> {
 
 /** A page of ListParts. Pure. */
 export function readParts(xml: string): { summed: boolean; parts: Part[]; next: string } {
-  const document = new DOMParser().parseFromString(xml, 'application/xml');
-  const more = inside(document, 'IsTruncated') === 'true';
+  const document = parsed(xml);
+  const more = textIn(document, 'IsTruncated') === 'true';
   return {
-    summed: inside(document, 'ChecksumAlgorithm') === 'SHA256',
-    parts: [...document.getElementsByTagName('Part')].map((each) => ({
-      number: Number(inside(each, 'PartNumber')),
-      size: Number(inside(each, 'Size')),
-      etag: inside(each, 'ETag'),
-      sha256: inside(each, 'ChecksumSHA256'),
+    summed: textIn(document, 'ChecksumAlgorithm') === 'SHA256',
+    parts: elementsIn(document, 'Part').map((each) => ({
+      number: Number(textIn(each, 'PartNumber')),
+      size: Number(textIn(each, 'Size')),
+      etag: textIn(each, 'ETag'),
+      sha256: textIn(each, 'ChecksumSHA256'),
     })),
-    next: more ? inside(document, 'NextPartNumberMarker') : '',
+    next: more ? textIn(document, 'NextPartNumberMarker') : '',
   };
 }
 
 async function begin(path: string, type: string): Promise<string> {
   const headers = { 'x-amz-checksum-algorithm': 'SHA256', 'content-type': type || 'application/octet-stream' };
   const xml = await (await raw(`${path}?uploads`, { method: 'POST', headers })).text();
-  return inside(new DOMParser().parseFromString(xml, 'application/xml'), 'UploadId');
+  return textIn(parsed(xml), 'UploadId');
 }
 
 async function sendPart(
@@ -163,12 +164,4 @@ export function completion(parts: readonly Part[]): string {
 export async function digest(piece: Blob): Promise<string> {
   const sum = new Uint8Array(await crypto.subtle.digest('SHA-256', await piece.arrayBuffer()));
   return btoa(String.fromCharCode(...sum));
-}
-
-function elements(xml: string, name: string): Element[] {
-  return [...new DOMParser().parseFromString(xml, 'application/xml').getElementsByTagName(name)];
-}
-
-function inside(parent: Element | Document, name: string): string {
-  return parent.getElementsByTagName(name)[0]?.textContent ?? '';
 }

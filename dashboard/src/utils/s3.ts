@@ -4,6 +4,7 @@ import { pathSpeaking } from './catalog';
 import { Unreachable } from './errors';
 import { saveAs } from './saving';
 import { freshToken } from './session';
+import { elementsIn, parsed, textIn } from './xml';
 
 export interface ObjectSeen {
   key: string;
@@ -24,17 +25,15 @@ export function pathOf(bucket: string, key = ''): string {
 }
 
 export function readPage(xml: string): Page {
-  const document = new DOMParser().parseFromString(xml, 'application/xml');
-  const all = (name: string) => [...document.getElementsByTagName(name)];
-  const text = (parent: Element, name: string) => parent.getElementsByTagName(name)[0]?.textContent ?? '';
-  const objects = all('Contents').map((each) => ({
-    key: text(each, 'Key'),
-    size: Number(text(each, 'Size')),
-    modified: text(each, 'LastModified'),
-    etag: text(each, 'ETag'),
+  const document = parsed(xml);
+  const objects = elementsIn(document, 'Contents').map((each) => ({
+    key: textIn(each, 'Key'),
+    size: Number(textIn(each, 'Size')),
+    modified: textIn(each, 'LastModified'),
+    etag: textIn(each, 'ETag'),
   }));
-  const folders = all('CommonPrefixes').map((each) => text(each, 'Prefix'));
-  return { objects, folders, next: all('NextContinuationToken')[0]?.textContent || null };
+  const folders = elementsIn(document, 'CommonPrefixes').map((each) => textIn(each, 'Prefix'));
+  return { objects, folders, next: textIn(document, 'NextContinuationToken') || null };
 }
 
 /** Raises ApiError. */
