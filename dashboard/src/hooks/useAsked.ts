@@ -1,6 +1,6 @@
 import { useEffect, useEffectEvent, useState } from 'react';
 
-import { ApiError } from '../utils/errors';
+import { isRefusal } from '../utils/errors';
 
 /** After which a question is asked again that its service could not answer. */
 const AGAIN_MS = 5000;
@@ -31,8 +31,7 @@ export function useAsked<T>(what: string, read: (signal: AbortSignal) => Promise
           const value = await ask(end.signal);
           if (!end.signal.aborted) setTold({ value, error: null });
         } catch (error) {
-          // Who is refused is refused again, and each time is a line in the audit log.
-          lasting = error instanceof ApiError && error.code >= 400 && error.code < 500;
+          lasting = isRefusal(error);
           wait ||= AGAIN_MS;
           if (!end.signal.aborted) setTold((before) => ({ ...before, error }));
         }

@@ -1,8 +1,7 @@
-import { useEffect, useState } from 'react';
-
 import { ask } from '../utils/api';
-import { ApiError } from '../utils/errors';
+import { isRefusal, type ApiError } from '../utils/errors';
 import type { LoopHealth } from '../utils/loopHealth';
+import { useAsked } from './useAsked';
 
 const EVERY_MS = 3000;
 
@@ -14,32 +13,6 @@ export interface LoopTold {
 
 /** The control loop as it is, asked again every few seconds while it is shown: counters have no watch. */
 export function useLoopHealth(): LoopTold {
-  const [told, setTold] = useState<LoopTold>({ loop: null, error: null });
-  useEffect(() => {
-    const end = new AbortController();
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const look = async () => {
-      const next = document.hidden ? null : await read(end.signal);
-      if (end.signal.aborted) return;
-      if (next) setTold(next);
-      // Who is refused is refused again, and each time is a line in the audit log.
-      if (next?.error) return;
-      timer = setTimeout(() => void look(), EVERY_MS);
-    };
-    void look();
-    return () => {
-      end.abort();
-      clearTimeout(timer);
-    };
-  }, []);
-  return told;
-}
-
-async function read(signal: AbortSignal): Promise<LoopTold | null> {
-  try {
-    return { loop: await ask<LoopHealth>('/health/loop', { signal }), error: null };
-  } catch (error) {
-    const refused = error instanceof ApiError && error.code >= 400 && error.code < 500;
-    return refused ? { loop: null, error } : null;
-  }
+  const { value, error } = useAsked('loop', (signal) => ask<LoopHealth>('/health/loop', { signal }), EVERY_MS);
+  return isRefusal(error) ? { loop: null, error } : { loop: value, error: null };
 }

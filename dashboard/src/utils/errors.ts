@@ -23,6 +23,11 @@ export class Unreachable extends ApiError {
   }
 }
 
+/** Whether it would be refused again, and each time is a line in the audit log. */
+export function isRefusal(error: unknown): error is ApiError {
+  return error instanceof ApiError && error.code >= 400 && error.code < 500;
+}
+
 export function fromStatus(code: number, body: unknown): ApiError {
   const status = (typeof body === 'object' && body !== null ? body : {}) as Record<string, any>;
   const causes = (status.details?.causes ?? []) as Cause[];
