@@ -24,6 +24,18 @@ export function allOf<T extends Resource>(kind: Kind): Mirror<T> {
   return mirrorOf<T>(collection(kind));
 }
 
+/** Does it, and says what came of it. Whether it worked; the refusal (`not`: what did not happen) has been told then. */
+export async function attempt<T>(not: string, act: () => Promise<T>, done: (answer: T) => string): Promise<boolean> {
+  try {
+    say('well', done(await act()));
+    return true;
+  } catch (error) {
+    const { what, next } = inWords(error);
+    say('bad', `${not}: ${what}`, next);
+    return false;
+  }
+}
+
 interface Change<T extends Resource> {
   kind: Kind;
   resource: T;
@@ -121,17 +133,15 @@ export function setMeta(kind: Kind, resource: Resource, patch: object, done: str
 }
 
 /** New material for a key, now: what it sealed before stays readable. By the KMS API, as AWS tools ask for it. */
-export async function rotateKey(key: Resource): Promise<boolean> {
+export function rotateKey(key: Resource): Promise<boolean> {
   const name = key.metadata.name;
   const body = { KeyId: key.status?.keyId ?? name };
-  try {
-    await ask(`${pathSpeaking('kms')}/`, { method: 'POST', body, type: 'application/x-amz-json-1.1', headers: ROTATE });
-    say('well', `${name} has new material`);
-    return true;
-  } catch (error) {
-    say('bad', `Not rotated: ${inWords(error).what}`, inWords(error).next);
-    return false;
-  }
+  const asked = { method: 'POST', body, type: 'application/x-amz-json-1.1', headers: ROTATE };
+  return attempt(
+    'Not rotated',
+    () => ask(`${pathSpeaking('kms')}/`, asked),
+    () => `${name} has new material`,
+  );
 }
 
 export async function remove(kind: Kind, resource: Resource): Promise<boolean> {

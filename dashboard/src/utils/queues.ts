@@ -1,7 +1,7 @@
 /** Queues of AWS SQS and topics of SNS: what their resources say in words, and what is asked of their service. */
+import { attempt } from './actions';
 import { ask, raw } from './api';
 import { pathSpeaking } from './catalog';
-import { inWords } from './errors';
 import type { Health } from './health';
 import type { Resource } from './resources';
 import { say } from './toasts';
@@ -194,7 +194,11 @@ export function sending(queue: Resource, { body, group, deduplication, delay }: 
 }
 
 export function purge(queue: Resource): Promise<boolean> {
-  return told('Not purged', `${queue.metadata.name} is empty`, () => sqs('PurgeQueue', { QueueUrl: urlOf(queue) }));
+  return attempt(
+    'Not purged',
+    () => sqs('PurgeQueue', { QueueUrl: urlOf(queue) }),
+    () => `${queue.metadata.name} is empty`,
+  );
 }
 
 /** `rate`: messages a second; 0 for as fast as it goes. `to`: an ARN; empty for where each failed. */
@@ -204,12 +208,18 @@ export function redrive(queue: Resource, rate: number, to: string): Promise<bool
     ...(rate > 0 && { MaxNumberOfMessagesPerSecond: rate }),
     ...(to && { DestinationArn: to }),
   };
-  return told('Not sent back', 'Dead letters are on their way back', () => sqs('StartMessageMoveTask', asked));
+  return attempt(
+    'Not sent back',
+    () => sqs('StartMessageMoveTask', asked),
+    () => 'Dead letters are on their way back',
+  );
 }
 
 export function cancelMove(task: MoveTask): Promise<boolean> {
-  return told('Not stopped', 'What has not been moved stays', () =>
-    sqs('CancelMessageMoveTask', { TaskHandle: task.TaskHandle }),
+  return attempt(
+    'Not stopped',
+    () => sqs('CancelMessageMoveTask', { TaskHandle: task.TaskHandle }),
+    () => 'What has not been moved stays',
   );
 }
 
@@ -226,18 +236,6 @@ export async function publish(topic: Resource, message: string, subject: string,
   const type = 'application/x-www-form-urlencoded';
   await raw(`${pathSpeaking('sns')}/sns`, { method: 'POST', text: form.toString(), type });
   say('well', 'It is published');
-}
-
-/** Whether it worked; a refusal has been told then. */
-async function told(not: string, done: string, act: () => Promise<unknown>): Promise<boolean> {
-  try {
-    await act();
-    say('well', done);
-    return true;
-  } catch (error) {
-    say('bad', `${not}: ${inWords(error).what}`, inWords(error).next);
-    return false;
-  }
 }
 
 function sqs<T>(operation: string, body: object, signal?: AbortSignal): Promise<T> {

@@ -1,10 +1,9 @@
 /** Schedules: when they are due, how their calls went, and what is asked of their service. */
+import { attempt } from './actions';
 import { ask } from './api';
 import { pathSpeaking } from './catalog';
-import { inWords } from './errors';
 import type { Health } from './health';
 import type { Resource } from './resources';
-import { say } from './toasts';
 
 /** `due`: by its expression; `at`: when it is called, within its window. RFC 3339. */
 export interface Upcoming {
@@ -42,16 +41,12 @@ export function readFirings(schedule: Resource, signal?: AbortSignal): Promise<F
 }
 
 /** Whether it is being called now; a refusal has been told then. */
-export async function runNow(schedule: Resource): Promise<boolean> {
-  const name = schedule.metadata.name;
-  try {
-    await ask(`${pathOf(schedule)}/run`, { method: 'POST' });
-    say('well', `${name} is called now`);
-    return true;
-  } catch (error) {
-    say('bad', `Not called: ${inWords(error).what}`, inWords(error).next);
-    return false;
-  }
+export function runNow(schedule: Resource): Promise<boolean> {
+  return attempt(
+    'Not called',
+    () => ask(`${pathOf(schedule)}/run`, { method: 'POST' }),
+    () => `${schedule.metadata.name} is called now`,
+  );
 }
 
 /** How a call went, in words. Pure. */

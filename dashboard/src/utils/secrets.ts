@@ -1,11 +1,10 @@
 /** Secrets of AWS Secrets Manager: what their resources say in words, and what is asked of their service. */
+import { attempt } from './actions';
 import { ask } from './api';
 import { pathSpeaking } from './catalog';
-import { inWords } from './errors';
 import type { Health } from './health';
 import { conditionOf, type Resource } from './resources';
 import type { SecretValue } from './reveal';
-import { say } from './toasts';
 
 export interface SecretVersion {
   versionId: string;
@@ -161,17 +160,13 @@ export async function readValue(secret: Resource, version: string, signal: Abort
 }
 
 /** Whether it was begun; a refusal has been told then. */
-export async function rotateSecret(secret: Resource): Promise<boolean> {
+export function rotateSecret(secret: Resource): Promise<boolean> {
   const name = labelOf(secret);
-  try {
-    const asked = { SecretId: secret.status?.arn || name, ClientRequestToken: crypto.randomUUID() };
-    await call('RotateSecret', asked);
-    say('well', `${name} is being rotated`);
-    return true;
-  } catch (error) {
-    say('bad', `Not rotated: ${inWords(error).what}`, inWords(error).next);
-    return false;
-  }
+  return attempt(
+    'Not rotated',
+    () => call('RotateSecret', { SecretId: secret.status?.arn || name, ClientRequestToken: crypto.randomUUID() }),
+    () => `${name} is being rotated`,
+  );
 }
 
 function call<T>(operation: string, body: object, signal?: AbortSignal): Promise<T> {

@@ -1,11 +1,10 @@
 /** Webhook endpoints: what they were sent, how that went, and what is asked of their service. */
+import { attempt } from './actions';
 import { ask, raw } from './api';
 import { pathKeeping } from './catalog';
-import { inWords } from './errors';
 import type { Health } from './health';
 import { place, SECRETS, type Resource } from './resources';
 import type { SecretValue } from './reveal';
-import { say } from './toasts';
 
 export type MessageState = 'Waiting' | 'Delivered' | 'Failed';
 
@@ -67,28 +66,20 @@ export function secretOf(endpoint: Resource): string {
 }
 
 /** Whether it worked; a refusal has been told then. */
-export async function replay(endpoint: Resource, which: { ids: string[] } | { since: string }): Promise<boolean> {
-  return told('Not sent again', async () => {
-    const { messages } = await ask<{ messages: number }>(`${pathOf(endpoint)}/replay`, { method: 'POST', body: which });
-    return messages === 1 ? '1 message is sent again' : `${messages} messages are sent again`;
-  });
+export function replay(endpoint: Resource, which: { ids: string[] } | { since: string }): Promise<boolean> {
+  return attempt(
+    'Not sent again',
+    () => ask<{ messages: number }>(`${pathOf(endpoint)}/replay`, { method: 'POST', body: which }),
+    ({ messages }) => (messages === 1 ? '1 message is sent again' : `${messages} messages are sent again`),
+  );
 }
 
 export function enable(endpoint: Resource): Promise<boolean> {
-  return told('Not enabled', async () => {
-    await ask(`${pathOf(endpoint)}/enable`, { method: 'POST' });
-    return 'What waits is sent now';
-  });
-}
-
-async function told(not: string, act: () => Promise<string>): Promise<boolean> {
-  try {
-    say('well', await act());
-    return true;
-  } catch (error) {
-    say('bad', `${not}: ${inWords(error).what}`, inWords(error).next);
-    return false;
-  }
+  return attempt(
+    'Not enabled',
+    () => ask(`${pathOf(endpoint)}/enable`, { method: 'POST' }),
+    () => 'What waits is sent now',
+  );
 }
 
 const STATES: Record<MessageState, [Health, string]> = {
