@@ -1,7 +1,6 @@
 /** Databases: what their resources say in words, and what is asked for them. */
-import { ask } from './api';
-import { conditionOf, place, SECRETS, type Resource } from './resources';
-import type { SecretValue } from './reveal';
+import { conditionOf, type Resource } from './resources';
+import { readSecretKey, type SecretValue } from './reveal';
 
 const API = 'aerekos.cloud/v1';
 
@@ -106,7 +105,6 @@ export function readinessOf(database: Resource): { ready: boolean; about: string
 }
 
 /** What opens it, of that Secret: the URI, with the password in it. The audit log tells of it. Raises ApiError. */
-export async function readConnection(namespace: string, secret: string, signal?: AbortSignal): Promise<SecretValue> {
-  const { data } = await ask<{ data?: Record<string, string> }>(place(SECRETS, secret, namespace), { signal });
-  return { text: data?.uri ? atob(data.uri) : '' };
+export function readConnection(namespace: string, secret: string, signal?: AbortSignal): Promise<SecretValue> {
+  return readSecretKey(namespace, secret, 'uri', signal);
 }

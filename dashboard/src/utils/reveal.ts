@@ -1,5 +1,7 @@
 /** A value that is kept from the screen: shown after it was asked for, and hidden again by itself. */
+import { ask } from './api';
 import { Observable } from './observable';
+import { place, SECRETS } from './resources';
 
 /** The value of a version: text, or bytes in base64. */
 export interface SecretValue {
@@ -13,6 +15,17 @@ export type Revealed =
   | { state: 'reading'; version: string }
   | { state: 'refused'; version: string; error: unknown }
   | { state: 'shown'; version: string; value: SecretValue; until: number };
+
+/** What a Secret has under that key; the audit log tells of it. Raises ApiError. */
+export async function readSecretKey(
+  namespace: string | undefined,
+  secret: string,
+  key: string,
+  signal?: AbortSignal,
+): Promise<SecretValue> {
+  const { data } = await ask<{ data?: Record<string, string> }>(place(SECRETS, secret, namespace), { signal });
+  return { text: data?.[key] ? atob(data[key]) : '' };
+}
 
 export const SHOWN_MS = 30_000;
 const HIDDEN: Revealed = { state: 'hidden' };

@@ -3,8 +3,8 @@ import { attempt } from './actions';
 import { ask, raw } from './api';
 import { pathKeeping } from './catalog';
 import type { Health } from './health';
-import { place, SECRETS, type Resource } from './resources';
-import type { SecretValue } from './reveal';
+import type { Resource } from './resources';
+import { readSecretKey, type SecretValue } from './reveal';
 
 export type MessageState = 'Waiting' | 'Delivered' | 'Failed';
 
@@ -55,10 +55,8 @@ export async function readContent(endpoint: Resource, id: string, signal?: Abort
 }
 
 /** What signs now; the audit log tells of it. Raises ApiError. */
-export async function readSigningSecret(endpoint: Resource, signal?: AbortSignal): Promise<SecretValue> {
-  const path = place(SECRETS, secretOf(endpoint), endpoint.metadata.namespace);
-  const { data } = await ask<{ data?: Record<string, string> }>(path, { signal });
-  return { text: data?.secret ? atob(data.secret) : '' };
+export function readSigningSecret(endpoint: Resource, signal?: AbortSignal): Promise<SecretValue> {
+  return readSecretKey(endpoint.metadata.namespace, secretOf(endpoint), 'secret', signal);
 }
 
 export function secretOf(endpoint: Resource): string {
