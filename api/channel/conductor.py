@@ -14,7 +14,9 @@ PREFIX = "/internal/"
 
 
 class Channel:
-    """An ASGI application: `/internal/...` is for gateways, all else for `app`."""
+    """An ASGI application: `/internal/...` is for gateways themselves, all else for `app`. Of each request that a gateway
+    sends on, it says whose it is (`api.front_proxy`); what it asks for itself is nobody's.
+    """
 
     def __init__(self, app: App, replication: Replication, reports: Reports) -> None:
         self._app, self._replication, self._reports = app, replication, reports
@@ -32,8 +34,8 @@ class Channel:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         known = {replication.PATH: "GET", reports.PATH: "POST"}
-        path = scope["path"]
-        if path not in known:
+        path, client = scope["path"], scope.get("client")
+        if path not in known or (client and client[0]):
             raise NotFound(f"{path} is not served here")
         if scope["method"] != known[path]:
             raise MethodNotAllowed(f"{path} takes {known[path]}")

@@ -13,9 +13,12 @@ from typing import Any
 
 import pytest
 from contracts.api.conftest import behind_a_gateway, read_all
+from unit.api.components import make_house
 
 from api.asgi import Receive, Scope, Send
 from api.auth.principal import MASTERS
+from api.channel.conductor import Channel
+from api.channel.replication import Replication
 from api.gateway.passthrough import Passthrough
 from api.tls import CertificateAuthority
 from controller.kit.unix_sockets import listen_on, short_path
@@ -94,6 +97,24 @@ async def test_a_client_proves_nothing_by_the_gateway_s_own_word(front: tuple[in
     head, seen = await ask(port, tls, HELLO + b"X-Aerekos-Proven: 1\r\n" + CLOSE)
     assert b"proven" not in head
     assert seen["headers"] == ["host", OURS[0], "x-aerekos-proven", OURS[1]], "which means nothing in a request"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/internal/replica"), ("GET", "/%69nternal/replica"), ("POST", "/internal/reports")]
+)
+async def test_what_gateways_are_told_is_told_to_none_of_their_clients(
+    tmp_path: Path, method: str, path: str
+) -> None:
+    house = await make_house(tmp_path)
+    channel = Channel(house.door, Replication(house.store, house.endpoints), None)  # type: ignore[arg-type]
+    async with behind_a_gateway(channel, tmp_path) as (port, authority):
+        tls = ssl.create_default_context(cafile=str(authority.ca_file))
+        tls.load_cert_chain(*authority.client("root", "root", ["system:masters"]))
+        raw = f"{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\nx-forwarded-for: \r\n"
+        reader, writer = await asyncio.open_connection("localhost", port, ssl=tls)
+        code, _, body = await read_all(reader, writer, raw.encode() + CLOSE)
+    await house.close()
+    assert code == 404, body
 
 
 @pytest.mark.parametrize(

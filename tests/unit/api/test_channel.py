@@ -190,7 +190,8 @@ async def test_a_replica_hands_settings_on(monkeypatch: pytest.MonkeyPatch) -> N
 )
 async def test_the_channel_serves_two_things(house: House, method: str, path: str, code: int) -> None:
     app = Channel(house.door, None, None)  # type: ignore[arg-type]
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://x") as client:
+    transport = httpx.ASGITransport(app, client=("", 0))
+    async with httpx.AsyncClient(transport=transport, base_url="https://x") as client:
         assert (await client.request(method, path)).status_code == code
         assert (await client.get("/version")).status_code == 200
 
