@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from services.queue_manager.authorization import Guarded, decide_by_queue_policy
+from services.queue_manager.found_topic import FoundTopic
 from services.queue_manager.kinds import QUEUE
 from services.queue_manager.operations import OPERATIONS
 from services.queue_manager.queue import FoundQueue
 from services.queue_manager.topic_kinds import TOPIC
 from services.queue_manager.topic_operations import TOPIC_OPERATIONS
-from services.queue_manager.topics import FoundTopic
 from services.sdk.aws.access_rules import (
     AccessRules,
     Located,

@@ -15,8 +15,9 @@ from services.queue_manager.authorization import QueueAuthorizer
 from services.queue_manager.broker import Broker
 from services.queue_manager.database import MessageDatabase
 from services.queue_manager.directory import QueueDirectory
+from services.queue_manager.envelopes import Envelopes
 from services.queue_manager.errors import as_sqs_error
-from services.queue_manager.http_subscriptions import HttpSubscriptions, Key
+from services.queue_manager.http_subscriptions import HttpSubscriptions
 from services.queue_manager.looking import LookingRoutes
 from services.queue_manager.manifest import MANIFEST
 from services.queue_manager.metrics import QueueMetrics
@@ -25,7 +26,7 @@ from services.queue_manager.operations import handlers
 from services.queue_manager.operations.queue_access import QueueAccess
 from services.queue_manager.reconciler import QueueReconciler
 from services.queue_manager.sns_routes import Confirming, SnsRoutes
-from services.queue_manager.sns_signing import SigningKey, open_signing_key
+from services.queue_manager.sns_signing import Key, SigningKey, open_signing_key
 from services.queue_manager.sqs_model import sqs_model
 from services.queue_manager.topic_names import topic_arn
 from services.queue_manager.topic_operations import topic_handlers
@@ -71,9 +72,13 @@ def assembled(context: ServiceContext, thread: Executor, now: Callable[[], int],
         translate=as_sqs_error,
         resource_of=queue_of,
     )
-    topics = Topics(context, directory, broker)
     key = _signing_key(context, thread)
-    addresses = HttpSubscriptions(context, topics, broker, http, key)
+
+    async def envelopes() -> Envelopes:
+        return Envelopes(await key(), context.api)
+
+    topics = Topics(context, directory, broker, envelopes)
+    addresses = HttpSubscriptions(context, topics, broker, http, key, envelopes)
     confirming = Confirming(topics, key, context.clock)
     publishing = TopicAccess(topics, QueueAuthorizer(CallerAccess(context), context, topic_arn), access.tokens)
     sns = AwsApp(

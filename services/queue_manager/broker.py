@@ -187,11 +187,18 @@ class Broker:
         )
 
     async def purge(self, queue: LiveQueue) -> None:
-        """Delete all that is there now, in pieces: others wait for none of them long. Raises sqlite3.Error."""
-        there = list(queue.order.messages.values())
+        """Delete all that is there now, in pieces: others wait for none of them long; and forget their deduplication
+        ids. Raises sqlite3.Error.
+        """
+        there, end = list(queue.order.messages.values()), self.new_sequence()
         for start in range(0, len(there), _CHUNK):
             piece = there[start : start + _CHUNK]
             await self._delete(queue, [each for each in piece if queue.order.messages.get(each.id) is each])
+        if queue.fifo and not queue.dropped:
+            await self._committer.submit(
+                lambda db: message_store.forget_gone(db, queue.number, end),
+                lambda _: queue.deduplication.forget_gone(end, queue.order.messages),
+            )
 
     async def drop(self, uid: str) -> None:
         """Forget that queue and all that is in it. Raises sqlite3.Error."""

@@ -36,14 +36,14 @@ SNS_COVERAGE = Coverage(
         "Queues (`sqs`) and addresses (`https`, `http`) subscribe; email, sms, application, lambda and firehose are "
         "refused. An address that is asked anew to confirm gets another token; each holds for two days.",
         "Addresses get messages by AWS's default policy (three retries, 20 s apart); `DeliveryPolicy` is refused. "
-        "Their messages are signed by a key of this cloud: `SigningCertURL` is at its own address, which verifiers "
-        "that ask for one of amazonaws.com do not take; there is no `UnsubscribeURL`.",
+        "Who unsubscribes by `UnsubscribeURL` is not asked once more (no `UnsubscribeConfirmation`).",
+        "Messages, in queues too, are signed by a key of this cloud: `SigningCertURL` is at its own address, which "
+        "verifiers that ask for one of amazonaws.com do not take.",
         "All queues that want a message get it in one transaction, before `Publish` is answered, or none does.",
         "A topic delivers to queues of its own account unless their policy denies it; to others where it allows it "
         "(`sns.amazonaws.com`, `aws:SourceArn`).",
         "A FIFO topic delivers to FIFO queues alone; each queue forgets doubles itself, so a second `Publish` of the "
         "same deduplication id has another `MessageId`.",
-        "Envelopes in queues are not signed: there is no `Signature`, `SigningCertURL` or `UnsubscribeURL`.",
         "Attributes of topics that are not done (`KmsMasterKeyId`, `DeliveryPolicy`, `TracingConfig`, archives, "
         "logging) are refused.",
     ),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections import deque
+from collections.abc import Container
 from typing import Any, NamedTuple
 
 from services.queue_manager.message import Sent
@@ -45,6 +46,12 @@ class Deduplication:
     def forget(self, key: Key) -> None:
         """It was not sent after all."""
         self._known.pop(key, None)
+
+    def forget_gone(self, before: int, there: Container[int]) -> None:
+        """Of what was sent under a sequence number below `before` and is not there any more: it may be sent again."""
+        for key, each in list(self._known.items()):
+            if each.pending is None and each.sent.sequence < before and each.sent.sequence not in there:
+                del self._known[key]
 
     def take_expired(self, now: int) -> list[tuple[Key, int]]:
         """What does not count any more, and when it was sent; forgotten from now on."""

@@ -8,11 +8,9 @@ Source: Amazon SNS Developer Guide, "Fanout to HTTP/S endpoints", "Message deliv
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
 from uuid import uuid4
 
 import anyio
@@ -21,19 +19,14 @@ import orjson
 
 from crds.kinds.namespace import NAMESPACE
 from services.queue_manager.broker import Broker, Gone, NotInFlight, TooLong, ToSend
+from services.queue_manager.envelopes import CONFIRM, OpenEnvelopes, time_text
+from services.queue_manager.found_topic import FoundTopic, subscription_arn
 from services.queue_manager.live_queue import LiveQueue
 from services.queue_manager.message import Draft, Received
 from services.queue_manager.receipt_handles import ReceiptHandle
-from services.queue_manager.sns_signing import SigningKey, new_token, signed
+from services.queue_manager.sns_signing import Key, new_token
 from services.queue_manager.topic_kinds import ADDRESSES, SUBSCRIPTION, Subscription
-from services.queue_manager.topics import (
-    ADDRESS_RULES,
-    FoundTopic,
-    Topics,
-    address_queue,
-    subscription_arn,
-    time_text,
-)
+from services.queue_manager.topics import ADDRESS_RULES, Topics, address_queue
 from services.sdk.context import ServiceContext
 from services.sdk.outbound import OutboundFault, OutboundHttp, allowed_addresses, allows_private
 
@@ -42,11 +35,8 @@ RETRIES, RETRY_SECONDS, TIMEOUT_SECONDS = 3, 20, 15.0
 WORKERS = 4
 _HIDDEN_MS, _WAIT_SECONDS, _FAILED_SECONDS = 60_000, 60.0, 5.0
 _ASKED_SECONDS = 2.0
-CONFIRM, CERTIFICATES = "/sns/confirm", "/sns/certificates"
-SERVICE = "/services/queue-manager"
 _AGENT = "Amazon Simple Notification Service Agent"
 log = logging.getLogger("queue_manager")
-Key = Callable[[], Awaitable[SigningKey]]
 
 
 class LastFault(NamedTuple):
@@ -57,10 +47,19 @@ class LastFault(NamedTuple):
 
 
 class HttpSubscriptions:
-    """One per process. `key`: what messages are signed with."""
+    """One per process."""
 
-    def __init__(self, context: ServiceContext, topics: Topics, broker: Broker, http: OutboundHttp, key: Key) -> None:
-        self._context, self._topics, self._broker, self._http, self._key = context, topics, broker, http, key
+    def __init__(
+        self,
+        context: ServiceContext,
+        topics: Topics,
+        broker: Broker,
+        http: OutboundHttp,
+        key: Key,
+        envelopes: OpenEnvelopes,
+    ) -> None:
+        self._context, self._topics, self._broker, self._http = context, topics, broker, http
+        self._key, self._envelopes = key, envelopes
         self._subscriptions, self._namespaces = context.informer(SUBSCRIPTION), context.informer(NAMESPACE)
         self._served: set[str] = set()
         self._faults: dict[str, LastFault] = {}
@@ -105,15 +104,10 @@ class HttpSubscriptions:
             "TopicArn": found.arn,
             "Message": f"You have chosen to subscribe to the topic {found.arn}.\n"
             "To confirm the subscription, visit the SubscribeURL included in this message.",
-            "SubscribeURL": self._link(subscription, CONFIRM, TopicArn=found.arn, Token=token),
+            "SubscribeURL": (await self._envelopes()).link(subscription, CONFIRM, TopicArn=found.arn, Token=token),
             "Timestamp": time_text(now),
         }
         await self._broker.send([ToSend(queue, ADDRESS_RULES, Draft(orjson.dumps(told).decode()))])
-
-    def _link(self, subscription: Subscription, path: str, **query: str) -> str:
-        """To this cloud, as whoever subscribed reached it."""
-        origin = subscription.status.origin or self._context.api
-        return f"{origin.rstrip('/')}{SERVICE}{path}" + (f"?{urlencode(query)}" if query else "")
 
     def _serve(self, group: anyio.abc.TaskGroup, subscription: Subscription) -> None:
         uid = subscription.metadata.uid or ""
@@ -193,7 +187,7 @@ class HttpSubscriptions:
             fields = {"subscription": subscription.metadata.name}
             log.warning("not delivered to an address: %s", fault, extra={"fields": fields})
             if told["Type"] == "Notification":
-                await self._topics.bury(subscription, message.body)
+                await self._topics.bury(subscription, await self._signed(subscription, told))
             await self._broker.delete(queue, handle)
 
     def _note(self, uid: str, fault: str) -> None:
@@ -206,7 +200,7 @@ class HttpSubscriptions:
         """Why it was not taken, empty where it was, and whether trying again cannot help."""
         meta, spec = subscription.metadata, subscription.spec
         raw = spec.raw_delivery and told["Type"] == "Notification"
-        content = told["Message"].encode() if raw else await self._signed(subscription, told)
+        content = (told["Message"] if raw else await self._signed(subscription, told)).encode()
         found = self._topics.topic_of(subscription)
         headers = {
             "content-type": "text/plain; charset=UTF-8",
@@ -229,12 +223,9 @@ class HttpSubscriptions:
             return "", False
         return f"it answered {answer.status}", 400 <= answer.status < 500 and answer.status != 429
 
-    async def _signed(self, subscription: Subscription, told: dict[str, Any]) -> bytes:
-        found, key = self._topics.topic_of(subscription), await self._key()
-        version = found.spec.signature_version if found is not None else "1"
-        proof = {
-            "SignatureVersion": version,
-            "Signature": signed(key, told, version),
-            "SigningCertURL": self._link(subscription, f"{CERTIFICATES}/{key.fingerprint}.pem"),
-        }
-        return orjson.dumps({**told, **proof})
+    async def _signed(self, subscription: Subscription, told: dict[str, Any]) -> str:
+        """As it is posted: by then its topic may be no more."""
+        found, envelopes = self._topics.topic_of(subscription), await self._envelopes()
+        if found is None:
+            return orjson.dumps(told).decode()
+        return envelopes.text_for(subscription, found, envelopes.sealed(found, told))

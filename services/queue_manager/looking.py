@@ -14,13 +14,14 @@ from crds.model import rfc3339
 from services.queue_manager.authorization import QueueAuthorizer
 from services.queue_manager.broker import Broker, is_leaving
 from services.queue_manager.directory import QueueDirectory
+from services.queue_manager.found_topic import FoundTopic, subscription_arn
 from services.queue_manager.http_subscriptions import HttpSubscriptions
 from services.queue_manager.kinds import QUEUE
 from services.queue_manager.live_queue import LiveQueue
 from services.queue_manager.message import Message
 from services.queue_manager.message_store import Seen, failures, look
 from services.queue_manager.topic_kinds import ADDRESSES, TOPIC, Subscription
-from services.queue_manager.topics import FoundTopic, Topics, address_queue, subscription_arn
+from services.queue_manager.topics import Topics, address_queue
 from services.sdk.aws.accounts import account_of
 from services.sdk.aws.caller_policies import PoliciesOf
 from services.sdk.aws.errors import AwsError

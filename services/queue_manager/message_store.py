@@ -179,6 +179,15 @@ def forget_deduplications(db: sqlite3.Connection, keys: Iterable[tuple[int, str,
     db.executemany("DELETE FROM deduplications WHERE queue=? AND grp=? AND dedup=? AND at=?", keys)
 
 
+def forget_gone(db: sqlite3.Connection, queue: int, before: int) -> None:
+    """What a queue remembers of messages with numbers below `before` that are not in it any more."""
+    db.execute(
+        "DELETE FROM deduplications WHERE queue=? AND number<?"
+        " AND number NOT IN (SELECT number FROM messages WHERE queue=?)",
+        (queue, before, queue),
+    )
+
+
 def drop_queue(db: sqlite3.Connection, number: int) -> None:
     """Whatever is left of it."""
     db.execute("DELETE FROM messages WHERE queue=?", (number,))

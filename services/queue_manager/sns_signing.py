@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -36,6 +36,10 @@ class SigningKey(NamedTuple):
     certificate: bytes
     fingerprint: str
     tokens: bytes
+
+
+Key = Callable[[], Awaitable[SigningKey]]
+"""Read, or made, when it is first needed."""
 
 
 def open_signing_key(folder: Path, now: datetime) -> SigningKey:
@@ -65,6 +69,20 @@ def new_token(key: SigningKey, uid: str, now: datetime) -> str:
     return f"{plain}{until:0{_TIME}x}{_mark(key, plain, until)}"
 
 
+def unsubscribe_token(key: SigningKey, uid: str) -> str:
+    """What ends the subscription of that uid, for as long as there is one."""
+    plain = uid.replace("-", "")
+    return f"{plain}{_digest(key, f'unsubscribe/{plain}')}"
+
+
+def unsubscribed_uid(key: SigningKey, token: str) -> str | None:
+    """The subscription that token ends, as its uid without hyphens. None for a token that is none."""
+    plain, mark = token[:_UID], token[_UID:]
+    if not token.isascii() or not hmac.compare_digest(mark, _digest(key, f"unsubscribe/{plain}")):
+        return None
+    return plain
+
+
 def uid_of(key: SigningKey, token: str, now: datetime) -> str | None:
     """The subscription that token confirms, as its uid without hyphens. None for a token that is none, or too old."""
     plain, time, mark = token[:_UID], token[_UID : _UID + _TIME], token[_UID + _TIME :]
@@ -77,7 +95,11 @@ def uid_of(key: SigningKey, token: str, now: datetime) -> str | None:
 
 
 def _mark(key: SigningKey, plain: str, until: int) -> str:
-    return hmac.new(key.tokens, f"{plain}/{until}".encode(), hashlib.sha256).hexdigest()
+    return _digest(key, f"{plain}/{until}")
+
+
+def _digest(key: SigningKey, text: str) -> str:
+    return hmac.new(key.tokens, text.encode(), hashlib.sha256).hexdigest()
 
 
 def _new_key(now: datetime) -> bytes:

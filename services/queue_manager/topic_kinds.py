@@ -128,12 +128,14 @@ class SubscriptionSpec(Spec):
 
 
 class SubscriptionStatus(Status):
-    """`confirmed`: whether an address said that it wants what is published. `origin`: how whoever subscribed it
-    reached this cloud, for links.
+    """`confirmed`: whether an address said that it wants what is published. `authenticated`: to unsubscribe it takes
+    a right to its topic, and not the link in its messages alone. `origin`: how whoever subscribed it reached this
+    cloud, for links.
     """
 
     arn: str = ""
     confirmed: bool = False
+    authenticated: bool = False
     origin: str = ""
 
 

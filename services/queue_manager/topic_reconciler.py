@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.queue_manager.conditions import TopicReason
+from services.queue_manager.found_topic import FoundTopic
 from services.queue_manager.topic_kinds import TOPIC, Topic
-from services.queue_manager.topics import FoundTopic, Topics
+from services.queue_manager.topics import Topics
 from services.sdk.reconcile import AlsoWatch, Outcome, World, done
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -19,11 +17,14 @@ from crds.meta import OwnerReference
 from services.queue_manager.authorization import decide_by_queue_policy
 from services.queue_manager.broker import Broker, ToSend
 from services.queue_manager.directory import QueueDirectory, asked_region
-from services.queue_manager.filter_policy import TooMuchEffort, body_of, filter_policy, filterable
+from services.queue_manager.envelopes import Envelope, Envelopes, OpenEnvelopes, notification_of
+from services.queue_manager.filter_policy import TooMuchEffort, filter_policy
+from services.queue_manager.found_topic import FoundTopic, subscription_arn
 from services.queue_manager.live_queue import ADDRESS, LiveQueue, QueueRules
 from services.queue_manager.message import Draft
 from services.queue_manager.message_attributes import MOST, attributes_size
 from services.queue_manager.metrics import TopicMetrics
+from services.queue_manager.notification import Notification, Published
 from services.queue_manager.queue import FoundQueue
 from services.queue_manager.topic_kinds import (
     ADDRESSES,
@@ -32,9 +33,8 @@ from services.queue_manager.topic_kinds import (
     Subscription,
     SubscriptionSpec,
     Topic,
-    TopicSpec,
 )
-from services.queue_manager.topic_names import TopicName, parse_topic_arn, topic_arn
+from services.queue_manager.topic_names import TopicName, parse_topic_arn
 from services.sdk.aws.accounts import account_of
 from services.sdk.aws.judgement import moment_facts
 from services.sdk.aws.operations import RequestContext
@@ -51,86 +51,28 @@ MOST_WAITING, MOST_WAITING_BYTES = 100_000, 256 << 20
 _PUBLISHER = Requester("service", "sns.amazonaws.com")
 
 
-@dataclass(frozen=True, slots=True)
-class FoundTopic:
-    """A topic as it was read."""
+class _Publication:
+    """One message on its way to all who want it; signed once, and not before somebody gets the envelope."""
 
-    resource: Topic
+    def __init__(
+        self, found: FoundTopic, what: Notification, known: Published, now: datetime, envelopes: Envelopes
+    ) -> None:
+        self.found, self._what, self._known, self._now, self._envelopes = found, what, known, now, envelopes
 
-    @property
-    def name(self) -> str:
-        """What the resource is called."""
-        return self.resource.metadata.name
+    def for_address(self, protocol: str) -> str:
+        """Without a signature: an address gets one with each attempt."""
+        return orjson.dumps(notification_of(self.found, self._what, self._known, self._now, protocol)).decode()
 
-    @property
-    def label(self) -> str:
-        """What AWS calls it."""
-        return self.spec.topic_name or self.name
-
-    @property
-    def namespace(self) -> str:
-        return self.resource.metadata.namespace or "default"
-
-    @property
-    def uid(self) -> str:
-        return self.resource.metadata.uid or ""
-
-    @property
-    def spec(self) -> TopicSpec:
-        return self.resource.spec
-
-    @property
-    def account(self) -> str:
-        return account_of(self.namespace)
-
-    @property
-    def arn(self) -> str:
-        return topic_arn(self.spec.region, self.account, self.label)
-
-    @property
-    def is_fifo(self) -> bool:
-        return self.spec.fifo is not None
-
-    def is_in(self, region: str) -> bool:
-        return not region or self.spec.region in ("", region)
-
-
-@dataclass(frozen=True)
-class Notification:
-    """What is published. `texts`: by protocol, with `default`, where it is another one for each."""
-
-    message: str
-    subject: str = ""
-    attributes: dict[str, Any] = field(default_factory=dict)
-    texts: dict[str, str] = field(default_factory=dict)
-    group: str = ""
-    deduplication: str = ""
-
-    @property
-    def for_queues(self) -> str:
-        return self.text_for("sqs")
-
-    def text_for(self, protocol: str) -> str:
-        """What those who subscribed by that protocol get."""
-        return (self.texts.get(protocol) or self.texts["default"]) if self.texts else self.message
+    def draft_for(self, subscription: Subscription, *, raw: bool) -> Draft:
+        """As a queue gets it."""
+        what = self._what
+        body = what.for_queues if raw else self._envelopes.text_for(subscription, self.found, self._envelope)
+        sender = subscription_arn(self.found, subscription)
+        return Draft(body, None, what.attributes if raw else {}, "", what.group, what.deduplication, sender)
 
     @cached_property
-    def values(self) -> dict[str, Any]:
-        """Its attributes as filter policies see them."""
-        return filterable(self.attributes)
-
-    @cached_property
-    def body(self) -> dict[str, Any] | None:
-        """Its text as filter policies see it."""
-        return body_of(self.for_queues)
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """As who published it knows it. `sequence`: of a FIFO topic, else 0."""
-
-    id: str
-    sequence: int = 0
+    def _envelope(self) -> Envelope:
+        return self._envelopes.sealed(self.found, notification_of(self.found, self._what, self._known, self._now))
 
 
 class Topics:
@@ -138,7 +80,10 @@ class Topics:
     whoever calls it has asked for.
     """
 
-    def __init__(self, context: ServiceContext, queues: QueueDirectory, broker: Broker) -> None:
+    def __init__(
+        self, context: ServiceContext, queues: QueueDirectory, broker: Broker, envelopes: OpenEnvelopes
+    ) -> None:
+        self._envelopes = envelopes
         self.own, self._clock, self._queues, self._broker = context.resources, context.clock, queues, broker
         self._metrics = TopicMetrics(context.metrics.registry)
         self._topics, self._subscriptions = context.informer(TOPIC), context.informer(SUBSCRIPTION)
@@ -252,11 +197,13 @@ class Topics:
         published = [
             Published(str(uuid4()), self._broker.new_sequence() if found.is_fifo else 0) for _ in notifications
         ]
-        items: list[ToSend] = []
-        for subscription, at, is_judged in meant:
-            item = self._delivery(found, subscription, notifications[at], published[at], only_dead=not is_judged)
-            if item is not None:
-                items.append(item)
+        if not meant:
+            return published
+        envelopes = await self._envelopes()
+        now, pairs = self._clock.now(), zip(notifications, published, strict=True)
+        each = [_Publication(found, what, known, now, envelopes) for what, known in pairs]
+        wanted = (self._delivery(each[at], subscription, only_dead=not judged) for subscription, at, judged in meant)
+        items = [item for item in wanted if item is not None]
         if items:
             await self._broker.send(items)
         return published
@@ -278,23 +225,21 @@ class Topics:
                     meant.append((subscription, at, False))
         return meant
 
-    def _delivery(
-        self, found: FoundTopic, subscription: Subscription, what: Notification, known: Published, *, only_dead: bool
-    ) -> ToSend | None:
+    def _delivery(self, what: _Publication, subscription: Subscription, *, only_dead: bool) -> ToSend | None:
         """To the subscription's queue, or the queue of its address; where that cannot take it, to its dead letters.
         None where nobody can.
         """
-        if subscription.spec.protocol in ADDRESSES and not only_dead:
-            body = _envelope(found, what, known, self._clock.now(), subscription.spec.protocol)
+        found, spec = what.found, subscription.spec
+        if spec.protocol in ADDRESSES and not only_dead:
+            body = what.for_address(spec.protocol)
             address = self._broker.queue(address_queue(subscription), False)
             if _has_room(address, len(body.encode())):
                 return ToSend(address, ADDRESS_RULES, Draft(body))
             only_dead = True
-        for queue, is_dead in self._queues_for(found, subscription.spec):
+        for queue, is_dead in self._queues_for(found, spec):
             if only_dead and not is_dead:
                 continue
-            raw = subscription.spec.raw_delivery and not is_dead
-            draft = self._draft(found, subscription, what, known, raw=raw)
+            draft = what.draft_for(subscription, raw=spec.raw_delivery and not is_dead)
             if not _fits(draft, queue):
                 continue
             if is_dead:
@@ -309,7 +254,7 @@ class Topics:
         if found is None:
             return
         for queue, is_dead in self._queues_for(found, subscription.spec):
-            draft = Draft(body, sender=f"{found.arn}:{subscription.metadata.uid}")
+            draft = Draft(body, sender=subscription_arn(found, subscription))
             if is_dead and _fits(draft, queue):
                 await self._broker.send([ToSend(self._queues.live(queue), self._queues.rules(queue), draft)])
                 self._metrics.undelivered(found.namespace, "dead_letters")
@@ -326,8 +271,9 @@ class Topics:
         known = self._subscriptions.all()
         return next((each for each in known if (each.metadata.uid or "").replace("-", "") == plain_uid), None)
 
-    async def confirm(self, subscription: Subscription) -> Subscription:
-        return await self._report(subscription, {"confirmed": True})
+    async def confirm(self, subscription: Subscription, *, authenticated: bool) -> Subscription:
+        """authenticated: whether to unsubscribe it takes a right to its topic, and not its link alone."""
+        return await self._report(subscription, {"confirmed": True, "authenticated": authenticated})
 
     async def note_origin(self, subscription: Subscription, origin: str) -> Subscription:
         return await self._report(subscription, {"origin": origin})
@@ -355,16 +301,6 @@ class Topics:
         asked = Request(_PUBLISHER, "sqs:SendMessage", queue.arn, Context(facts), queue.account)
         decision = decide_by_queue_policy(asked, queue.spec.policy, allowed=False)
         return decision.allowed or (is_own and decision.outcome is not Outcome.EXPLICIT_DENY)
-
-    def _draft(
-        self, found: FoundTopic, subscription: Subscription, what: Notification, known: Published, *, raw: bool
-    ) -> Draft:
-        body, attributes = what.for_queues, what.attributes
-        if not raw:
-            body = _envelope(found, what, known, self._clock.now())
-            attributes = {}
-        sender = f"{found.arn}:{subscription.metadata.uid}"
-        return Draft(body, None, attributes, "", what.group, what.deduplication, sender)
 
     def _is_of(self, subscription: Subscription, found: FoundTopic) -> bool:
         named = parse_topic_arn(subscription.spec.topic_arn)
@@ -403,35 +339,6 @@ def address_queue(subscription: Subscription | str) -> str:
     return f"{ADDRESS}{uid}"
 
 
-def time_text(when: datetime) -> str:
-    """`2026-01-02T03:04:05.678Z`."""
-    return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03}Z"
-
-
-def _envelope(found: FoundTopic, what: Notification, known: Published, now: datetime, protocol: str = "sqs") -> str:
-    """As SNS writes it, without a signature: who reads the queue knows that it came through it, and an address gets
-    one with each attempt.
-    """
-    told: dict[str, Any] = {"Type": "Notification", "MessageId": known.id}
-    if known.sequence:
-        told["SequenceNumber"] = str(known.sequence)
-    told["TopicArn"] = found.arn
-    if what.subject:
-        told["Subject"] = what.subject
-    told["Message"] = what.text_for(protocol)
-    told["Timestamp"] = time_text(now)
-    if what.attributes:
-        told["MessageAttributes"] = {name: _shown(each) for name, each in what.attributes.items()}
-    return orjson.dumps(told).decode()
-
-
-def _shown(attribute: dict[str, Any]) -> dict[str, str]:
-    value = attribute.get("StringValue")
-    if value is None:
-        value = base64.b64encode(attribute["BinaryValue"]).decode()
-    return {"Type": attribute["DataType"], "Value": value}
-
-
 def _has_room(address: LiveQueue, size: int) -> bool:
     order = address.order
     return len(order.messages) < MOST_WAITING and order.size + size <= MOST_WAITING_BYTES
@@ -441,7 +348,3 @@ def _fits(draft: Draft, queue: FoundQueue) -> bool:
     """Whether that queue takes it: messages of queues have fewer attributes than those of topics may."""
     size = len(draft.body.encode()) + attributes_size(draft.attributes)
     return len(draft.attributes) <= MOST and size <= queue.spec.maximum_message_bytes
-
-
-def subscription_arn(found: FoundTopic, subscription: Subscription) -> str:
-    return f"{found.arn}:{subscription.metadata.uid}"

@@ -11,7 +11,13 @@ from typing import Any
 
 from services.queue_manager.kinds import QUEUE
 from services.queue_manager.names import is_entry_id
-from services.queue_manager.operations.messages import MessageOperations, draft_of, sent_answer, size_of
+from services.queue_manager.operations.messages import (
+    MessageOperations,
+    draft_of,
+    require_deduplication,
+    sent_answer,
+    size_of,
+)
 from services.queue_manager.operations.queue_access import QueueAccess
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext, operation
@@ -28,9 +34,13 @@ class BatchOperations:
 
     @operation("SendMessageBatch", permission=("use", QUEUE), understands=("QueueUrl", "Entries"))
     async def send_message_batch(self, call: RequestContext, request: Json) -> Json:
-        """What can be sent is one transaction."""
+        """What can be sent is one transaction. An entry of a FIFO queue without an id to know doubles by refuses the
+        whole batch, as at AWS.
+        """
         found = await self._queues.resolve(call, request)
         entries = _entries_of(request)
+        for each in entries:
+            require_deduplication(found, each)
         drafts, failed = {}, []
         for each in entries:
             try:

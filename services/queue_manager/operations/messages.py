@@ -280,12 +280,18 @@ def _fifo_ids(found: FoundQueue, request: Json, body: str) -> tuple[str, str]:
     if given:
         _require_id("MessageDeduplicationId", given)
         return group, given
-    if not found.spec.fifo.content_based_deduplication:
-        raise errors.invalid_value(
-            "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided "
-            "explicitly"
-        )
+    require_deduplication(found, request)
     return group, hashlib.sha256(body.encode()).hexdigest()
+
+
+def require_deduplication(found: FoundQueue, request: Json) -> None:
+    """That doubles of it can be known. Raises AwsError."""
+    fifo = found.spec.fifo
+    if fifo is None or fifo.content_based_deduplication or request.get("MessageDeduplicationId"):
+        return
+    raise errors.invalid_value(
+        "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly"
+    )
 
 
 def _delay(found: FoundQueue, request: Json) -> int | None:

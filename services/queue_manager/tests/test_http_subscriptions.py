@@ -107,6 +107,7 @@ async def test_nothing_is_sent_before_it_confirmed_and_all_is_signed(tmp_path: P
             pem = (await http.get(path)).content
             assert hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem.decode())).hexdigest() in path
             assert (await http.get("/sns/certificates/" + "0" * 64 + ".pem")).status_code == 404, "another one's"
+            assert (await http.get(path.replace("SimpleNotificationService-", ""))).content == pem, "its older name"
         key = x509.load_pem_x509_certificate(pem).public_key()
         assert isinstance(key, rsa.RSAPublicKey)
         for each, names in (
@@ -335,3 +336,77 @@ def test_what_is_no_address_of_that_protocol_is_refused(protocol: str, endpoint:
     arn = TOPIC.replace("news", topic)
     with pytest.raises(ValueError, match=r"endpoint|no ARN of a queue"):
         SubscriptionSpec.model_validate({"topicArn": arn, "protocol": protocol, "endpoint": endpoint})
+
+
+async def open_link(queues: Queues, link: str) -> int:
+    """As anybody, who may ask for it twice."""
+    parts = urlsplit(link)
+    async with queues.service.client(User("system:anonymous", ("system:unauthenticated",))) as http:
+        path = f"{parts.path.removeprefix('/services/queue-manager')}?{parts.query}"
+        return (await http.get(path)).status_code
+
+
+@virtual_time
+async def test_its_link_ends_a_subscription_and_no_other_one(tmp_path: Path) -> None:
+    async with topics(tmp_path) as queues:
+        for url in (URL, f"{URL}/other"):
+            await subscribe(queues, url)
+            await confirm(queues)
+        await publish(queues, "before")
+        mine, other = sorted((each for each in messages() if each["Type"] == "Notification"), key=str)[:2]
+        links = [parse_qs(urlsplit(each["UnsubscribeURL"]).query) for each in (mine, other)]
+        mixed = mine["UnsubscribeURL"].replace(links[0]["Token"][0], links[1]["Token"][0])
+        assert await open_link(queues, mixed) == 400
+        assert await open_link(queues, mine["UnsubscribeURL"][:-1] + "x") == 400
+        assert await open_link(queues, mine["UnsubscribeURL"]) == 200
+        assert await open_link(queues, mine["UnsubscribeURL"]) == 400, "it is no more"
+        OUTSIDE.requests.clear()
+        await publish(queues, "after")
+        (told,) = messages()
+        assert parse_qs(urlsplit(told["UnsubscribeURL"]).query)["SubscriptionArn"] == links[1]["SubscriptionArn"]
+
+
+@virtual_time
+async def test_whoever_confirms_may_want_a_login_of_who_unsubscribes(tmp_path: Path) -> None:
+    async with topics(tmp_path) as queues:
+        await subscribe(queues)
+        token = messages()[-1]["Token"]
+        confirmed = {"TopicArn": TOPIC, "Token": token, "AuthenticateOnUnsubscribe": "true"}
+        arn = (await ask(queues, "ConfirmSubscription", **confirmed)).findtext(".//SubscriptionArn")
+        assert (await attributes(queues, arn))["ConfirmationWasAuthenticated"] == "true"
+        await publish(queues)
+        link = messages()[-1]["UnsubscribeURL"]
+        assert "Token" not in link
+        assert urlsplit(link).path == "/"
+
+
+def verified(told: dict[str, Any], pem: bytes) -> None:
+    """As a receiver does. Raises InvalidSignature."""
+    key = x509.load_pem_x509_certificate(pem).public_key()
+    assert isinstance(key, rsa.RSAPublicKey)
+    names = ("Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type")
+    content = "".join(f"{name}\n{told[name]}\n" for name in names if name in told).encode()
+    digest = hashes.SHA256() if told["SignatureVersion"] == "2" else hashes.SHA1()
+    key.verify(base64.b64decode(told["Signature"]), content, padding.PKCS1v15(), digest)
+
+
+@virtual_time
+async def test_what_queues_get_is_signed_as_well(tmp_path: Path) -> None:
+    async with topics(tmp_path) as queues:
+        url = await queues.queue("orders")
+        queue = "arn:aws:sqs:us-east-1:000000000000:orders"
+        subscribed = await ask(queues, "Subscribe", TopicArn=TOPIC, Protocol="sqs", Endpoint=queue)
+        for version in ("1", "2"):
+            changed = {"AttributeName": "SignatureVersion", "AttributeValue": version}
+            await ask(queues, "SetTopicAttributes", TopicArn=TOPIC, **changed)
+            await publish(queues, "hello", Subject="greeting")
+            (got,) = await queues.bodies(url, VisibilityTimeout=0)
+            await queues.call("PurgeQueue", QueueUrl=url)
+            told = orjson.loads(got)
+            assert told["SignatureVersion"] == version
+            async with queues.service.client(User("system:anonymous")) as http:
+                path = urlsplit(told["SigningCertURL"]).path.removeprefix("/services/queue-manager")
+                verified(told, (await http.get(path)).content)
+        link = urlsplit(told["UnsubscribeURL"])
+        arn = subscribed.findtext(".//SubscriptionArn")
+        assert (link.path, parse_qs(link.query)) == ("/", {"Action": ["Unsubscribe"], "SubscriptionArn": [arn]})

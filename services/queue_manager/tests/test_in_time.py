@@ -7,11 +7,13 @@ that a send sets free, an expired receipt handle, a delayed message that blocks 
 from __future__ import annotations
 
 import asyncio
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from services.queue_manager.tests.in_memory import Queues, queues_in_memory
+from services.queue_manager.tests.in_memory import Queues, queues_in_memory, queues_of
 from services.sdk.testing import virtual_time
 
 
@@ -104,6 +106,35 @@ async def test_whoever_left_gets_nothing() -> None:
         await queues.service.advance(1)
         await queues.send(url, "a")
         assert await queues.bodies(url) == ["a"]
+
+
+@virtual_time
+async def test_a_purge_forgets_what_was_sent_and_not_what_is_there(tmp_path: Path) -> None:
+    ids = {"MessageGroupId": "g", "MessageDeduplicationId": "1"}
+    (tmp_path / "before").mkdir()
+    async with queues_of(tmp_path / "before") as before:
+        url = await before.queue("orders.fifo")
+        await before.send(url, "a", **ids)
+        await before.call("PurgeQueue", QueueUrl=url)
+        await before.send(url, "b", **ids)
+        await before.send(url, "double", **ids)
+        assert await before.bodies(url, VisibilityTimeout=0) == ["b"]
+        await before.call("PurgeQueue", QueueUrl=url)
+        shutil.copytree(tmp_path / "before", tmp_path / "after")
+    async with queues_of(tmp_path / "after", before) as queues:
+        await queues.send(url, "c", **ids)
+        assert await queues.bodies(url) == ["c"]
+
+
+@virtual_time
+async def test_a_batch_is_refused_where_doubles_of_one_could_not_be_known() -> None:
+    async with queues_in_memory() as queues:
+        url = await queues.queue("orders.fifo")
+        entries = [{"Id": each, "MessageBody": each, "MessageGroupId": "g"} for each in "ab"]
+        entries[0]["MessageDeduplicationId"] = "1"
+        status, answer = await queues.ask("SendMessageBatch", QueueUrl=url, Entries=entries)
+        assert (status, "MessageDeduplicationId" in answer["message"]) == (400, True)
+        assert await queues.bodies(url) == []
 
 
 @virtual_time

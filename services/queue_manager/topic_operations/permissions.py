@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from services.queue_manager.found_topic import FoundTopic
 from services.queue_manager.labelled_statements import (
     LabelTaken,
     NoSuchLabel,
@@ -23,7 +24,6 @@ from services.queue_manager.queue_policy import policy_fault
 from services.queue_manager.topic_kinds import TOPIC
 from services.queue_manager.topic_operations.topic_access import TopicAccess, invalid
 from services.queue_manager.topic_operations.topics import default_policy
-from services.queue_manager.topics import FoundTopic
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext, operation
 

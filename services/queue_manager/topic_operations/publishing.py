@@ -7,11 +7,12 @@ from typing import Any
 
 import orjson
 
+from services.queue_manager.found_topic import FoundTopic
 from services.queue_manager.message_attributes import attribute_fault, attributes_size, fifo_id_fault, text_fault
 from services.queue_manager.names import is_entry_id
+from services.queue_manager.notification import Notification, Published
 from services.queue_manager.topic_kinds import TOPIC
 from services.queue_manager.topic_operations.topic_access import TopicAccess, invalid
-from services.queue_manager.topics import FoundTopic, Notification, Published
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext, operation
 

@@ -7,12 +7,13 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
+from services.queue_manager.found_topic import FoundTopic, subscription_arn
 from services.queue_manager.http_subscriptions import HttpSubscriptions
 from services.queue_manager.names import parse_queue_arn
 from services.queue_manager.sns_routes import Confirming
 from services.queue_manager.topic_kinds import ADDRESSES, TOPIC, Subscription, SubscriptionSpec
 from services.queue_manager.topic_operations.topic_access import TopicAccess, invalid
-from services.queue_manager.topics import FoundTopic, is_confirmed, subscription_arn
+from services.queue_manager.topics import is_confirmed
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext, operation
 
@@ -44,6 +45,8 @@ class SubscriptionOperations:
             raise invalid("Attributes Reason: Subscription already exists with different attributes")
         if not is_confirmed(there):
             await self._ask_to_confirm(call, found, there)
+        elif not there.status.origin:
+            await self._access.topics.note_origin(there, call.origin)
         if is_confirmed(there) or request.get("ReturnSubscriptionArn"):
             return {"SubscriptionArn": subscription_arn(found, there)}
         return {"SubscriptionArn": "pending confirmation"}
@@ -55,9 +58,10 @@ class SubscriptionOperations:
 
     @operation("ConfirmSubscription", permission=("patch", TOPIC), understands=_CONFIRM)
     async def confirm_subscription(self, call: RequestContext, request: Json) -> Json:
-        """`AuthenticateOnUnsubscribe` is always so."""
+        """`AuthenticateOnUnsubscribe`: its `UnsubscribeURL` has to be signed then."""
         found = await self._access.resolve(call, request["TopicArn"])
-        subscription = await self._confirming.confirm(found.arn, request["Token"])
+        authenticated = _truth("AuthenticateOnUnsubscribe", request.get("AuthenticateOnUnsubscribe") or "false")
+        subscription = await self._confirming.confirm(found.arn, request["Token"], authenticated=authenticated)
         if subscription is None:
             raise invalid("Token")
         return {"SubscriptionArn": subscription_arn(found, subscription)}
@@ -125,9 +129,7 @@ def _require_endpoint(found: FoundTopic, protocol: str, endpoint: str) -> None:
 def _patch_of(name: str, value: str) -> Json:
     """Raises AwsError for what is not done here, and never drops it."""
     if name == "RawMessageDelivery":
-        if value not in ("true", "false"):
-            raise invalid("RawMessageDelivery Reason: true or false")
-        return {"rawDelivery": value == "true"}
+        return {"rawDelivery": _truth(name, value)}
     if name == "FilterPolicy":
         return {"filterPolicy": "" if value in ("", "{}") else value}
     if name == "FilterPolicyScope":
@@ -135,6 +137,12 @@ def _patch_of(name: str, value: str) -> Json:
     if name == "RedrivePolicy":
         return {"deadLetterTargetArn": _target_of(value)}
     raise invalid(f"AttributeName Reason: {name[:100]} is not done here")
+
+
+def _truth(name: str, value: str) -> bool:
+    if value not in ("true", "false"):
+        raise invalid(f"{name} Reason: true or false")
+    return value == "true"
 
 
 def _target_of(text: str) -> str:
@@ -168,7 +176,9 @@ def _attributes(found: FoundTopic, subscription: Subscription) -> dict[str, str]
         "Endpoint": spec.endpoint,
         "RawMessageDelivery": str(spec.raw_delivery).lower(),
         "PendingConfirmation": str(not is_confirmed(subscription)).lower(),
-        "ConfirmationWasAuthenticated": str(spec.protocol not in ADDRESSES).lower(),
+        "ConfirmationWasAuthenticated": str(
+            spec.protocol not in ADDRESSES or subscription.status.authenticated
+        ).lower(),
     }
     if spec.filter_policy:
         known |= {"FilterPolicy": spec.filter_policy, "FilterPolicyScope": spec.filter_policy_scope}

@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 
 from crds.errors import ApiError, Forbidden, NotFound
 from services.queue_manager.authorization import QueueAuthorizer
+from services.queue_manager.found_topic import FoundTopic
 from services.queue_manager.topic_kinds import Subscription
 from services.queue_manager.topic_names import LONGEST_NAME, TopicName, parse_topic_arn, topic_arn
-from services.queue_manager.topics import FoundTopic, Topics
+from services.queue_manager.topics import Topics
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext
 from services.sdk.aws.pagination import InvalidToken, PageTokens

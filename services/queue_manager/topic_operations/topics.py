@@ -8,13 +8,14 @@ import orjson
 
 from crds.errors import AlreadyExists
 from services.queue_manager.authorization import tag_facts
+from services.queue_manager.found_topic import FoundTopic
 from services.queue_manager.http_subscriptions import RETRIES, RETRY_SECONDS
 from services.queue_manager.message_attributes import text_fault
 from services.queue_manager.queue_policy import policy_fault
 from services.queue_manager.topic_kinds import TOPIC, FifoTopic, TopicSpec
 from services.queue_manager.topic_names import TopicName, topic_name_fault
 from services.queue_manager.topic_operations.topic_access import TopicAccess, invalid, require_length
-from services.queue_manager.topics import FoundTopic, is_confirmed
+from services.queue_manager.topics import is_confirmed
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext, operation
 from services.sdk.aws.resource_names import resource_name
