@@ -49,7 +49,9 @@ def create(context: ServiceContext) -> Service:
     copies = ReplicationMetrics(context.metrics.registry, feed.followers)
     routes = ReplicationRoutes(feed, Repairs(s3.data, copies.record_repaired))
     lost = LostKeys(metadata, kms, context.clock.monotonic)
-    sends = s3.events.destinations = Destinations(context.service_client("queue-manager"))
+    sends = s3.events.destinations = Destinations(
+        context.service_client("queue-manager"), context.service_client("schedule-manager")
+    )
     lock = context.data / "events.lock"
     delivery = Delivery(s3.events.outbox, sends, s3.commit, lock, s3.clock, metrics.record_lost_events)
     s3.events.wake = delivery.wake

@@ -29,7 +29,7 @@ COVERAGE = Coverage(
     answer="NotImplemented",
     notes="Members that are refused answer an error when they are given, and change nothing. Documents that ask for "
     "logging, acceleration, replication or payment by requesters are refused with the reason; those "
-    "that ask for none are taken. Events go to queues and topics, not to functions and event buses. "
+    "that ask for none are taken. Events go to queues, topics and the account's event bus, not to functions. "
     "Websites are served at `BUCKET.s3-website.NAME`. "
     "The bodies of "
     "CreateBucket, CompleteMultipartUpload and DeleteObjects are refused for every member that is not known. "

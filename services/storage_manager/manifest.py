@@ -15,11 +15,12 @@ MANIFEST = ManagedService(
     speaks=("s3",),
     protocol="s3",
     needs=("key_manager",),
-    asks=("queue_manager",),
+    asks=("queue_manager", "schedule_manager"),
     known_as="s3.amazonaws.com",
     grants=(
         Grant("buckets", ("get", "list", "watch", "create", "update", "patch", "delete")),
         Grant("keys", ("use",)),
+        Grant("eventbuses", ("use",)),
     ),
     acts=(Grant("buckets", ("get", "list", "create", "update", "delete", "replicate")), Grant("keys", ("use",))),
     starts_enabled=True,

@@ -292,3 +292,24 @@ def test_events_go_to_those_who_want_them(cloud: Cloud) -> None:
     assert events.put_events(Entries=entries)["FailedEntryCount"] == 0
     got = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=20, MaxNumberOfMessages=10)["Messages"]
     assert [json.loads(each["Body"]) for each in got] == [{"total": 120}]
+
+
+def test_when_an_object_arrives_a_rule_tells_who_wants_to_know(cloud: Cloud) -> None:
+    events, sqs, s3 = client(cloud, "events"), client(cloud, "sqs"), client(cloud, "s3")
+    role, queue = a_role(cloud, "arrives", "sqs:SendMessage", "events"), sqs.create_queue(QueueName="in")["QueueUrl"]
+    s3.create_bucket(Bucket="inbox")
+    s3.put_bucket_notification_configuration(
+        Bucket="inbox", NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
+    wanted = {"bucket": {"name": ["inbox"]}, "object": {"key": [{"suffix": ".jpg"}]}}
+    pattern = {"source": ["aws.s3"], "detail-type": ["Object Created"], "detail": wanted}
+    events.put_rule(Name="arrived", EventPattern=json.dumps(pattern))
+    target = {"Id": "q", "Arn": "arn:aws:sqs:us-east-1:000000000000:in", "RoleArn": role}
+    events.put_targets(Rule="arrived", Targets=[target])
+    for key in ("notes.txt", "a cat.jpg"):
+        s3.put_object(Bucket="inbox", Key=key, Body=b"meow")
+    (got,) = eventually(lambda: sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=20).get("Messages"), "it comes")
+    event = json.loads(got["Body"])
+    assert (event["source"], event["account"], event["region"]) == ("aws.s3", "000000000000", "us-east-1")
+    assert event["resources"] == ["arn:aws:s3:::inbox"] and event["detail"]["reason"] == "PutObject"
+    assert (event["detail"]["object"]["key"], event["detail"]["object"]["size"]) == ("a cat.jpg", 4)

@@ -209,6 +209,18 @@ async def test_entries_are_judged_one_by_one() -> None:
 
 
 @virtual_time
+async def test_a_service_speaks_for_itself_alone() -> None:
+    """S3 says what happens in buckets, and nobody else does."""
+    async with schedules_in_memory() as s:
+        events = Events(s)
+        events.user = User("system:service:storage-manager", ("system:services",))
+        assert "EventId" in await events.put(source="aws.s3") and "EventId" in await events.put(source="mine")
+        assert (await events.put(source="aws.events"))["ErrorCode"] == "NotAuthorizedForSourceException"
+        events.user = User("system:service:secrets-manager", ("system:services",))
+        assert (await events.put(source="aws.s3"))["ErrorCode"] == "NotAuthorizedForSourceException"
+
+
+@virtual_time
 async def test_events_that_cost_too_much_to_compare_are_refused() -> None:
     async with schedules_in_memory() as s:
         events = Events(s)

@@ -1,7 +1,8 @@
-"""The notification configuration of a bucket: which events go to which queue or topic.
+"""The notification configuration of a bucket: which events go to which queue or topic, and whether all of them go to
+the account's event bus.
 
-Source: S3 user guide, "Amazon S3 Event Notifications", "Supported event types"; S3 API reference,
-PutBucketNotificationConfiguration.
+Source: S3 user guide, "Amazon S3 Event Notifications", "Supported event types", "Using EventBridge"; S3 API
+reference, PutBucketNotificationConfiguration.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ _NEVER = {
     "ObjectAnnotation": "objects have no annotations",
 }
 _TARGETS = {"QueueConfigurations": ("QueueArn", "sqs"), "TopicConfigurations": ("TopicArn", "sns")}
+_BUS = "EventBridgeConfiguration"
 
 
 class Target(NamedTuple):
@@ -45,8 +47,6 @@ class Target(NamedTuple):
 
 def check_notification(document: Document) -> Document:
     """With an id in each configuration. Raises S3Error InvalidArgument, NotImplemented."""
-    if "EventBridgeConfiguration" in document:
-        raise S3Error("NotImplemented", "EventBridgeConfiguration: no events of buckets go to an event bus here")
     if document.get("LambdaFunctionConfigurations"):
         raise S3Error("NotImplemented", "LambdaFunctionConfigurations: there are no functions in this cloud")
     if sum(len(document.get(name) or []) for name in _TARGETS) > MOST_CONFIGURATIONS:
@@ -57,18 +57,23 @@ def check_notification(document: Document) -> Document:
         raise S3Error("InvalidArgument", "Same ID used for multiple configurations. IDs must be unique")
     for one, other in combinations([_Scope.of(each) for each in everything], 2):
         _require_apart(one, other)
-    return {name: group for name, group in found.items() if group}
+    return {name: group for name, group in found.items() if group} | ({_BUS: {}} if _BUS in document else {})
+
+
+def tells_bus(document: Document) -> bool:
+    """Whether a checked document has all events go to the event bus, too."""
+    return _BUS in document
 
 
 def targets_of(document: Document) -> Iterator[Target]:
-    """All that a checked document names."""
+    """All queues and topics that a checked document names."""
     for name, (member, _) in _TARGETS.items():
         for each in document.get(name, ()):
             yield Target(each["Id"], each[member])
 
 
 def told(document: Document, event: str, key: str) -> list[Target]:
-    """Who is told of that event of that object by a checked document."""
+    """Which queues and topics are told of that event of that object by a checked document."""
     return [
         Target(each["Id"], each[member])
         for name, (member, _) in _TARGETS.items()

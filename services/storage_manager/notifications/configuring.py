@@ -1,6 +1,6 @@
 """Operations on the notification configuration of a bucket.
 
-Each destination gets a test event before anything is kept: one that does not take it is not configured.
+Each queue and topic gets a test event before anything is kept: one that does not take it is not configured.
 """
 
 from __future__ import annotations

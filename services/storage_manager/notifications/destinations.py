@@ -1,8 +1,10 @@
-"""The way to queues and topics: in this service's own name, which their policies know as `s3.amazonaws.com`.
+"""The way to queues, topics and event buses: in this service's own name, which policies know as `s3.amazonaws.com`.
 
-Nothing of the cloud's roles gives it the right: a destination's own policy does, or nobody. It may ask for the bucket
-(`aws:SourceArn`) and its account (`aws:SourceAccount`).
-Source: Amazon SQS API reference, SendMessageBatch; Amazon SNS API reference, PublishBatch.
+Nothing of the cloud's roles gives it the right to queues and topics: a destination's own policy does, or nobody. It
+may ask for the bucket (`aws:SourceArn`) and its account (`aws:SourceAccount`). An account's own bus takes what its
+buckets are told to send there.
+Source: Amazon SQS API reference, SendMessageBatch; Amazon SNS API reference, PublishBatch; Amazon EventBridge API
+reference, PutEvents.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlencode
 from xml.etree.ElementTree import Element
 
+import orjson
+
 from crds.errors import ApiError
 from services.sdk.aws.arns import Arn, parse_arn
 from services.sdk.aws.rest_xml import parse
@@ -19,7 +23,10 @@ from services.sdk.aws.service_callers import REGION, SOURCE_ARN
 from services.sdk.clients.service_client import ServiceClient
 from services.storage_manager.notifications.outbox import Route, Waiting
 
-_JSON, _FORM = "application/x-amz-json-1.0", "application/x-www-form-urlencoded"
+_JSON_0, _JSON_1 = "application/x-amz-json-1.0", "application/x-amz-json-1.1"
+_FORM = "application/x-www-form-urlencoded"
+# What a bus says of an event that it may take later.
+_LATER = frozenset({"ThrottlingException", "InternalFailure", "InternalException"})
 _SUBJECT = "Amazon S3 Notification"
 Json = dict[str, Any]
 # Of a batch: the entries that were taken, and those that were not.
@@ -49,10 +56,10 @@ class Sends(Protocol):
 
 
 class Destinations:
-    """`client` is that of the service that has queues and topics."""
+    """`queues` is the client of the service that has queues and topics, `buses` of the one that has event buses."""
 
-    def __init__(self, client: ServiceClient) -> None:
-        self._client = client
+    def __init__(self, queues: ServiceClient, buses: ServiceClient) -> None:
+        self._queues, self._buses = queues, buses
 
     async def send(self, route: Route, events: Sequence[Waiting]) -> Sent:
         """One call, with as many of the first as fit. Raises Undelivered where nothing came of it."""
@@ -60,7 +67,7 @@ class Destinations:
         if arn is None:
             raise Undelivered(f"{route.target} is no ARN")
         fitting = _fitting(events)
-        asked = self._published if arn.service == "sns" else self._sent
+        asked = {"sns": self._published, "events": self._put}.get(arn.service, self._sent)
         return _sent(fitting, *await asked(route, arn, fitting))
 
     async def _sent(self, route: Route, arn: Arn, fitting: Sequence[Waiting]) -> Outcomes:
@@ -68,8 +75,8 @@ class Destinations:
             "QueueUrl": f"https://sqs.{arn.region}.amazonaws.com/{arn.account}/{arn.resource}",
             "Entries": [{"Id": str(at), "MessageBody": each.body} for at, each in enumerate(fitting)],
         }
-        headers = {"content-type": _JSON, "x-amz-target": "AmazonSQS.SendMessageBatch"}
-        response = await self._asked(route, arn, "/", headers, json=asked)
+        headers = {"content-type": _JSON_0, "x-amz-target": "AmazonSQS.SendMessageBatch"}
+        response = await self._asked(self._queues, route, arn, "/", headers, json=asked)
         answer = _json(response)
         if response.status_code != 200:
             raise Undelivered(f"{_plain(answer.get('__type'))}: {answer.get('message') or answer.get('Message')}")
@@ -80,7 +87,8 @@ class Destinations:
         for at, each in enumerate(fitting):
             entry = f"PublishBatchRequestEntries.member.{at + 1}"
             form |= {f"{entry}.Id": str(at), f"{entry}.Message": each.body, f"{entry}.Subject": _SUBJECT}
-        response = await self._asked(route, arn, "/sns", {"content-type": _FORM}, content=urlencode(form).encode())
+        content = urlencode(form).encode()
+        response = await self._asked(self._queues, route, arn, "/sns", {"content-type": _FORM}, content=content)
         if response.status_code != 200:
             raise Undelivered(_told(response.content))
         try:
@@ -89,8 +97,23 @@ class Destinations:
             raise Undelivered("it does not answer as topics do") from wrong
         return _members(answer, "Successful"), _members(answer, "Failed")
 
+    async def _put(self, route: Route, arn: Arn, fitting: Sequence[Waiting]) -> Outcomes:
+        """Of what a bus refuses for good only the first is believed: the others of a request share with it what a
+        request may cost, and come first in a later one.
+        """
+        asked = {"Entries": [{**orjson.loads(each.body), "EventBusName": str(arn)} for each in fitting]}
+        headers = {"content-type": _JSON_1, "x-amz-target": "AWSEvents.PutEvents"}
+        response = await self._asked(self._buses, route, arn, "/events", headers, json=asked)
+        answer = _json(response)
+        entries = answer.get("Entries")
+        if response.status_code != 200 or not isinstance(entries, list):
+            raise Undelivered(f"{_plain(answer.get('__type'))}: {answer.get('message') or answer.get('Message')}")
+        told = [_outcome(at, each) for at, each in enumerate(entries)]
+        return [each for each in told if "Code" not in each], [each for each in told if "Code" in each]
+
     async def _asked(
         self,
+        client: ServiceClient,
         route: Route,
         arn: Arn,
         path: str,
@@ -102,7 +125,7 @@ class Destinations:
         """Whatever it answers. What comes twice does no harm: it is promised to come once at least."""
         said = {**headers, REGION: arn.region, SOURCE_ARN: f"arn:aws:s3:::{route.name}"}
         try:
-            return await self._client.request(
+            return await client.request(
                 "POST", path, namespace=route.namespace, headers=said, json=json, content=content, idempotent=True
             )
         except ApiError as away:
@@ -129,6 +152,14 @@ def _sent(fitting: Sequence[Waiting], successful: Sequence[Json], failed: Sequen
     if not taken and not for_ever:
         raise Undelivered(why or "it says of no event that it took it")
     return Sent(taken, [fitting[int(each["Id"])].number for each in for_ever], why if for_ever else "")
+
+
+def _outcome(at: int, entry: Json) -> Json:
+    """Of an entry of PutEvents, as batches of messages tell it."""
+    if (code := entry.get("ErrorCode")) is None:
+        return {"Id": str(at)}
+    lasting = at == 0 and code not in _LATER
+    return {"Id": str(at), "Code": code, "Message": entry.get("ErrorMessage"), "SenderFault": lasting}
 
 
 def _members(answer: Element, name: str) -> list[Json]:

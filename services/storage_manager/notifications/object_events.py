@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from services.sdk.aws.accounts import account_of
 from services.storage_manager.metadata import MetadataIndex, Object
 from services.storage_manager.metadata.objects import Check
 from services.storage_manager.notifications.destinations import Sends, Sent, Undelivered
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from services.storage_manager.context import S3Request
 
 T = TypeVar("T", bound=Object | None)
+SOURCE_IP, _ANONYMOUS, _LIFECYCLE = "x-aerekos-source-ip", "Anonymous", "s3.amazonaws.com"
 
 
 class Told(Generic[T]):
@@ -74,15 +76,16 @@ class ObjectEvents:
 
 def origin_of(request: S3Request) -> Origin:
     """Of a request."""
-    policies, caller = request.caller.rights.policies, request.caller
+    policies, caller, address = request.caller.rights.policies, request.caller, request.headers.get(SOURCE_IP, "")
+    if caller.anonymous:
+        return Origin(_ANONYMOUS, address, request.id, _ANONYMOUS)
     ids = policies.requester.ids if policies is not None else ()
-    principal = "Anonymous" if caller.anonymous else f"AWS:{ids[0] if ids else caller.name}"
-    return Origin(principal, request.headers.get("x-aerekos-source-ip", ""), request.id)
+    return Origin(f"AWS:{ids[0] if ids else caller.name}", address, request.id, account_of(caller.namespace))
 
 
 def lifecycle_origin() -> Origin:
     """Of what a lifecycle removes."""
-    return Origin("s3.amazonaws.com", "s3.amazonaws.com", "")
+    return Origin(_LIFECYCLE, None, "", _LIFECYCLE)
 
 
 class _Nowhere:

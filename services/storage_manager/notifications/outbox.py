@@ -12,9 +12,16 @@ from itertools import groupby, takewhile
 from typing import NamedTuple
 
 from services.storage_manager.configuration.documents import Document
-from services.storage_manager.configuration.notification import targets_of, told
+from services.storage_manager.configuration.notification import Target, targets_of, tells_bus, told
 from services.storage_manager.metadata import MetadataIndex, Object
-from services.storage_manager.notifications.event_messages import Origin, event_message, source_bucket
+from services.storage_manager.notifications.bus_events import bus_entry, default_bus
+from services.storage_manager.notifications.event_messages import (
+    Happening,
+    Origin,
+    SourceBucket,
+    event_message,
+    source_bucket,
+)
 
 NOTIFICATION, _LOCATION, _HOME = "notification", "location", "us-east-1"
 _COLUMNS = "id, bucket, name, namespace, target, body, recorded"
@@ -52,17 +59,29 @@ class Outbox:
     def record(self, bucket: str, event: str, made: Object, origin: Origin) -> bool:
         """Keep it for everybody who is to be told. Belongs into the transaction of the change. Whether anybody is."""
         kept = self._metadata.configuration(bucket, NOTIFICATION)
-        if kept is None or not (targets := told(kept["Configuration"], event, made.key)):
+        if kept is None:
             return False
-        region = (self._metadata.configuration(bucket, _LOCATION) or {}).get("LocationConstraint", _HOME)
-        source, now = source_bucket(kept["Bucket"], kept["Namespace"], region), self._metadata.clock()
+        targets = told(kept["Configuration"], event, made.key)
+        targets += [Target("", arn) for arn in self._buses(bucket, kept)]
+        if not targets:
+            return False
+        source, now = self._source(bucket, kept), self._metadata.clock()
         db = self._metadata.connection()
         for id, arn in targets:
             number = max(int(now * 1e9), self._last() + 1)
-            body = event_message(event, made, origin, source, id, number, now)
+            what = Happening(event, made, origin, source, number, now)
+            body = event_message(what, id) if id else bus_entry(what)
             values = (number, bucket, kept["Bucket"], kept["Namespace"], arn, body, now)
             db.execute(f"INSERT INTO events ({_COLUMNS}) VALUES (?,?,?,?,?,?,?)", values)  # noqa: S608
         return True
+
+    def _source(self, bucket: str, kept: Document) -> SourceBucket:
+        region = (self._metadata.configuration(bucket, _LOCATION) or {}).get("LocationConstraint", _HOME)
+        return source_bucket(kept["Bucket"], kept["Namespace"], region)
+
+    def _buses(self, bucket: str, kept: Document) -> list[str]:
+        """The ARN of the event bus that gets all events, where there is one."""
+        return [default_bus(self._source(bucket, kept))] if tells_bus(kept["Configuration"]) else []
 
     def _last(self) -> int:
         """The greatest number there ever was."""
@@ -93,10 +112,13 @@ class Outbox:
         """Those that the configurations of their buckets still name."""
         found = set[Route]()
         for bucket, group in groupby(sorted(routes), lambda route: route.bucket):
-            kept = self._metadata.configuration(bucket, NOTIFICATION) or {"Configuration": {}}
-            targets = {each.arn for each in targets_of(kept["Configuration"])}
+            kept = self._metadata.configuration(bucket, NOTIFICATION)
+            targets = self._arns(bucket, kept) if kept is not None else set()
             found |= {route for route in group if route.target in targets}
         return found
+
+    def _arns(self, bucket: str, kept: Document) -> set[str]:
+        return {*self._buses(bucket, kept), *(each.arn for each in targets_of(kept["Configuration"]))}
 
     def waiting(self) -> dict[Route, int]:
         """How much waits on each. Goes through the whole index, and nobody waits for it."""

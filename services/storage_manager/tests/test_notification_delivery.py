@@ -11,26 +11,32 @@ from typing import Any, cast
 from urllib.parse import parse_qs
 
 import anyio
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from crds.meta import Condition, ObjectMeta
+from services.sdk.aws.service_callers import REGION
 from services.sdk.clients.service_client import ServiceClient
 from services.storage_manager.configuration.notification import check_notification
 from services.storage_manager.context import S3Context, S3Request
 from services.storage_manager.errors import S3Error
 from services.storage_manager.interfaces import BucketRef
 from services.storage_manager.kinds import Bucket
-from services.storage_manager.metadata import MetadataIndex
+from services.storage_manager.metadata import MetadataIndex, Object
 from services.storage_manager.notifications import configuring, delivery, giving_up
+from services.storage_manager.notifications.bus_events import bus_entry, default_bus
 from services.storage_manager.notifications.delivery import Delivery
 from services.storage_manager.notifications.destinations import Destinations, Sent, Undelivered
+from services.storage_manager.notifications.event_messages import Happening, Origin, source_bucket
 from services.storage_manager.notifications.giving_up import GivingUp, excesses
+from services.storage_manager.notifications.object_events import lifecycle_origin
 from services.storage_manager.notifications.outbox import NOTIFICATION, Outbox, Route, Waiting, kept_configuration
 
 ARN = "arn:aws:sqs:us-east-1:000000000000:q"
 NOW = 2e9
+BY = Origin("AWS:ann", "192.0.2.1", "r", "111122223333")
 
 
 class Box:
@@ -224,11 +230,87 @@ def test_a_topic_gets_ten_at_once_and_may_refuse_some_for_ever() -> None:
     topic = Topic()
     events = [Waiting(number, f"body {number}") for number in range(30, 45)]
     to = route(target=ARN.replace("sqs", "sns"))
-    sent = anyio.run(Destinations(cast("ServiceClient", topic)).send, to, events)
+    client = cast("ServiceClient", topic)
+    sent = anyio.run(Destinations(client, client).send, to, events)
     assert sent == Sent([30], [31], "InvalidParameter: no")
     (form,) = topic.forms
     bodies = [form[f"PublishBatchRequestEntries.member.{at}.Message"] for at in range(1, 11)]
     assert bodies == [[f"body {number}"] for number in range(30, 40)] and len(form) == 3 + 3 * 10
+
+
+class Bus:
+    """Answers PutEvents as EventBridge does; `faults`: codes of those it does not take, by key."""
+
+    def __init__(self, **faults: str) -> None:
+        self.faults, self.asked = faults, list[tuple[str, Any, Any]]()
+
+    async def request(self, method: str, path: str, *, headers: Any, json: Any, **more: Any) -> Any:
+        self.asked.append((path, headers, json["Entries"]))
+        keys = [orjson.loads(each["Detail"])["object"]["key"] for each in json["Entries"]]
+        told = [{"ErrorCode": self.faults[key]} if key in self.faults else {"EventId": key} for key in keys]
+        return SimpleNamespace(status_code=200, json=lambda: {"Entries": told})
+
+    def send(self, *keys: str) -> Sent:
+        source = source_bucket("b", "default", "eu-central-1")
+        made = [Happening("ObjectCreated:Put", Object(key, 1, "e", 0.0, {}, ()), BY, source, 1, NOW) for key in keys]
+        events = [Waiting(number, bus_entry(each)) for number, each in enumerate(made)]
+        client = cast("ServiceClient", self)
+        return anyio.run(Destinations(client, client).send, route(target=default_bus(source)), events)
+
+
+def test_a_bus_is_asked_again_for_what_it_may_take_later() -> None:
+    """What it refuses for good is believed of the first of a request alone: the others share its bounds."""
+    bus = Bus(late="ThrottlingException", odd="InvalidArgument")
+    assert bus.send("a", "late", "odd", "b") == Sent([0, 3], [])
+    assert bus.send("odd", "late", "b") == Sent([2], [0], "InvalidArgument: None")
+    with pytest.raises(Undelivered, match="ThrottlingException"):
+        bus.send("late", "odd")
+    path, headers, entries = bus.asked[0]
+    assert (path, headers["x-amz-target"], headers[REGION]) == ("/events", "AWSEvents.PutEvents", "eu-central-1")
+    assert {each["EventBusName"] for each in entries} == {
+        "arn:aws:events:eu-central-1:000000000000:event-bus/default"
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "marker", "type_", "told"),
+    [
+        ("ObjectCreated:Post", False, "Object Created", {"size": 5, "etag": "e", "sequencer": f"{7:016X}"}),
+        ("ObjectRemoved:Delete", False, "Object Deleted", {"sequencer": f"{7:016X}"}),
+        ("ObjectRemoved:Delete", True, "Object Deleted", {"sequencer": f"{7:016X}"}),
+        (
+            "LifecycleExpiration:DeleteMarkerCreated",
+            True,
+            "Object Deleted",
+            {"etag": "d41d8cd98f00b204e9800998ecf8427e", "sequencer": f"{7:016X}"},
+        ),
+        ("ObjectTagging:Delete", False, "Object Tags Deleted", {"etag": "e"}),
+        ("ObjectAcl:Put", False, "Object ACL Updated", {"etag": "e"}),
+    ],
+)
+def test_what_a_bus_is_told(name: str, marker: bool, type_: str, told: dict[str, Any]) -> None:
+    """As AWS's documentation and recorded answers have it: keys as they are, and no address where nobody asked."""
+    made = Object("a b/ü", 5, "" if marker else "e", 0.0, {}, (), version="v", marker=marker)
+    lifecycle = name.startswith("Lifecycle")
+    entry = orjson.loads(
+        bus_entry(
+            Happening(name, made, lifecycle_origin() if lifecycle else BY, source_bucket("b", "x", "r"), 7, NOW)
+        )
+    )
+    detail = orjson.loads(entry.pop("Detail"))
+    assert entry == {"Time": NOW, "Source": "aws.s3", "DetailType": type_, "Resources": ["arn:aws:s3:::b"]}
+    assert detail.pop("object") == {"key": "a b/ü", "version-id": "v", **told}
+    assert detail.pop("version") == "0" and detail.pop("bucket") == {"name": "b"}
+    assert detail.pop("request-id") == ("" if lifecycle else "r")
+    why = {
+        "Object Created": {"reason": "POST Object"},
+        "Object Deleted": {"reason": "DeleteObject", "deletion-type": "Permanently Deleted"},
+    }.get(type_, {})
+    if lifecycle:
+        why = {"reason": "Lifecycle Expiration", "deletion-type": "Delete Marker Created"}
+        assert detail == {"requester": "s3.amazonaws.com", **why}
+    else:
+        assert detail == {"requester": "111122223333", "source-ip-address": "192.0.2.1", **why}
 
 
 def test_all_destinations_are_asked_together(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from services.storage_manager.replication.change_log import ChangeLog
 
 Json = dict[str, Any]
 ARN = "arn:aws:sqs:us-east-1:000000000000:q"
-ORIGIN = Origin("AWS:ann", "192.0.2.1", "r")
+ORIGIN = Origin("AWS:ann", "192.0.2.1", "r", "000000000000")
 
 
 def queue(events: list[str], prefix: str = "", suffix: str = "", **more: Any) -> Json:
@@ -50,7 +50,6 @@ def test_what_is_refused() -> None:
     assert code_of(queue(created, "a"), queue(created, "ab", ".x")) == "InvalidArgument"
     two = {"Key": {"FilterRules": [{"Name": "prefix", "Value": "a"}, {"Name": "Prefix", "Value": "b"}]}}
     assert code_of(queue(created, Filter=two)) == "InvalidArgument"
-    assert code_of(EventBridgeConfiguration={}) == "NotImplemented"
     assert code_of(LambdaFunctionConfigurations=[{"Events": created}]) == "NotImplemented"
     apart = [queue(created, "a/"), queue(created, "b/"), queue(["s3:ObjectRemoved:*"], "a/")]
     assert len(check_notification({"QueueConfigurations": apart})["QueueConfigurations"]) == 3
@@ -112,6 +111,24 @@ db.execute("BEGIN IMMEDIATE")
 rules.put(metadata, "never")
 os.kill(os.getpid(), signal.SIGKILL)
 """
+
+
+def test_a_bus_gets_all_events_beside_the_queue_that_wants_some(tmp_path: Path) -> None:
+    metadata, outbox = an_index(tmp_path)
+    asked = {"QueueConfigurations": [queue(["s3:ObjectCreated:*"], "in/")], "EventBridgeConfiguration": {}}
+    checked = check_notification(asked)
+    assert checked["EventBridgeConfiguration"] == {}
+    metadata.put_configuration("b", NOTIFICATION, kept_configuration(checked, "box", "default"))
+    for key in ("in/a", "out/b"):
+        put(metadata, key)
+    bus = "arn:aws:events:us-east-1:000000000000:event-bus/default"
+    routes = {each.target: each for each in outbox.routes("b")}
+    assert outbox.waiting() == {routes[bus]: 2, routes[ARN]: 1}
+    assert outbox.named(routes.values()) == set(routes.values())
+    told = [json.loads(json.loads(each.body)["Detail"])["object"] for each in outbox.page(routes[bus], 10)]
+    assert [each["key"] for each in told] == ["in/a", "out/b"] and told[0]["sequencer"] < told[1]["sequencer"]
+    metadata.put_configuration("b", NOTIFICATION, kept_configuration({}, "box", "default"))
+    assert outbox.named(routes.values()) == set()
 
 
 def put(metadata: MetadataIndex, key: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from services.sdk.testing import ServiceHarness, serving
+from services.storage_manager.metadata import MetadataIndex
+from services.storage_manager.notifications.outbox import Outbox
 from services.storage_manager.tests.test_service import V4, code
 
 Json = dict[str, Any]
@@ -27,9 +30,15 @@ def queues() -> Iterator[ServiceHarness]:
 
 
 @pytest.fixture(scope="module")
-def house(queues: ServiceHarness) -> Iterator[ServiceHarness]:
+def buses() -> Iterator[ServiceHarness]:
+    with serving("schedule_manager") as house:
+        yield house
+
+
+@pytest.fixture(scope="module")
+def house(queues: ServiceHarness, buses: ServiceHarness) -> Iterator[ServiceHarness]:
     with serving("key_manager", secrets={"root-key": bytes(32)}) as keys:
-        peers = {"key-manager": keys, "queue-manager": queues}
+        peers = {"key-manager": keys, "queue-manager": queues, "schedule-manager": buses}
         with serving("storage_manager", peer=lambda name: peers[name].peer_client("storage-manager")) as house:
             yield house
 
@@ -204,3 +213,28 @@ def test_what_a_queue_never_takes_holds_nothing_up(s3: Any, sqs: Any, bucket: st
     s3.put_object(Bucket=bucket, Key="long" * 200, Body=b"x")
     s3.put_object(Bucket=bucket, Key="short", Body=b"x")
     assert [each["s3"]["object"]["key"] for each in queue.records(1)] == ["short"]
+
+
+def test_the_bus_of_the_account_is_told_of_everything(
+    s3: Any, house: ServiceHarness, buses: ServiceHarness, bucket: str
+) -> None:
+    """Without a policy, as at AWS: by the right that the service has. What the bus has not taken, waits."""
+    waiting = Outbox(MetadataIndex(house.context.data / "book.db"))
+    asked: Json = {"EventBridgeConfiguration": {}}
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration=asked)
+    told = s3.get_bucket_notification_configuration(Bucket=bucket)
+    assert told["EventBridgeConfiguration"] == {} and "QueueConfigurations" not in told
+
+    def wait_for(count: int) -> None:
+        until = time.monotonic() + 60
+        while sum(waiting.waiting().values()) != count:
+            assert time.monotonic() < until, waiting.waiting()
+            time.sleep(0.05)
+
+    buses.conductor.judge = lambda user, asked: asked["resource"] != "eventbuses"
+    s3.put_object(Bucket=bucket, Key="a b", Body=b"x")
+    s3.delete_object(Bucket=bucket, Key="a b")
+    wait_for(2)
+    buses.conductor.judge = None
+    wait_for(0)
+    assert ("system:service:storage-manager", "use", "eventbuses") in buses.conductor.reviews

@@ -21,6 +21,7 @@ from services.schedule_manager.events.routing import Arrived, EntryFault, Routin
 from services.sdk.aws.access import CallerAccess
 from services.sdk.aws.arns import parse_arn
 from services.sdk.aws.operations import RequestContext, operation
+from services.sdk.aws.service_callers import requester_of
 from services.sdk.resources import Clock
 
 Json = dict[str, Any]
@@ -97,7 +98,7 @@ def _fault_of(call: RequestContext, entry: Json) -> EntryFault | None:
         if not entry.get(each):
             text = f"Parameter {each} is not valid. Reason: {each} is a required argument."
             return EntryFault("InvalidArgument", text)
-    if entry["Source"].startswith("aws.") and not call.caller.service:
+    if entry["Source"].startswith("aws.") and entry["Source"] != _own_source(call):
         return EntryFault("NotAuthorizedForSourceException", "Not authorized for the source.")
     if entry.get("TraceHeader"):
         return EntryFault("InvalidArgument", "Parameter TraceHeader is not valid. Reason: it is not understood here.")
@@ -105,6 +106,12 @@ def _fault_of(call: RequestContext, entry: Json) -> EntryFault | None:
     if arn is not None and (arn.region, arn.account) != (call.region, call.account):
         return EntryFault("AccessDeniedException", "Events go on buses of their own account and region alone here.")
     return None
+
+
+def _own_source(call: RequestContext) -> str:
+    """`aws.s3` of the service that policies know as `s3.amazonaws.com`; nothing of people."""
+    requester = requester_of(call.caller)
+    return f"aws.{requester.arn.removesuffix('.amazonaws.com')}" if requester is not None else ""
 
 
 def _detail_of(text: str) -> Json | None:
