@@ -63,6 +63,11 @@ def _text_of(second: int) -> str:
     return f"{utc.isoformat(timespec='seconds')[: -len('+00:00')]}Z"
 
 
+def rfc3339_milli(moment: datetime) -> str:
+    """`2026-01-02T03:04:05.006Z`, as AWS writes times of events."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
+
+
 def rfc3339_micro(moment: datetime) -> str:
     """`2026-01-02T03:04:05.000006Z`, as Kubernetes writes `metav1.MicroTime`."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")[: -len("+00:00")] + "Z"

@@ -9,6 +9,7 @@ from typing import Any
 from cli.api_client import ApiClient
 from cli.resources.references import SERVICES, ServiceReference, find_service
 from controller.main.errors import Misuse
+from crds.model import rfc3339_milli
 
 RESTARTED_AT = "aerekos.cloud/restartedAt"
 MOST_REPLICAS = 1000
@@ -45,7 +46,7 @@ def set_enabled(api: ApiClient, word: str, namespace: str | None, *, enabled: bo
 
 def restart(api: ApiClient, word: str, namespace: str | None) -> str:
     """Raises Refused. It is asked for by a time: doing so twice restarts twice."""
-    moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    moment = rfc3339_milli(datetime.now(UTC))
     found = _patched(api, word, namespace, {"metadata": {"annotations": {RESTARTED_AT: moment}}})
     return f"service/{found.name} restarts, one instance after the other; see: aerekos wait service/{found.name}"
 

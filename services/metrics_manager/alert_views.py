@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from crds.model import rfc3339_milli
 from services.metrics_manager.alerts.alert import Alert, Rule
 
 Json = dict[str, Any]
 
 
 def moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return rfc3339_milli(datetime.fromtimestamp(seconds, UTC))
 
 
 def alert_view(alert: Alert) -> Json:

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
+from crds.model import rfc3339_milli
 from services.queue_manager.found_topic import FoundTopic, subscription_arn
 from services.queue_manager.notification import Notification, Published
 from services.queue_manager.sns_signing import SigningKey, signed, unsubscribe_token
@@ -83,11 +84,6 @@ class Envelopes:
         return f"{self._origin(subscription)}{SERVICE}{UNSUBSCRIBE}{asked}&Token={token}"
 
 
-def time_text(when: datetime) -> str:
-    """`2026-01-02T03:04:05.678Z`."""
-    return when.strftime("%Y-%m-%dT%H:%M:%S.") + f"{when.microsecond // 1000:03}Z"
-
-
 def notification_of(
     found: FoundTopic, what: Notification, known: Published, now: datetime, protocol: str = "sqs"
 ) -> Json:
@@ -101,7 +97,7 @@ def notification_of(
     if what.subject:
         told["Subject"] = what.subject
     told["Message"] = what.text_for(protocol)
-    told["Timestamp"] = time_text(now)
+    told["Timestamp"] = rfc3339_milli(now)
     if what.attributes:
         told["MessageAttributes"] = {name: _shown(each) for name, each in what.attributes.items()}
     return told

@@ -18,8 +18,9 @@ import anyio.abc
 import orjson
 
 from crds.kinds.namespace import NAMESPACE
+from crds.model import rfc3339_milli
 from services.queue_manager.broker import Broker, Gone, NotInFlight, TooLong, ToSend
-from services.queue_manager.envelopes import CONFIRM, OpenEnvelopes, time_text
+from services.queue_manager.envelopes import CONFIRM, OpenEnvelopes
 from services.queue_manager.found_topic import FoundTopic, subscription_arn
 from services.queue_manager.live_queue import LiveQueue
 from services.queue_manager.message import Draft, Received
@@ -105,7 +106,7 @@ class HttpSubscriptions:
             "Message": f"You have chosen to subscribe to the topic {found.arn}.\n"
             "To confirm the subscription, visit the SubscribeURL included in this message.",
             "SubscribeURL": (await self._envelopes()).link(subscription, CONFIRM, TopicArn=found.arn, Token=token),
-            "Timestamp": time_text(now),
+            "Timestamp": rfc3339_milli(now),
         }
         await self._broker.send([ToSend(queue, ADDRESS_RULES, Draft(orjson.dumps(told).decode()))])
 

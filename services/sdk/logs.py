@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from controller.kit.unfailing import unfailing
+from crds.model import rfc3339_milli
 
 FLUSH_SECONDS, MOST_WAITING = 0.1, 500
 
@@ -34,9 +35,8 @@ class JsonLines(logging.Formatter):
         return self._line(record, record.created, getattr(record, "fields", {}))
 
     def _line(self, record: logging.LogRecord, moment: float, fields: Mapping[str, Any]) -> str:
-        said = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
         line: dict[str, Any] = {
-            "timestamp": said.replace("+00:00", "Z"),
+            "timestamp": rfc3339_milli(datetime.fromtimestamp(moment, UTC)),
             "level": record.levelname.lower(),
             "logger": record.name,
             "event": record.getMessage(),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 from typing import Any, NamedTuple
 
+from crds.model import rfc3339_milli
 from services.metrics_manager.alerts.alert import Alert
 
 Json = dict[str, Any]
@@ -111,4 +112,4 @@ def all_have(maps: Sequence[Mapping[str, str]], name: str, value: str) -> bool:
 
 
 def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return rfc3339_milli(datetime.fromtimestamp(seconds, UTC))

@@ -12,6 +12,7 @@ from urllib.parse import quote_plus
 
 import orjson
 
+from crds.model import rfc3339_milli
 from services.sdk.aws.accounts import account_of
 from services.storage_manager.metadata.records import Object
 
@@ -110,5 +111,4 @@ def source_bucket(bucket: str, namespace: str, region: str) -> SourceBucket:
 
 def moment_text(seconds: float) -> str:
     """`2026-01-02T03:04:05.678Z`."""
-    when = datetime.fromtimestamp(seconds, UTC)
-    return f"{when:%Y-%m-%dT%H:%M:%S}.{when.microsecond // 1000:03}Z"
+    return rfc3339_milli(datetime.fromtimestamp(seconds, UTC))

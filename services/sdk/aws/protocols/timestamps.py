@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
 
+from crds.model import rfc3339_milli
+
 EPOCH, ISO, HTTP = "unixTimestamp", "iso8601", "rfc822"
 _LONGEST = 64
 _NUMBER = frozenset("0123456789.-+eE")
@@ -29,7 +31,7 @@ def moment_reader(wanted: str) -> Callable[[Any], datetime]:
 def moment_writer(wanted: str, *, always_milliseconds: bool = False) -> Callable[[datetime], str]:
     """The text of a moment. S3 writes milliseconds even where there are none."""
     if wanted == ISO and always_milliseconds:
-        return lambda moment: f"{_in_utc(moment).isoformat(timespec='milliseconds')[:-6]}Z"
+        return rfc3339_milli
     return {EPOCH: _epoch_text, ISO: iso_text, HTTP: _http_text}[wanted]
 
 
