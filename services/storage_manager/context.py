@@ -225,12 +225,18 @@ class S3Context:
         most_bytes, most_objects = ref.quota
         if most_bytes is None and most_objects is None:
             return
-        objects, used = await to_thread.run_sync(self.metadata.usage, ref.id)
-        used += await to_thread.run_sync(self.metadata.pending, ref.id)
+        objects, used, events = await to_thread.run_sync(self._held, ref.id)
         if most_bytes is not None and used + size > most_bytes:
-            raise S3Error("QuotaExceeded", f"{ref.name} holds {used} bytes; its quota is {most_bytes}")
+            of_events = f", {events} of them in events that wait for their destinations" if events else ""
+            raise S3Error("QuotaExceeded", f"{ref.name} holds {used} bytes{of_events}; its quota is {most_bytes}")
         if most_objects is not None and objects >= most_objects:
             raise S3Error("QuotaExceeded", f"{ref.name} holds {objects} objects; its quota is {most_objects}")
+
+    def _held(self, bucket: str) -> tuple[int, int, int]:
+        """Objects, all bytes that count, and how many of them are of events that wait."""
+        objects, used = self.metadata.usage(bucket)
+        events = self.events.outbox.size(bucket)
+        return objects, used + self.metadata.pending(bucket) + events, events
 
     async def report_emptiness(self, ref: BucketRef) -> None:
         """Tell the bucket's resource at once when it got its first object, or lost its last."""

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS, TOGETHER_SECONDS, TRIM_SECONDS = 2.0, 0.02, 60.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
 MOST_ROUTES_AT_ONCE, PAGE = 16, 100
-# A condition tells of a refusal for so long, and of what waits longer than that, whoever delivers it.
+# A condition tells of a loss for so long, and of what waits longer than that, whoever delivers it.
 TOLD_SECONDS, LATE_SECONDS = 3600.0, 60.0
 
 
@@ -49,8 +49,8 @@ class _Pause:
         self.until, self.why = anyio.current_time() + self.seconds, why
 
 
-class _Refusals:
-    """What a destination will never take: how many events, why the last, and until when that is told."""
+class _Losses:
+    """What a destination will never get: how many events, why the last, and until when that is told."""
 
     def __init__(self) -> None:
         self.count, self.why, self.until = 0, "", 0.0
@@ -77,7 +77,7 @@ class Delivery:
         self._clock, self._record_lost = clock, record_lost
         self._news, self._pauses = anyio.Event(), dict[Route, _Pause]()
         self._busy, self._crowded = set[Route](), False
-        self._turn, self._turns, self._refusals = count(1), dict[Route, int](), dict[Route, _Refusals]()
+        self._turn, self._turns, self._losses = count(1), dict[Route, int](), dict[Route, _Losses]()
         self._giving_up, self._trim_at = GivingUp(outbox, commit, clock), 0.0
 
     def wake(self) -> None:
@@ -125,7 +125,7 @@ class Delivery:
         waiting = [route for route in routes if route not in self._busy]
         self._turns = {route: self._turns.get(route) or next(self._turn) for route in waiting}
         now = self._clock()
-        self._refusals = {route: refused for route, refused in self._refusals.items() if refused.until > now}
+        self._losses = {route: lost for route, lost in self._losses.items() if lost.until > now}
 
     def _due(self) -> list[Route]:
         """Those that may be tried now; who waits longest comes first."""
@@ -154,27 +154,24 @@ class Delivery:
         while events:
             sent = await self._destinations.send(route, events)
             if sent.refused:
-                self._note_refused(route, len(sent.refused), sent.why)
+                self._note_lost(route, len(sent.refused), f"it refuses them: {sent.why}")
             done = {*sent.taken, *sent.refused}
             await self._commit(partial(self._outbox.drop, done))
             events = [each for each in events if each.number not in done]
 
     async def _trim(self) -> None:
         try:
-            if lost := await self._giving_up.run():
-                self._note_lost(lost, "no destination took them")
+            for route, count in (await self._giving_up.run()).items():
+                self._note_lost(route, count, "it did not take them, and too many waited, or for too long")
         except sqlite3.Error as why:
             log.warning("the outbox cannot be trimmed; it is tried again: %s", why)
         finally:
             self._trim_at = anyio.current_time() + TRIM_SECONDS
 
-    def _note_refused(self, route: Route, count: int, why: str) -> None:
-        self._note_lost(count, f"{route.target} takes no such message: {why}")
-        self._refusals.setdefault(route, _Refusals()).note(count, why, self._clock() + TOLD_SECONDS)
-
-    def _note_lost(self, count: int, why: str) -> None:
+    def _note_lost(self, route: Route, count: int, why: str) -> None:
         self._record_lost(count)
-        log.error("%d events of buckets were given up: %s", count, why)
+        log.error("%d events of the bucket %s for %s were given up: %s", count, route.name, route.target, why)
+        self._losses.setdefault(route, _Losses()).note(count, why, self._clock() + TOLD_SECONDS)
 
     async def update_condition(self, bucket: Bucket, *, configured: bool, now: datetime) -> None:
         """Sets the condition `EventsDelivered`, where anybody is told of events. What another process of the data
@@ -196,12 +193,12 @@ class Delivery:
         since = await to_thread.run_sync(self._outbox.since, bucket)
         found = {route: "events wait for longer than a minute" for route, at in since.items() if at < late}
         found |= {route: pause.why for route, pause in self._pauses.items()}
-        lost = [
-            f"{route.target}: {refused.count} events were refused and are lost: {refused.why}"
-            for route, refused in self._refusals.items()
-            if route.bucket == bucket and refused.until > self._clock()
+        losses = [
+            f"{route.target}: {lost.count} events are lost: {lost.why}"
+            for route, lost in self._losses.items()
+            if route.bucket == bucket and lost.until > self._clock()
         ]
-        return lost + [f"{route.target}: {why}" for route, why in found.items() if route.bucket == bucket]
+        return losses + [f"{route.target}: {why}" for route, why in found.items() if route.bucket == bucket]
 
 
 def is_configured(documents: dict[str, Any]) -> bool:

@@ -28,12 +28,13 @@ class GivingUp:
     def __init__(self, outbox: Outbox, commit: Commit, clock: Callable[[], float]) -> None:
         self._outbox, self._commit, self._clock = outbox, commit, clock
 
-    async def run(self) -> int:
-        """Once. How many events were given up. Raises sqlite3.Error."""
+    async def run(self) -> dict[Route, int]:
+        """Once. How many events of which routes were given up. Raises sqlite3.Error."""
         waiting = await to_thread.run_sync(self._outbox.waiting)
         named = await to_thread.run_sync(self._outbox.named, list(waiting))
         excess = excesses(waiting)
-        return sum([await self._trim(route, excess.get(route, 0), named=route in named) for route in waiting])
+        lost = {route: await self._trim(route, excess.get(route, 0), named=route in named) for route in waiting}
+        return {route: count for route, count in lost.items() if count}
 
     async def _trim(self, route: Route, excess: int, *, named: bool) -> int:
         """The `excess` oldest, and all that are too old. How many that was."""

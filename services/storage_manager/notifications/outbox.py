@@ -24,6 +24,7 @@ from services.storage_manager.notifications.event_messages import (
 )
 
 NOTIFICATION, _LOCATION, _HOME = "notification", "location", "us-east-1"
+EVENT_BYTES = 1024
 _COLUMNS = "id, bucket, name, namespace, target, body, recorded"
 _OF_ROUTE = "FROM events WHERE bucket=? AND name=? AND namespace=? AND target=? ORDER BY id LIMIT ?"
 _PAGE, _OLDEST = f"SELECT id, body {_OF_ROUTE}", f"SELECT id, recorded {_OF_ROUTE}"
@@ -124,6 +125,11 @@ class Outbox:
         """How much waits on each. Goes through the whole index, and nobody waits for it."""
         sql = "SELECT bucket, name, namespace, target, count(*) FROM events GROUP BY bucket, name, namespace, target"
         return {Route(*row[:4]): row[4] for row in self._metadata.connection().execute(sql)}
+
+    def size(self, bucket: str) -> int:
+        """Bytes that what waits of a bucket counts for: as many for each, so that none has to be read."""
+        sql = "SELECT count(*) FROM events WHERE bucket=?"
+        return EVENT_BYTES * int(self._metadata.connection().execute(sql, (bucket,)).fetchone()[0])
 
     def page(self, route: Route, limit: int) -> list[Waiting]:
         """The oldest of a route."""

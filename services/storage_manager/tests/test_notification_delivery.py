@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from crds.meta import Condition, ObjectMeta
 from services.sdk.aws.service_callers import REGION
 from services.sdk.clients.service_client import ServiceClient
+from services.storage_manager.blobs import Blobs
 from services.storage_manager.configuration.notification import check_notification
 from services.storage_manager.context import S3Context, S3Request
 from services.storage_manager.errors import S3Error
@@ -122,7 +123,7 @@ def test_what_a_destination_refuses_for_ever_is_told_for_an_hour(box: Box) -> No
     anyio.run(run_until, box, deliver, finished)
     told = condition(deliver, bucket)
     assert (told.status, told.reason) == ("False", "DestinationRefuses")
-    assert told.message == f"{ARN}: 3 events were refused and are lost: InvalidParameterValue: it is too long"
+    assert told.message == f"{ARN}: 3 events are lost: it refuses them: InvalidParameterValue: it is too long"
     assert box.lost == 3
     deliver._clock = lambda: NOW + 3601
     assert condition(deliver, bucket).status == "True"
@@ -153,7 +154,11 @@ def test_what_is_too_old_is_given_up_sooner_where_nobody_is_told_any_more(box: B
     for unnamed in (route(target=f"{ARN}2"), route("gone")):
         box.fill(unnamed, 1, NOW - 3601)
         box.fill(unnamed, 1, NOW - 3599)
-    assert anyio.run(GivingUp(box.outbox, box.commit, lambda: NOW).run) == 4
+    assert anyio.run(GivingUp(box.outbox, box.commit, lambda: NOW).run) == {
+        route(): 2,
+        route(target=f"{ARN}2"): 1,
+        route("gone"): 1,
+    }
     assert box.outbox.waiting() == {route(): 2, route(target=f"{ARN}2"): 1, route("gone"): 1}
 
 
@@ -164,8 +169,21 @@ def test_a_bucket_gives_up_the_oldest_of_what_is_too_much(box: Box, monkeypatch:
     box.fill(route(), 20)
     box.fill(route(target=f"{ARN}2"), 2)
     last = box.outbox.page(route(), 100)[-8:]
-    assert anyio.run(GivingUp(box.outbox, box.commit, lambda: NOW).run) == 12
+    bucket, deliver = Bucket(metadata=ObjectMeta(name="b", uid="b")), box.delivery(None)
+    anyio.run(deliver._trim)
     assert box.outbox.page(route(), 100) == last and box.outbox.waiting()[route(target=f"{ARN}2")] == 2
+    told = condition(deliver, bucket).message
+    assert box.lost == 12 and told.startswith(f"{ARN}: 12 events are lost: it did not take them, and too many waited")
+
+
+def test_what_waits_counts_into_the_quota(box: Box) -> None:
+    context = S3Context(cast("Any", None), box.metadata, Blobs(box.folder / "blobs"), cast("Any", None))
+    ref = BucketRef("b", "b", "arn:aws:s3:::b", 0.0, quota=(10_000, None))
+    anyio.run(context.require_room, ref, 5000)
+    box.fill(route(), 5)
+    with pytest.raises(S3Error, match="b holds 5120 bytes, 5120 of them in events that wait for their destinations;"):
+        anyio.run(context.require_room, ref, 5000)
+    anyio.run(context.require_room, ref, 4880)
 
 
 _ROUTES = st.builds(route, st.sampled_from("abc"), st.sampled_from("xyz"), st.sampled_from(["n", "m"]))
