@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
@@ -13,6 +14,9 @@ from services.metrics_manager.alerts.book import AlertBook
 from services.metrics_manager.alerts.evaluating import Evaluator
 from services.metrics_manager.alerts.notifying import Notifier
 from services.metrics_manager.alerts.sending import ChannelSender
+from services.metrics_manager.cloudwatch.errors import as_cloudwatch_error
+from services.metrics_manager.cloudwatch.metric_operations import MetricOperations
+from services.metrics_manager.manifest import MANIFEST
 from services.metrics_manager.metrics import MetricsMetrics
 from services.metrics_manager.otlp_routes import OtlpRoutes
 from services.metrics_manager.prometheus_api import PrometheusApi
@@ -22,6 +26,12 @@ from services.metrics_manager.scrape_loop import ScrapeLoop
 from services.metrics_manager.store.sample_store import SampleStore
 from services.metrics_manager.store.tables import open_metrics
 from services.metrics_manager.upkeep import Upkeep
+from services.sdk.aws.access import CallerAccess
+from services.sdk.aws.app import AwsApp
+from services.sdk.aws.authentication import authenticator_for
+from services.sdk.aws.model import load_model
+from services.sdk.aws.pagination import PageTokens
+from services.sdk.aws.signing_names import BySigningName
 from services.sdk.context import ServiceContext
 from services.sdk.group_commit import GroupCommitter
 from services.sdk.outbound import OutboundHttp, allows_private, open_outbound
@@ -50,8 +60,9 @@ def assembled(
     rules = Queries(store, ruling)
     evaluator = Evaluator(context, rules, book, notifier)
     loop = ScrapeLoop(context, store, outbound, private, evaluator.soon)
+    prometheus = PrometheusApi(context, store, queries, loop, evaluator, book)
     return Service(
-        app=PrometheusApi(context, store, queries, loop, evaluator, book),
+        app=BySigningName(prometheus, {"monitoring": _cloudwatch(context, store, queries)}),
         routes=[AlertRoutes(context, evaluator, book, notifier, sender), OtlpRoutes(context, store)],
         reconcilers=[
             TargetReconciler(loop),
@@ -61,6 +72,18 @@ def assembled(
         ],
         tasks=[loop.run, evaluator.run, evaluator.run_theirs, notifier.run, Upkeep(store, context.clock).run],
         on_stop=[_stopped(committer, (queries, rules), file, (computing, ruling, disk))],
+    )
+
+
+def _cloudwatch(context: ServiceContext, store: SampleStore, queries: Queries) -> AwsApp:
+    access = CallerAccess(context)
+    # A list is not read over a restart: then it is begun again.
+    tokens = PageTokens(secrets.token_bytes(32))
+    return AwsApp(
+        load_model("cloudwatch"),
+        [MetricOperations(store, queries, access, tokens, context.clock)],
+        authenticator_for(context, MANIFEST.speaks),
+        translate=as_cloudwatch_error,
     )
 
 

@@ -81,10 +81,18 @@ class Queries:
         """`ask`, in the thread, of the series that are seen there."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._ask, ask, namespace)
 
+    async def read(self, ask: Callable[[StoreReader], T]) -> T:
+        """`ask`, in the thread, which sees to what it reads itself."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: ask(self._opened()))
+
     def _ask(self, ask: Callable[[SampleSource], T], namespace: str | None) -> T:
+        reader = self._opened()
+        return ask(reader if namespace is None else OfNamespace(reader, namespace))
+
+    def _opened(self) -> StoreReader:
         if self._reader is None:
             self._reader = self._store.reader()
-        return ask(self._reader if namespace is None else OfNamespace(self._reader, namespace))
+        return self._reader
 
     def close(self) -> None:
         """At the end, when nothing is asked any more."""

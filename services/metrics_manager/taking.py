@@ -37,8 +37,14 @@ async def keep(store: SampleStore, samples: Sequence[Sample], now: int, each_is:
     if any(not now - RETENTION_MS <= each.time <= now + AHEAD_MS for each in samples):
         raise BadRequest(f"{each_is} is older than samples are kept, or more than ten minutes ahead")
     try:
-        await store.add(samples)
+        await write(store, samples)
     except TooManySeries as error:
         raise BadRequest(str(error)) from None  # never 429: sent again, it would be refused again
+
+
+async def write(store: SampleStore, samples: Sequence[Sample]) -> None:
+    """Durable when it returns. Raises TooManySeries, Unavailable."""
+    try:
+        await store.add(samples)
     except sqlite3.Error as error:
         raise Unavailable(f"the samples cannot be written: {error}", retry_after=5) from error

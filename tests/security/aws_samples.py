@@ -113,6 +113,18 @@ EVENTS: Samples = {
     "Tags": [{"Key": "k", "Value": "v"}],
     "TagKeys": ["k"],
 }
+MONITORING: Samples = {
+    "Namespace": "Shop",
+    "MetricName": "Orders",
+    "MetricData": [{"MetricName": "Orders", "Value": 1.0}],
+    "StartTime": "2026-01-01T00:00:00Z",
+    "EndTime": "2026-01-01T01:00:00Z",
+    "Period": 60,
+    "GetMetricStatistics.Statistics": ["Sum"],
+    "MetricDataQueries": [
+        {"Id": "m1", "MetricStat": {"Metric": {"Namespace": "S", "MetricName": "o"}, "Period": 60, "Stat": "Sum"}}
+    ],
+}
 SECRETS: Samples = {
     "SecretId": "db",
     "Name": "another",

@@ -24,6 +24,7 @@ from security.aws_samples import (
     EVENTS,
     IAM,
     KMS,
+    MONITORING,
     POLICY,
     RDS,
     S3,
@@ -41,10 +42,12 @@ from services.db_manager.rds.operations import OPERATIONS as RDS_OPERATIONS
 from services.iam_manager.app import OPERATIONS as IAM_OPERATIONS
 from services.iam_manager.app import STS_OPERATIONS
 from services.key_manager.operations import OPERATIONS as KMS_OPERATIONS
+from services.metrics_manager.cloudwatch.operations import OPERATIONS as CLOUDWATCH_OPERATIONS
 from services.queue_manager.operations import OPERATIONS as SQS_OPERATIONS
 from services.queue_manager.topic_operations import TOPIC_OPERATIONS
 from services.schedule_manager.events.operations import EVENT_OPERATIONS
 from services.schedule_manager.operations import OPERATIONS as SCHEDULER_OPERATIONS
+from services.sdk.aws.model import called
 from services.sdk.discovery import managed_services
 from services.sdk.testing import ServiceHarness, User, serving
 from services.secrets_manager.operations import OPERATIONS as SECRETS_OPERATIONS
@@ -55,6 +58,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "events": tuple(EVENT_OPERATIONS),
     "iam": tuple(IAM_OPERATIONS),
     "kms": tuple(KMS_OPERATIONS),
+    "monitoring": tuple(CLOUDWATCH_OPERATIONS),
     "rds": tuple(RDS_OPERATIONS),
     "s3": tuple(S3_OPERATIONS),
     "scheduler": tuple(SCHEDULER_OPERATIONS),
@@ -201,7 +205,7 @@ def actions_of(service: str, operation: str) -> tuple[str, ...]:
 
 
 def reference(service: str) -> frozenset[str]:
-    lines = (ACTIONS / f"{service}.txt").read_text().splitlines()
+    lines = (ACTIONS / f"{called(service)}.txt").read_text().splitlines()
     return frozenset(each for each in lines if not each.startswith("#"))
 
 
@@ -311,6 +315,7 @@ MAKERS: Mapping[str, tuple[str, Samples, Callable[[Judged], None]]] = {
     "events": ("schedule_manager", EVENTS, with_rules),
     "iam": ("iam_manager", IAM, with_identities),
     "kms": ("key_manager", KMS, with_keys),
+    "monitoring": ("metrics_manager", MONITORING, lambda judged: None),
     "rds": ("db_manager", RDS, with_instances),
     "s3": ("storage_manager", S3, with_objects),
     "scheduler": ("schedule_manager", SCHEDULER, with_schedules),
@@ -355,7 +360,7 @@ def test_every_action_is_one_of_the_reference(service: str) -> None:
 def test_an_operation_asks_for_its_action(running: Callable[[str], Judged], service: str, operation: str) -> None:
     judged = running(service)
     for action in actions_of(service, operation):
-        named = f"{service}:{action}"
+        named = f"{called(service)}:{action}"
         code, message = judged.refusal(judged.denied(named), operation)
         assert code in DENIED, (code, message)
         assert f"perform: {named} on" in message or code == "403", message

@@ -25,6 +25,7 @@ from clouds import eventually
 from api.auth.authorizer import role_rules
 from api.auth.rules import Action, Rule
 from crds.managed import ManagedService
+from services.sdk.aws.model import called
 from services.sdk.discovery import catalog_of, managed_service, managed_services
 from services.sdk.permissions import Permission
 from services.sdk.service import create_service
@@ -169,7 +170,7 @@ def outcomes(manifest: ManagedService, house: ServiceHarness, who: User) -> dict
 
 @cache
 def modelled(signing: str) -> frozenset[str]:
-    return frozenset(boto3.client(signing, region_name="us-east-1").meta.service_model.operation_names)
+    return frozenset(boto3.client(called(signing), region_name="us-east-1").meta.service_model.operation_names)
 
 
 def test_whoever_may_not_gets_nothing(house: tuple[ManagedService, ServiceHarness]) -> None:

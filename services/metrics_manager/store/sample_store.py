@@ -182,6 +182,19 @@ class SampleStore:
             else:
                 self.index.remove(id)
 
+    async def times_within(self, id: int, start: int, end: int) -> list[int]:
+        """The moments from `start` to `end`, both included, of which a series has samples. Raises sqlite3.Error."""
+        chunks = await self._committer.submit(lambda db: tables.chunks_of(db, id, start, end))
+        found = [int(time) for each in chunks for time in unpacked(each)[0]]
+        head = self._heads.get(id)
+        return [time for time in (*found, *(head.times if head else ())) if start <= time <= end]
+
+    async def newest_time(self, id: int) -> int:
+        """The last moment of which a series has a sample; 0 without any. Raises sqlite3.Error."""
+        stored = await self._committer.submit(lambda db: tables.last_of(db, id))
+        head = self._heads.get(id)
+        return max(stored, max(head.times, default=0) if head else 0)
+
     def reader(self) -> StoreReader:
         """For the queries of one thread."""
         return StoreReader(self, self._path)
@@ -220,6 +233,11 @@ class StoreReader:
     def select(self, alternatives: Sequence[Sequence[Matcher]], start: int, end: int) -> Iterator[Series]:
         """One after the other: whoever asks for too many has seen enough before all are read. Raises QueryError."""
         return (self._series(id, start, end) for id in self._store.index.matching(alternatives))
+
+    def named(self, labels: Labels, start: int, end: int) -> Series | None:
+        """The one series of these labels, if there is one."""
+        id = self._store.index.find(labels)
+        return None if id is None else self._series(id, start, end)
 
     def _series(self, id: int, start: int, end: int) -> Series:
         """Memory first: what moves to the file meanwhile is seen twice, and never not."""

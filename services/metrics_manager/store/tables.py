@@ -154,3 +154,19 @@ def chunks_of(db: sqlite3.Connection, series: int, start: int, end: int) -> list
     """Those with something of `start` to `end`, both included."""
     query = "SELECT data FROM chunks WHERE series = ? AND last >= ? AND first <= ? ORDER BY first"
     return [row[0] for row in db.execute(query, (series, start, end))]
+
+
+def last_of(db: sqlite3.Connection, series: int) -> int:
+    """Where the last chunk of that series ends; 0 without any."""
+    found = db.execute("SELECT max(last) FROM chunks WHERE series = ?", (series,)).fetchone()[0]
+    return int(found or 0)
+
+
+def documents_below(db: sqlite3.Connection, prefix: str) -> list[tuple[str, bytes]]:
+    """Name and content of those whose names begin so."""
+    rows = db.execute("SELECT name, data FROM documents WHERE substr(name, 1, ?) = ?", (len(prefix), prefix))
+    return [(str(name), bytes(data)) for name, data in rows]
+
+
+def drop_document(db: sqlite3.Connection, name: str) -> None:
+    db.execute("DELETE FROM documents WHERE name = ?", (name,))

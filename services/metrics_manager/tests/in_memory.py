@@ -99,5 +99,7 @@ async def metrics(folder: Path | None = None, resources: MemoryResources | None 
         service = assembled(context, OutboundHttp(http, outside.resolve), AtOnce(), AtOnce(), AtOnce())
         app = ServiceApp(context, service)
         async with app.running():
-            yield Metrics(MemoryService(context, conductor, kept, service, app), outside)
-            app.stop_soon()
+            try:
+                yield Metrics(MemoryService(context, conductor, kept, service, app), outside)
+            finally:
+                app.stop_soon()

@@ -8,6 +8,7 @@ It is the `app` of a `services.sdk.service.Service`. Errors of the resource API 
 from __future__ import annotations
 
 import logging
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -83,7 +84,7 @@ class AwsApp:
         await _send(answer, scope["method"] == "HEAD", send)
 
     async def _answered(self, codec: Codec, head: HttpRequest, scope: Scope, receive: Receive) -> HttpResponse:
-        request = head._replace(body=await _body(codec, head, receive))
+        request = head._replace(body=await self._body(codec, head, receive))
         signed = RawRequest(head.method, head.path, head.query, list(head.headers.items()))
         admitted = await self._authenticator.authenticate(signed, scope["state"]["caller"])
         name = codec.route(request)
@@ -100,6 +101,16 @@ class AwsApp:
         _require_asked(call)
         note_action(scope, resource=self._resource_of(call, params, result))
         return codec.serialize(name, result, call.request_id)
+
+    async def _body(self, codec: Codec, head: HttpRequest, receive: Receive) -> bytes | AsyncIterator[bytes]:
+        """The whole of it, but for operations whose body is handed on as it comes. Raises AwsError."""
+        if codec.routes_by_head and codec.has_streaming_input(codec.route(head)):
+            return _stream(receive)
+        content = await read_body(receive, BODY_LIMIT)
+        if content is None:
+            raise _too_large()
+        is_packed = self._model.takes_gzip and head.headers.get("content-encoding", "").lower() == "gzip"
+        return _unpacked(content) if is_packed else content
 
     def _call(
         self,
@@ -120,7 +131,7 @@ class AwsApp:
             scope["state"]["request_id"],
             declared,
             [],
-            action=f"{self._model.signing_name}:{declared.name}",
+            action=f"{self._model.action_prefix}:{declared.name}",
             policies=policies,
             origin=_origin_of(scope, head),
             path=head.path,
@@ -166,14 +177,22 @@ def _head_of(scope: Scope) -> HttpRequest:
     return HttpRequest(scope["method"], path, scope["query_string"].decode("latin-1"), headers)
 
 
-async def _body(codec: Codec, head: HttpRequest, receive: Receive) -> bytes | AsyncIterator[bytes]:
-    """The whole of it, but for operations whose body is handed on as it comes."""
-    if codec.routes_by_head and codec.has_streaming_input(codec.route(head)):
-        return _stream(receive)
-    content = await read_body(receive, BODY_LIMIT)
-    if content is None:
-        raise AwsError("RequestEntityTooLargeException", f"the body is over {BODY_LIMIT} bytes", 413)
-    return content
+def _unpacked(content: bytes) -> bytes:
+    """Raises AwsError."""
+    unpacking = zlib.decompressobj(wbits=31)
+    try:
+        found = unpacking.decompress(content, BODY_LIMIT)
+    except zlib.error:
+        raise AwsError("SerializationException", "the body is not gzip, as content-encoding says it is") from None
+    if unpacking.unconsumed_tail:
+        raise _too_large()
+    if not unpacking.eof:
+        raise AwsError("SerializationException", "the body ends in the middle of its gzip")
+    return found
+
+
+def _too_large() -> AwsError:
+    return AwsError("RequestEntityTooLargeException", f"the body is over {BODY_LIMIT} bytes", 413)
 
 
 def _origin_of(scope: Scope, head: HttpRequest) -> str:

@@ -17,6 +17,8 @@ import orjson
 
 Shape = dict[str, Any]
 _FOR_PEOPLE = ("documentation", "documentationUrl")
+_CALLED: dict[str, str] = {"monitoring": "cloudwatch"}
+"""What botocore, and actions in policies, call a service whose credentials are scoped to another name."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,13 @@ class ServiceModel:
 
     @property
     def signing_name(self) -> str:
-        """`kms` in credentials, and before the colon of actions in policies."""
+        """`kms` in credentials; `monitoring` of CloudWatch."""
         return str(self.metadata.get("signingName") or self.metadata.get("endpointPrefix", ""))
+
+    @property
+    def action_prefix(self) -> str:
+        """`kms` before the colon of actions in policies."""
+        return called(self.signing_name)
 
     @property
     def content_type(self) -> str:
@@ -52,6 +59,13 @@ class ServiceModel:
                 found[str(error.get("code", name))] = int(error.get("httpStatusCode", 400))
         return found
 
+    @cached_property
+    def takes_gzip(self) -> bool:
+        """Whether clients compress bodies of its requests: those of some operation, once they are long."""
+        return any(
+            "gzip" in each.get("requestcompression", {}).get("encodings", ()) for each in self.operations.values()
+        )
+
     def input_of(self, operation: str) -> str | None:
         """The name of the operation's input shape."""
         return self._shape_name(operation, "input")
@@ -65,9 +79,18 @@ class ServiceModel:
         return str(wanted["shape"]) if wanted else None
 
 
-@cache
+def called(signing_name: str) -> str:
+    """What boto3, ARNs and policies call the service of that signing name: `cloudwatch` for `monitoring`."""
+    return _CALLED.get(signing_name, signing_name)
+
+
 def load_model(service: str) -> ServiceModel:
-    """The newest model of that service (`kms`). Raises LookupError when botocore has none."""
+    """The newest model of that service (`kms`), by its signing name too. Raises LookupError."""
+    return _load(called(service))
+
+
+@cache
+def _load(service: str) -> ServiceModel:
     spec = find_spec("botocore")
     if spec is None or not spec.submodule_search_locations:
         raise LookupError("botocore is not installed")

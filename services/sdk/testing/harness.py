@@ -16,6 +16,7 @@ import httpx
 from controller.kit.clock import Clock, SystemClock
 from crds.managed import ManagedService
 from services.sdk.app import ServiceApp
+from services.sdk.aws.model import called
 from services.sdk.clients.service_client import ServiceClient
 from services.sdk.context import ServiceContext
 from services.sdk.discovery import managed_service
@@ -44,7 +45,7 @@ class ServiceHarness:
 
         who = user or User()
         return boto3.client(
-            service,
+            called(service),
             endpoint_url=self.url,
             region_name="us-east-1",
             aws_access_key_id=who.access_key,

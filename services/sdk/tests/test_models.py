@@ -10,10 +10,12 @@ from typing import Any
 import orjson
 import pytest
 
-from services.sdk.aws.model import load_model
+from services.sdk.aws.model import called, load_model
 from services.sdk.discovery import managed_services
 
-SPOKEN = sorted({name for each in managed_services() for name in each.speaks} | {"sqs", "dynamodb", "route53"})
+SPOKEN = sorted(
+    {called(name) for each in managed_services() for name in each.speaks} | {"sqs", "dynamodb", "route53"}
+)
 
 
 def raw_model(service: str) -> Any:
