@@ -42,6 +42,7 @@ from api.gateway.mutual_tls import MutualTls
 from api.gateway_metrics import GatewayCounts
 from api.health import health_routes
 from api.history import history_routes
+from api.instance_logs import instance_log_routes
 from api.instance_metrics import InstanceMetrics, instance_metrics_routes
 from api.kube.resource_api import ResourceApi
 from api.loop_health import LoopHealth, loop_health_routes
@@ -183,6 +184,7 @@ def _app(
             root_key_routes(authenticator, _with_root_key(components), components.root_key.unwrapped, Threads(1)),
             agent_routes(registry, components.leases, authenticator, authorizer, clock),
             log_routes(registry, driver, authenticator, authorizer, clock),
+            instance_log_routes(registry, driver, authenticator, authorizer),
             history_routes(registry, authenticator, authorizer, clock),
             traffic_routes(traffic, authenticator, authorizer),
             health_routes(health, authenticator, authorizer),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from controller.runtime.driver import Driver, ObservedInstance, RuntimeEvent, Workload
+from controller.runtime.driver import Driver, LogEntries, LogMark, ObservedInstance, RuntimeEvent, Workload
 from controller.runtime.process import ProcessDriver
 from controller.runtime.swarm import SwarmDriver
 from crds.meta import ObjectKey
@@ -55,6 +55,16 @@ class CompositeDriver:
         """Raises DriverError."""
         lines = await self._processes.logs(key, instance, tail=tail)
         return lines or await self._swarm.logs(key, instance, tail=tail)
+
+    async def log_marks(self) -> Sequence[LogMark]:
+        """Raises DriverError."""
+        return [*await self._processes.log_marks(), *await self._swarm.log_marks()]
+
+    async def log_entries(self, key: ObjectKey, instance: str, position: str) -> LogEntries:
+        """Raises DriverError, ValueError."""
+        if any(each.key == key and each.instance == instance for each in await self._processes.log_marks()):
+            return await self._processes.log_entries(key, instance, position)
+        return await self._swarm.log_entries(key, instance, position)
 
     async def restart(self, key: ObjectKey, instance: str) -> bool:
         """Swarm makes only all copies anew, so False there. Raises DriverError."""

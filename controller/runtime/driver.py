@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from crds.conditions import Reason
 from crds.engines.engine import RunSignal
@@ -153,6 +153,26 @@ class RuntimeEvent:
     warning: bool = False
 
 
+class LogMark(NamedTuple):
+    """`mark` is another one whenever the instance wrote something; empty where the runtime does not tell."""
+
+    key: ObjectKey
+    instance: str
+    mark: str
+
+
+class LogEntries(NamedTuple):
+    """Lines of one instance in the order they were written, each with its time in ns since 1970, None where neither
+    the runtime nor the line says one. `position`: after them, for the next question. `more`: whether there are more
+    already. `lost`: whether some before them are kept no more.
+    """
+
+    entries: Sequence[tuple[int | None, str]]
+    position: str
+    more: bool = False
+    lost: bool = False
+
+
 class DriverError(Exception):
     """The outside world refused. `retryable` says whether the same call may work later."""
 
@@ -188,6 +208,16 @@ class Driver(Protocol):
 
     async def logs(self, key: ObjectKey, instance: str | None, *, tail: int) -> Sequence[str]:
         """The last `tail` lines of all instances (or of one) together, oldest first. Callers follow."""
+        ...
+
+    async def log_marks(self) -> Sequence[LogMark]:
+        """Every instance whose lines are kept."""
+        ...
+
+    async def log_entries(self, key: ObjectKey, instance: str, position: str) -> LogEntries:
+        """What that instance wrote after the position of an answer before; empty: from the first line kept. About
+        1 MiB at most. Raises ValueError for what is no position.
+        """
         ...
 
 

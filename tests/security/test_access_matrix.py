@@ -369,6 +369,8 @@ RIGHTS: dict[str, Any] = {
     "GET /templates": "known",
     "POST /templates/{name}": "known",
     "GET /logs/{namespace}/{service}": ("get", "services", "team-a"),
+    "GET /logs/instances": ("list", "services", ""),
+    "GET /logs/instances/{namespace}/{service}/{instance}": ("get", "services", "team-a"),
     "GET /history": "known",
     "GET /history/{group}/{path:path}": ("get", "services", "team-a"),
     "GET /audit": ("admin",),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import random
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -20,13 +20,22 @@ import structlog
 from controller.kit.backoff import Backoff
 from controller.kit.clock import Clock
 from controller.kit.threads import BlockingExecutor, Threads
-from controller.runtime.driver import DriverError, Execution, ObservedInstance, RuntimeEvent, Workload
+from controller.runtime.driver import (
+    DriverError,
+    Execution,
+    LogEntries,
+    LogMark,
+    ObservedInstance,
+    RuntimeEvent,
+    Workload,
+)
 from controller.runtime.forking.client import ForkServer
-from controller.runtime.log_order import in_order
+from controller.runtime.log_order import in_order, nanoseconds_of
 from controller.runtime.probes import NetworkProber, Prober
 from controller.runtime.process import volumes
 from controller.runtime.process.crash_backoff import CrashBackoff
 from controller.runtime.process.exec import executing
+from controller.runtime.process.log_following import ReadLines, mark_of, read_after
 from controller.runtime.process.logfiles import log_path, logged_instances, rotate, tail_of, written_last
 from controller.runtime.process.planning import StartInstance, Step, base_name, index_of, key_of, plan
 from controller.runtime.process.process_host import Child, LocalProcessHost, ProcessHost, data_folder
@@ -246,6 +255,21 @@ class ProcessDriver:
         )
         return lines[-tail:] if tail else []
 
+    async def log_marks(self) -> Sequence[LogMark]:
+        """By their files."""
+        keys = await self.list_workloads()
+        return await self._threads.run(lambda: [mark for key in keys for mark in self._marks(key)])
+
+    def _marks(self, key: ObjectKey) -> Iterator[LogMark]:
+        for name in logged_instances(self._home, base_name(key)):
+            yield LogMark(key, name, mark_of(log_path(self._home, name)))
+
+    async def log_entries(self, key: ObjectKey, instance: str, position: str) -> LogEntries:
+        """Times are those the lines say. Raises ValueError."""
+        if instance not in await self._threads.run(lambda: logged_instances(self._home, base_name(key))):
+            return LogEntries((), position)
+        return await self._threads.run(lambda: _entries(read_after(log_path(self._home, instance), position)))
+
     async def _require_walls(self, name: str) -> None:
         """Raises DriverError."""
         try:
@@ -318,6 +342,10 @@ class ProcessDriver:
     def _emit(self, news: RuntimeEvent) -> None:
         for listener in self._listeners:
             listener(news)
+
+
+def _entries(found: ReadLines) -> LogEntries:
+    return LogEntries([(nanoseconds_of(each), each) for each in found.lines], found.position, found.more, found.lost)
 
 
 def _needs_a_container(workload: Workload) -> str:

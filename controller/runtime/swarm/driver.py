@@ -15,10 +15,10 @@ import anyio.abc
 
 from controller.docker.client import DockerClient, NotFound
 from controller.kit.clock import Clock
-from controller.runtime.driver import DriverError, ObservedInstance, RuntimeEvent, Workload
+from controller.runtime.driver import DriverError, LogEntries, LogMark, ObservedInstance, RuntimeEvent, Workload
 from controller.runtime.swarm import naming
 from controller.runtime.swarm.event_diff import EventDiffer
-from controller.runtime.swarm.logs import read_logs
+from controller.runtime.swarm.logs import entries_after, read_logs
 from controller.runtime.swarm.refresh import SOON_SECONDS, RefreshScheduler, keep_heartbeat
 from controller.runtime.swarm.service_controller import SwarmServiceController
 from controller.runtime.swarm.snapshot import SwarmSnapshot, take_snapshot
@@ -140,6 +140,16 @@ class SwarmDriver:
         """Log lines from the machines the copies run on; those of a machine that is away are missing."""
         seen = await self._current_snapshot()
         return await read_logs(self._docker, seen.service_name(key), key, seen, instance, tail)
+
+    async def log_marks(self) -> Sequence[LogMark]:
+        """A Swarm does not say who wrote something: the marks are empty."""
+        seen = await self._current_snapshot()
+        return [LogMark(key, each.name, "") for key in seen.keys for each in seen.instances(key)]
+
+    async def log_entries(self, key: ObjectKey, instance: str, position: str) -> LogEntries:
+        """From the machines the copies run on; times are Docker's. Raises ValueError."""
+        seen = await self._current_snapshot()
+        return await entries_after(self._docker, seen.service_name(key), key, seen, instance, position)
 
     async def leave(self) -> None:
         """The conductor ends. Everything runs on, for the next one, unless its stack was removed meanwhile."""

@@ -41,6 +41,7 @@ from api.cloud_metrics import CloudMetrics
 from api.gateway.unsigned_s3 import OWN_SEGMENTS
 from api.health import health_routes
 from api.history import history_routes
+from api.instance_logs import instance_log_routes
 from api.instance_metrics import InstanceMetrics, instance_metrics_routes
 from api.loop_health import LoopHealth, loop_health_routes
 from api.rest import log_routes, rest_app
@@ -127,6 +128,8 @@ MAY = {
     "GET /templates": ALL_KNOWN,
     "POST /templates/{name}": ALL_KNOWN,
     "GET /logs/{namespace}/{service}": READERS,
+    "GET /logs/instances": READERS,
+    "GET /logs/instances/{namespace}/{service}/{instance}": READERS,
     "GET /history": ALL_KNOWN,
     "GET /history/{group}/{path:path}": READERS,
     "GET /audit": ADMINS,
@@ -184,10 +187,18 @@ class IdleLoop:
         return []
 
 
+class Quiet:
+    """A driver nothing of which ever wrote a line."""
+
+    async def log_marks(self) -> list[Any]:
+        return []
+
+
 def routers(house: House, folder: Path) -> list[APIRouter]:
     registry, authenticator, authorizer, clock = house.registry, house.authenticator, house.authorizer, house.clock
     tokens = JoinTokens(registry, clock)
     nothing: Any = None
+    quiet: Any = Quiet()
     return [
         cloud_routes(CloudIdentity("attic", "ab" * 32)),
         session_routes(house.accounts, authenticator, COOKIE),
@@ -201,6 +212,7 @@ def routers(house: House, folder: Path) -> list[APIRouter]:
         certificate_routes(CertificateAuthority(folder / "tls", now=clock.now()), authenticator, clock),
         agent_routes(registry, house.leases, authenticator, authorizer, clock),
         log_routes(registry, nothing, authenticator, authorizer, clock),
+        instance_log_routes(registry, quiet, authenticator, authorizer),
         history_routes(registry, authenticator, authorizer, clock),
         traffic_routes(house.gateway.traffic, authenticator, authorizer),
         health_routes(Health(registry, house.leases, clock, ()), authenticator, authorizer),
