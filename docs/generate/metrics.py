@@ -20,6 +20,7 @@ from controller.reconcile.metrics import ControllerState, InformerState
 from controller.store.sql import open_store
 from docs.generate.markdown import code, codes, page, table
 from services.db_manager.metrics import DatabaseMetrics
+from services.logs_manager.metrics import LogsMetrics
 from services.metrics_manager.metrics import MetricsMetrics
 from services.queue_manager.metrics import QueueMetrics, TopicMetrics
 from services.schedule_manager.metrics import ScheduleMetrics
@@ -66,6 +67,8 @@ def metrics_page() -> str:
     WebhookMetrics(webhooks)
     metrics = CollectorRegistry()
     MetricsMetrics(metrics, lambda: (0, 0, 0))
+    logs = CollectorRegistry()
+    LogsMetrics(logs, lambda: (0, 0, 0, 0))
     databases = CollectorRegistry()
     DatabaseMetrics(databases)
     sections = [
@@ -79,6 +82,7 @@ def metrics_page() -> str:
         _section("db_manager", databases),
         _section("webhook_manager", webhooks),
         _section("metrics_manager", metrics),
+        _section("logs_manager", logs),
     ]
     return page("Metrics", LEAD, sections)
 

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "architecture.md"
-MOST_HITS = 6
+MOST_HITS = 7
 ROW = re.compile(r"^\| (?P<question>Where [^|]+\?) \| `(?P<grep>grep [^|]+)` \| `(?P<file>[^`]+)`", re.M)
 QUESTIONS = [match.group("question", "grep", "file") for match in ROW.finditer(PAGE.read_text(encoding="utf-8"))]
 

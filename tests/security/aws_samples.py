@@ -211,6 +211,23 @@ KMS: Samples = {
 }
 
 
+LOGS: Samples = {
+    "logGroupName": "/app/web",
+    "CreateLogGroup.logGroupName": "/app/new",
+    "logStreamName": "web-0",
+    "CreateLogStream.logStreamName": "web-1",
+    "resourceArn": f"arn:aws:logs:us-east-1:{ACCOUNT}:log-group:/app/web",
+    "tags": {"team": "shop"},
+    "UntagLogGroup.tags": ["team"],
+    "retentionInDays": 7,
+    "logEvents": [{"timestamp": 1, "message": "x"}],
+    "filterPattern": "x",
+    **dict.fromkeys(
+        ("FilterLogEvents.logGroupName", "GetLogEvents.logGroupName", "DescribeLogStreams.logGroupName"), "/app/web"
+    ),
+}
+
+
 def request_of(operation: str, shape: Shape | None, samples: Samples) -> dict[str, Any]:
     """What the operation requires, and what of the samples is for it alone."""
     if shape is None:

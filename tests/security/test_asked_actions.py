@@ -24,6 +24,7 @@ from security.aws_samples import (
     EVENTS,
     IAM,
     KMS,
+    LOGS,
     MONITORING,
     POLICY,
     RDS,
@@ -42,6 +43,7 @@ from services.db_manager.rds.operations import OPERATIONS as RDS_OPERATIONS
 from services.iam_manager.app import OPERATIONS as IAM_OPERATIONS
 from services.iam_manager.app import STS_OPERATIONS
 from services.key_manager.operations import OPERATIONS as KMS_OPERATIONS
+from services.logs_manager.operations import OPERATIONS as LOGS_OPERATIONS
 from services.metrics_manager.cloudwatch.operations import OPERATIONS as CLOUDWATCH_OPERATIONS
 from services.queue_manager.operations import OPERATIONS as SQS_OPERATIONS
 from services.queue_manager.topic_operations import TOPIC_OPERATIONS
@@ -58,6 +60,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "events": tuple(EVENT_OPERATIONS),
     "iam": tuple(IAM_OPERATIONS),
     "kms": tuple(KMS_OPERATIONS),
+    "logs": tuple(LOGS_OPERATIONS),
     "monitoring": tuple(CLOUDWATCH_OPERATIONS),
     "rds": tuple(RDS_OPERATIONS),
     "s3": tuple(S3_OPERATIONS),
@@ -303,6 +306,12 @@ def with_rules(judged: Judged) -> None:
     owner.put_rule(Name="nightly", EventPattern=EVENTS["EventPattern"])
 
 
+def with_log_groups(judged: Judged) -> None:
+    owner = judged.owner()
+    owner.create_log_group(logGroupName="/app/web")
+    owner.create_log_stream(logGroupName="/app/web", logStreamName="web-0")
+
+
 def with_a_topic(judged: Judged) -> None:
     owner = judged.owner()
     topic = owner.create_topic(Name="news")["TopicArn"]
@@ -315,6 +324,7 @@ MAKERS: Mapping[str, tuple[str, Samples, Callable[[Judged], None]]] = {
     "events": ("schedule_manager", EVENTS, with_rules),
     "iam": ("iam_manager", IAM, with_identities),
     "kms": ("key_manager", KMS, with_keys),
+    "logs": ("logs_manager", LOGS, with_log_groups),
     "monitoring": ("metrics_manager", MONITORING, lambda judged: None),
     "rds": ("db_manager", RDS, with_instances),
     "s3": ("storage_manager", S3, with_objects),

@@ -65,7 +65,7 @@ def _parsed(position: str) -> tuple[int, str]:
 
 def _older(path: Path) -> list[Path]:
     """Rotated files, the newest first."""
-    found = []
+    found: list[Path] = []
     while (each := path.with_name(f"{path.name}.{len(found) + 1}")).exists():
         found.append(each)
     return found

@@ -1,0 +1,85 @@
+"""Puts logs_manager together: lines on disk, what reads those of instances, what is asked and sent."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+
+from services.logs_manager.directory import Directory
+from services.logs_manager.errors import as_logs_error
+from services.logs_manager.following import Following
+from services.logs_manager.loki_api import LokiApi
+from services.logs_manager.manifest import MANIFEST
+from services.logs_manager.metrics import LogsMetrics
+from services.logs_manager.operations import handlers
+from services.logs_manager.operations.log_access import Parts, judged_resource
+from services.logs_manager.queries import Queries
+from services.logs_manager.reconcilers import GroupReconciler
+from services.logs_manager.store.log_store import LogStore
+from services.logs_manager.store.tables import open_logs
+from services.logs_manager.taking import Taking
+from services.logs_manager.upkeep import Upkeep
+from services.sdk.aws.access import CallerAccess
+from services.sdk.aws.app import AwsApp
+from services.sdk.aws.authentication import authenticator_for
+from services.sdk.aws.model import load_model
+from services.sdk.aws.operations import RequestContext
+from services.sdk.context import ServiceContext
+from services.sdk.group_commit import GroupCommitter
+from services.sdk.health import Check
+from services.sdk.service import Service
+from services.sdk.sqlite_file import SqliteFile
+
+
+def create(context: ServiceContext) -> Service:
+    """With two threads: one waits for the disk, one answers queries. Raises AlreadyServed."""
+    return assembled(context, ThreadPoolExecutor(1, "commit"), ThreadPoolExecutor(1, "query"))
+
+
+def assembled(context: ServiceContext, disk: Executor, asking: Executor) -> Service:
+    """One store, for all that comes in and is asked. Raises AlreadyServed."""
+    file = open_logs(context.data)
+    committer = GroupCommitter(file, disk)
+    store, directory = LogStore(file, committer, context.data), Directory(context)
+    upkeep = Upkeep(store, directory, context.clock)
+    LogsMetrics(
+        context.metrics.registry,
+        lambda: (store.lines_taken, store.bytes_taken, len(store.streams), upkeep.stored),
+    )
+    queries = Queries(store, directory, context.clock, asking)
+    following = Following(context, store, directory)
+    aws = AwsApp(
+        load_model("logs"),
+        handlers(Parts(directory, store, queries, upkeep, CallerAccess(context))),
+        authenticator_for(context, MANIFEST.speaks),
+        translate=as_logs_error,
+        resource_of=_about,
+        judged_resource=judged_resource,
+    )
+    return Service(
+        app=LokiApi(context, queries, Taking(store, directory, context.clock), aws),
+        reconcilers=[GroupReconciler(store, upkeep)],
+        checks=[Check("instances", lambda: following.fault, essential=False)],
+        tasks=[following.run, upkeep.run],
+        on_stop=[_stopped(committer, queries, file, (asking, disk))],
+    )
+
+
+def _about(call: RequestContext, request: dict[str, object], answer: dict[str, object]) -> str:
+    """What is named, for the audit log."""
+    said = request.get("resourceArn") or request.get("logGroupName") or request.get("logGroupIdentifier") or ""
+    stream = request.get("logStreamName")
+    return f"{said}:{stream}" if stream else str(said)
+
+
+def _stopped(
+    committer: GroupCommitter, queries: Queries, file: SqliteFile, threads: Sequence[Executor]
+) -> Callable[[], Awaitable[None]]:
+    async def stop() -> None:
+        await committer.drained()
+        for thread in threads:
+            thread.shutdown(cancel_futures=True)
+        queries.close()
+        file.close()
+
+    return stop

@@ -1,0 +1,357 @@
+"""Computes what a query asks: lines, or numbers over time. Blocks, in a thread of its own."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import accumulate
+from typing import NamedTuple, Protocol
+
+import orjson
+
+from services.logs_manager.logql.errors import QueryFault
+from services.logs_manager.logql.matching import require_selective, selects
+from services.logs_manager.logql.nodes import (
+    Aggregation,
+    Grouping,
+    LogQuery,
+    MetricQuery,
+    Number,
+    Operation,
+    RangeAggregation,
+)
+from services.logs_manager.logql.stages import COMPARE, ERROR, LEVEL, Row, Step, needles_of, steps_of
+from services.logs_manager.store.blocks import Entry
+from services.logs_manager.store.reader import FoundLine, LogReader, Span
+from services.logs_manager.store.streams import Stream
+
+MOST_STEPS, MOST_SERIES, MOST_LINES, MOST_SAMPLES = 11_000, 2_000, 5_000, 5_000_000
+NS = 1_000_000_000
+Labels = tuple[tuple[str, str], ...]
+Values = list[float | None]
+Vector = dict[Labels, Values]
+
+
+class Source(Protocol):
+    """What a caller may see."""
+
+    def streams(self) -> Sequence[Stream]: ...
+
+    def kept_since(self, stream: Stream) -> int:
+        """Lines of it before that moment (ns) are as good as gone."""
+        ...
+
+
+class Line(NamedTuple):
+    at: int
+    line: str
+    labels: Labels
+
+
+class Steps(NamedTuple):
+    """Moments in ns since 1970, both ends included."""
+
+    start: int
+    end: int
+    step: int
+
+    def moments(self) -> list[int]:
+        return list(range(self.start, self.end + 1, self.step))
+
+
+def lines_of(
+    reader: LogReader, source: Source, query: LogQuery, span: Span, limit: int, *, newest: bool
+) -> list[Line]:
+    """In the order that is asked for. Raises QueryFault, TookTooLong."""
+    chosen, steps = _chosen(source, query), steps_of(query.stages)
+    rows: dict[int, Row] = {}
+
+    def wanted(stream: int, entry: Entry) -> bool:
+        row = _row(chosen[stream], entry)
+        if row.at < kept[stream] or not _passes(row, steps):
+            return False
+        rows[entry.number] = row
+        return True
+
+    kept = {id: source.kept_since(stream) for id, stream in chosen.items()}
+    found = reader.first(chosen.keys(), span, limit, wanted, newest=newest, needles=needles_of(query.stages))
+    return [_shown(rows[each.entry.number]) for each in found]
+
+
+def _shown(row: Row) -> Line:
+    row.get(LEVEL)
+    return Line(row.at, row.line, tuple(sorted(row.labels.items())))
+
+
+def _chosen(source: Source, query: LogQuery) -> dict[int, Stream]:
+    require_selective(query.matchers)
+    fits = selects(query.matchers)
+    return {each.id: each for each in source.streams() if fits(each.labels)}
+
+
+def _row(stream: Stream, entry: Entry) -> Row:
+    at, _, line, fields = entry
+    labels = {**stream.labels, **orjson.loads(fields)} if fields else dict(stream.labels)
+    return Row(at, line.decode("utf-8", "replace"), labels)
+
+
+def _passes(row: Row, steps: Sequence[Step]) -> bool:
+    return all(step(row) for step in steps)
+
+
+def metric_of(reader: LogReader, source: Source, query: MetricQuery, steps: Steps) -> Vector:
+    """A value for each step, None where there is none. Raises QueryFault, TookTooLong."""
+    count = (steps.end - steps.start) // steps.step + 1
+    if count > MOST_STEPS:
+        raise QueryFault(f"that are {count} steps; at most {MOST_STEPS}: ask for less time, or a longer step")
+    found = _Computing(reader, source, steps).of(query)
+    if isinstance(found, float):
+        return {(): [found] * count}
+    return found
+
+
+class _Computing:
+    def __init__(self, reader: LogReader, source: Source, steps: Steps) -> None:
+        self._reader, self._source, self._steps = reader, source, steps
+        self._moments = steps.moments()
+        self._wants_level = False
+
+    def of(self, query: MetricQuery) -> Vector | float:
+        if isinstance(query, Number):
+            return {(): [query.value] * len(self._moments)} if query.is_vector else query.value
+        if isinstance(query, RangeAggregation):
+            return self._range(query)
+        if isinstance(query, Aggregation):
+            return self._aggregated(query)
+        return self._operation(query)
+
+    def _range(self, query: RangeAggregation) -> Vector:
+        samples = self._samples(query)
+        compute = _COUNTED.get(query.function)
+        found: Vector = {}
+        for labels, (times, values) in samples.items():
+            if compute is not None:
+                found[labels] = self._counted(query, times, values, compute)
+            else:
+                found[labels] = self._unwrapped(query, times, values)
+        return {labels: values for labels, values in found.items() if any(v is not None for v in values)}
+
+    def _samples(self, query: RangeAggregation) -> dict[Labels, tuple[array[int], array[float]]]:
+        """Times and values by labels, in the order of time."""
+        chosen = _chosen(self._source, query.query)
+        steps, is_bytes = steps_of(query.query.stages), query.function.startswith("bytes")
+        shift = round(query.offset * NS)
+        span = Span(self._steps.start - shift - round(query.seconds * NS) + 1, self._steps.end - shift + 1)
+        kept = {id: self._source.kept_since(stream) for id, stream in chosen.items()}
+        found: dict[Labels, tuple[array[int], array[float]]] = {}
+        counting = query.function in _COUNTED
+        total = 0
+        plain: dict[int, Labels] = {}
+        for stream, entry, _ in self._walk(chosen, span, query):
+            if entry.time < kept[stream]:
+                continue
+            if counting and not steps and not entry.fields and not self._wants_level:
+                key = plain.get(stream)
+                if key is None:
+                    key = plain[stream] = tuple(sorted(chosen[stream].labels.items()))
+                value = float(len(entry.line)) if is_bytes else 1.0
+            else:
+                row = _row(chosen[stream], entry)
+                if not _passes(row, steps):
+                    continue
+                key, value = self._sample(query, row, is_bytes, counting)
+            if key not in found:
+                if len(found) >= MOST_SERIES:
+                    raise QueryFault(f"there are more than {MOST_SERIES} series: add filters, or keep fewer labels")
+                found[key] = (array("q"), array("d"))
+            times, values = found[key]
+            times.append(entry.time + shift)
+            values.append(value)
+            total += 1
+            if total > MOST_SAMPLES:
+                raise QueryFault(f"the query reads more than {MOST_SAMPLES} lines: ask for less time, or add filters")
+        return {key: _sorted(*pair) for key, pair in found.items()}
+
+    def _walk(self, chosen: Mapping[int, Stream], span: Span, query: RangeAggregation) -> Iterator[FoundLine]:
+        return self._reader.walk(chosen.keys(), span, needles_of(query.query.stages))
+
+    def _sample(self, query: RangeAggregation, row: Row, is_bytes: bool, counting: bool) -> tuple[Labels, float]:
+        if error := row.labels.get(ERROR):
+            raise QueryFault(
+                f'a line cannot be used ({error}): {row.line[:120]!r}; leave such lines out by | __error__=""'
+            )
+        labels = row.labels
+        if query.grouping is not None:
+            labels = _grouped_row(row, query.grouping)
+        elif self._wants_level:
+            row.get(LEVEL)
+        if counting:
+            return tuple(sorted(labels.items())), float(len(row.line.encode())) if is_bytes else 1.0
+        return tuple(sorted(labels.items())), row.value
+
+    def _counted(
+        self,
+        query: RangeAggregation,
+        times: array[int],
+        values: array[float],
+        compute: Callable[[float, float], float],
+    ) -> Values:
+        width, sums = round(query.seconds * NS), [0.0, *accumulate(values)]
+        found: Values = []
+        for at in self._moments:
+            first, end = bisect_right(times, at - width), bisect_right(times, at)
+            found.append(compute(sums[end] - sums[first], query.seconds) if end > first else None)
+        return found
+
+    def _unwrapped(self, query: RangeAggregation, times: array[int], values: array[float]) -> Values:
+        width, found = round(query.seconds * NS), list[float | None]()
+        for at in self._moments:
+            first, end = bisect_right(times, at - width), bisect_right(times, at)
+            found.append(_of_window(query, values[first:end]) if end > first else None)
+        return found
+
+    def _aggregated(self, query: Aggregation) -> Vector:
+        before, grouping = self._wants_level, query.grouping
+        self._wants_level = before or (grouping is not None and not grouping.without and LEVEL in grouping.names)
+        inner = self.of(query.of)
+        self._wants_level = before
+        if isinstance(inner, float):
+            raise QueryFault(f"{query.function} takes series, not a number")
+        groups: dict[Labels, list[tuple[Labels, Values]]] = {}
+        for labels, values in inner.items():
+            groups.setdefault(_group(labels, query.grouping), []).append((labels, values))
+        if query.function in ("topk", "bottomk"):
+            return _chosen_series(groups, query.parameter, largest=query.function == "topk")
+        reduce = _REDUCE[query.function]
+        return {key: _reduced([values for _, values in rows], reduce) for key, rows in groups.items()}
+
+    def _operation(self, query: Operation) -> Vector | float:
+        left, right = self.of(query.left), self.of(query.right)
+        if isinstance(left, float) and isinstance(right, float):
+            found = _computed(query, left, right)
+            return float("nan") if found is None else found
+        if isinstance(left, float):
+            assert not isinstance(right, float)
+            return _kept({k: [_pair(query, left, v, v) for v in values] for k, values in right.items()})
+        if isinstance(right, float):
+            return _kept({k: [_pair(query, v, right, v) for v in values] for k, values in left.items()})
+        both = {
+            key: [_pair(query, a, b, a) for a, b in zip(values, right[key], strict=True)]
+            for key, values in left.items()
+            if key in right
+        }
+        return _kept(both)
+
+
+def _sorted(times: array[int], values: array[float]) -> tuple[array[int], array[float]]:
+    if all(times[i - 1] <= times[i] for i in range(1, len(times))):
+        return times, values
+    order = sorted(range(len(times)), key=times.__getitem__)
+    return array("q", [times[i] for i in order]), array("d", [values[i] for i in order])
+
+
+def _grouped_row(row: Row, grouping: Grouping) -> dict[str, str]:
+    if grouping.without:
+        return {name: value for name, value in row.labels.items() if name not in grouping.names}
+    return {name: value for name in grouping.names if (value := row.get(name))}
+
+
+def _group(labels: Labels, grouping: Grouping | None) -> Labels:
+    if grouping is None:
+        return ()
+    return tuple(each for each in labels if (each[0] in grouping.names) is not grouping.without)
+
+
+_COUNTED: dict[str, Callable[[float, float], float]] = {
+    "count_over_time": lambda total, _: total,
+    "bytes_over_time": lambda total, _: total,
+    "rate": lambda total, seconds: total / seconds,
+    "bytes_rate": lambda total, seconds: total / seconds,
+}
+
+
+def _of_window(query: RangeAggregation, values: Sequence[float]) -> float:
+    match query.function:
+        case "sum_over_time":
+            return math.fsum(values)
+        case "avg_over_time":
+            return math.fsum(values) / len(values)
+        case "min_over_time":
+            return min(values)
+        case "max_over_time":
+            return max(values)
+    return _quantile(sorted(values), query.parameter)
+
+
+def _quantile(ordered: Sequence[float], q: float) -> float:
+    """As Prometheus: between the two next to it."""
+    if not 0 <= q <= 1:
+        return math.inf if q > 1 else -math.inf
+    rank = q * (len(ordered) - 1)
+    low = int(rank)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (rank - low)
+
+
+_REDUCE: dict[str, Callable[[list[float]], float]] = {
+    "sum": math.fsum,
+    "min": min,
+    "max": max,
+    "avg": lambda values: math.fsum(values) / len(values),
+    "count": lambda values: float(len(values)),
+}
+
+
+def _reduced(rows: Sequence[Values], reduce: Callable[[list[float]], float]) -> Values:
+    found: Values = []
+    for column in zip(*rows, strict=True):
+        there = [each for each in column if each is not None]
+        found.append(reduce(there) if there else None)
+    return found
+
+
+def _chosen_series(groups: Mapping[Labels, list[tuple[Labels, Values]]], most: int, *, largest: bool) -> Vector:
+    """Of each group, at each step, those with the largest or smallest values."""
+    found: Vector = {}
+    pick = heapq.nlargest if largest else heapq.nsmallest
+    for rows in groups.values():
+        for step in range(len(rows[0][1])):
+            there = [(value, labels) for labels, values in rows if (value := values[step]) is not None]
+            for value, labels in pick(most, there):
+                found.setdefault(labels, [None] * len(rows[0][1]))[step] = value
+    return found
+
+
+def _pair(query: Operation, left: float | None, right: float | None, kept: float | None) -> float | None:
+    if left is None or right is None:
+        return None
+    if query.op in COMPARE and not query.as_bool:
+        return kept if COMPARE[query.op](left, right) else None
+    return _computed(query, left, right)
+
+
+def _computed(query: Operation, left: float, right: float) -> float | None:
+    if query.op in COMPARE:
+        return float(COMPARE[query.op](left, right))
+    try:
+        match query.op:
+            case "+":
+                return left + right
+            case "-":
+                return left - right
+            case "*":
+                return left * right
+            case "/":
+                return left / right
+            case "%":
+                return math.fmod(left, right)
+        return float(left**right)
+    except (ZeroDivisionError, ValueError, OverflowError, TypeError):
+        return math.nan if not left or query.op in ("%", "^") else math.copysign(math.inf, left)
+
+
+def _kept(found: Vector) -> Vector:
+    return {labels: values for labels, values in found.items() if any(v is not None for v in values)}

@@ -1,0 +1,187 @@
+"""What is pushed as Loki takes it: JSON, or a PushRequest of protobuf in snappy's block format.
+
+Source: grafana.com/docs/loki/latest/reference/loki-http-api, "Ingest logs"; logproto.proto of Loki. The messages are
+described here, at the first request, so that there is no generated code.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import orjson
+
+from crds.errors import BadRequest
+from services.logs_manager.logql.errors import QueryFault
+from services.logs_manager.logql.parser import parse_selector
+
+MOST_BODY, MOST_RAW = 4 << 20, 16 << 20
+MOST_LINES, MOST_STREAMS, MOST_LABELS, LONGEST_NAME, LONGEST_VALUE = 50_000, 2_000, 20, 256, 2_048
+MOST_FIELDS, MOST_FIELD_BYTES = 64, 32 << 10
+
+
+class Pushed(NamedTuple):
+    """Lines of one stream: time in ns since 1970, line, structured metadata."""
+
+    labels: dict[str, str]
+    lines: list[tuple[int, str, dict[str, str]]]
+
+
+def of_json(body: bytes) -> list[Pushed]:
+    """Of `{"streams": [{"stream": {...}, "values": [["<ns>", "<line>", {...}]]}]}`. Raises BadRequest."""
+    try:
+        streams = orjson.loads(body)["streams"]
+        if not isinstance(streams, list):
+            raise TypeError
+    except (ValueError, KeyError, TypeError):
+        raise BadRequest('the body is no push of Loki: {"streams": [{"stream": {}, "values": []}]}') from None
+    found = [_pushed_json(at, each) for at, each in enumerate(streams)]
+    return _checked(found)
+
+
+def _pushed_json(at: int, stream: Any) -> Pushed:
+    if not isinstance(stream, dict) or (unknown := sorted(set(stream) - {"stream", "values"})):
+        more = f": {', '.join(unknown)} is not understood" if isinstance(stream, dict) else ""
+        raise BadRequest(f"streams[{at}]: has stream and values{more}")
+    labels, values = stream.get("stream"), stream.get("values")
+    if not isinstance(labels, dict) or not isinstance(values, list):
+        raise BadRequest(f"streams[{at}]: stream is an object of labels, values a list")
+    return Pushed(labels, [_value(f"streams[{at}].values[{i}]", each) for i, each in enumerate(values)])
+
+
+def _value(where: str, value: Any) -> tuple[int, str, dict[str, str]]:
+    if not isinstance(value, list) or len(value) not in (2, 3):
+        raise BadRequest(f'{where}: is ["<ns>", "<line>"], or with structured metadata as a third')
+    at, line, fields = value[0], value[1], value[2] if len(value) == 3 else {}
+    if not (isinstance(at, str) and at.isascii() and at.isdigit() and len(at) < 20):
+        raise BadRequest(f"{where}: the time is a text of ns since 1970")
+    if not isinstance(line, str) or not isinstance(fields, dict):
+        raise BadRequest(f"{where}: the line is a text, structured metadata an object of texts")
+    return int(at), line, fields
+
+
+def of_protobuf(body: bytes) -> list[Pushed]:
+    """Raises BadRequest."""
+    request = _message("PushRequest")()
+    try:
+        request.ParseFromString(unpacked_snappy(body))
+    except BadRequest:
+        raise
+    except Exception as error:
+        raise BadRequest(f"the body is no PushRequest of Loki: {type(error).__name__}") from None
+    found = [
+        Pushed(
+            labels_of(stream.labels),
+            [
+                (
+                    each.timestamp.seconds * 1_000_000_000 + each.timestamp.nanos,
+                    each.line,
+                    {pair.name: pair.value for pair in each.structuredMetadata},
+                )
+                for each in stream.entries
+            ],
+        )
+        for stream in request.streams
+    ]
+    return _checked(found)
+
+
+def unpacked_snappy(body: bytes) -> bytes:
+    """Raises BadRequest."""
+    import cramjam
+
+    size = 0
+    for i, byte in enumerate(body[:10]):
+        size |= (byte & 0x7F) << (7 * i)
+        if byte < 0x80:
+            break
+    if size > MOST_RAW:
+        raise BadRequest(f"the request has more than {MOST_RAW} bytes")
+    try:
+        return bytes(cramjam.snappy.decompress_raw(body))
+    except Exception:
+        raise BadRequest("the body is not in snappy's block format") from None
+
+
+def labels_of(text: str) -> dict[str, str]:
+    """Of `{job="web", host="a"}`. Raises BadRequest."""
+    try:
+        matchers = parse_selector(text)
+    except QueryFault as fault:
+        raise BadRequest(f"labels {text[:100]!r}: {fault}") from None
+    if any(each.op != "=" for each in matchers):
+        raise BadRequest(f"labels {text[:100]!r}: labels have values, not expressions")
+    return {each.name: each.value for each in matchers}
+
+
+def _checked(pushed: list[Pushed]) -> list[Pushed]:
+    """Raises BadRequest: 400 and never 429, for sent again it would be refused again."""
+    if len(pushed) > MOST_STREAMS or sum(len(each.lines) for each in pushed) > MOST_LINES:
+        raise BadRequest(f"this is too much for one request: at most {MOST_LINES} lines of {MOST_STREAMS} streams")
+    for each in pushed:
+        _require_labels(each.labels)
+        for _, _, fields in each.lines:
+            if fields:
+                _require_fields(fields)
+    return pushed
+
+
+def _require_labels(labels: dict[str, Any]) -> None:
+    if not labels or len(labels) > MOST_LABELS:
+        raise BadRequest(f"a stream has 1 to {MOST_LABELS} labels, this one has {len(labels)}")
+    for name, value in labels.items():
+        if not is_label(name):
+            raise BadRequest(f"{name[:100]!r} is no name of a label: letters, digits and _, no digit first")
+        if not isinstance(value, str) or len(value) > LONGEST_VALUE:
+            raise BadRequest(f"the label {name} has to be a text of at most {LONGEST_VALUE} characters")
+
+
+def _require_fields(fields: dict[str, Any]) -> None:
+    texts = all(isinstance(name, str) and isinstance(value, str) for name, value in fields.items())
+    size = sum(len(name) + len(value) for name, value in fields.items()) if texts else 0
+    if not texts or len(fields) > MOST_FIELDS or size > MOST_FIELD_BYTES:
+        raise BadRequest(
+            f"structured metadata: at most {MOST_FIELDS} texts of {MOST_FIELD_BYTES} characters together"
+        )
+
+
+def is_label(name: str) -> bool:
+    return name.isascii() and name.isidentifier() and len(name) <= LONGEST_NAME
+
+
+@cache
+def _message(name: str) -> Any:
+    from google.protobuf import message_factory
+
+    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"aerekos.loki.{name}"))
+
+
+@cache
+def _pool() -> Any:
+    from google.protobuf import descriptor_pb2, descriptor_pool
+
+    file = descriptor_pb2.FileDescriptorProto(name="aerekos/loki.proto", package="aerekos.loki", syntax="proto3")
+    string, int64, int32, uint64 = 9, 3, 5, 4
+    _add(file, "Timestamp", (("seconds", 1, int64, ""), ("nanos", 2, int32, "")))
+    _add(file, "Pair", (("name", 1, string, ""), ("value", 2, string, "")))
+    _add(
+        file,
+        "Entry",
+        (("timestamp", 1, "Timestamp", ""), ("line", 2, string, ""), ("structuredMetadata", 3, "Pair", "*")),
+    )
+    _add(file, "Stream", (("labels", 1, string, ""), ("entries", 2, "Entry", "*"), ("hash", 3, uint64, "")))
+    _add(file, "PushRequest", (("streams", 1, "Stream", "*"),))
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return pool
+
+
+def _add(file: Any, name: str, fields: tuple[tuple[str, int, int | str, str], ...]) -> None:
+    message = file.message_type.add(name=name)
+    for field, number, type, repeated in fields:
+        is_message = isinstance(type, str)
+        added = message.field.add(
+            name=field, number=number, type=11 if is_message else type, label=3 if repeated else 1
+        )
+        if is_message:
+            added.type_name = f".aerekos.loki.{type}"

@@ -1,0 +1,136 @@
+"""Log lines: durable before they are acknowledged, and read from the file beside the writer.
+
+What comes is a fresh block of each stream in the file at once; later, fresh blocks become large ones, in one
+transaction with their end: kill it anywhere, and each acknowledged line is there once. Memory holds streams alone.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from services.logs_manager.store import tables
+from services.logs_manager.store.blocks import FRESH_LEVEL, SEALED_LEVEL, Entry, in_order, packed
+from services.logs_manager.store.reader import LogReader
+from services.logs_manager.store.streams import Stream, StreamIndex
+from services.logs_manager.store.tables import FULL_BLOCK, SEALED, NewBlock
+from services.sdk.group_commit import GroupCommitter
+from services.sdk.sqlite_file import SqliteFile
+
+LONGEST_LINE = 256 << 10
+"""Bytes of UTF-8."""
+_MERGED_AT_ONCE = 8
+
+
+class NewLine(NamedTuple):
+    """`time`: ns since 1970. `fields`: JSON of an object of texts, empty for none."""
+
+    time: int
+    line: bytes
+    fields: bytes = b""
+
+
+class Written(NamedTuple):
+    """Lines of one stream, in the order they were written."""
+
+    stream: Stream
+    lines: Sequence[NewLine]
+
+
+class LogStore:
+    """Used by one event loop; `reader` for each other thread."""
+
+    def __init__(self, file: SqliteFile, committer: GroupCommitter, folder: Path) -> None:
+        self._committer, self._path = committer, folder / tables.FILE
+        db = file.connection
+        self.streams = StreamIndex(tables.all_streams(db))
+        self._saved = set(self.streams.by_id)
+        self.positions = tables.all_positions(db)
+        self._number = tables.newest_line(db)
+        self.lines_taken = self.bytes_taken = 0
+
+    async def append(self, written: Sequence[Written], arrived: int, positions: dict[str, str] | None = None) -> None:
+        """Durable when it returns, with how far sources were read. `arrived`: ms since 1970. Raises sqlite3.Error."""
+        new = [each.stream for each in written if each.stream.id not in self._saved]
+        blocks = [self._block(each, arrived) for each in written if each.lines]
+
+        def write(db: sqlite3.Connection) -> None:
+            tables.add_streams(db, new)
+            tables.add_blocks(db, blocks)
+            if positions:
+                tables.put_positions(db, positions)
+
+        def done(_: None) -> None:
+            self._saved.update(each.id for each in new)
+            self.positions.update(positions or {})
+            self.lines_taken += sum(each.lines for each in blocks)
+            self.bytes_taken += sum(each.size for each in blocks)
+
+        await self._committer.submit(write, done)
+
+    def _block(self, written: Written, arrived: int) -> NewBlock:
+        start = self._number + 1
+        self._number += len(written.lines)
+        entries = in_order(Entry(each[0], number, *each[1:]) for number, each in enumerate(written.lines, start))
+        size = sum(len(each.line) + len(each.fields) for each in entries)
+        sealed = size >= FULL_BLOCK // 2
+        return NewBlock(
+            written.stream.id,
+            entries[0].time,
+            entries[-1].time,
+            SEALED if sealed else 0,
+            len(entries),
+            size,
+            self._number,
+            arrived,
+            packed(entries, SEALED_LEVEL if sealed else FRESH_LEVEL),
+        )
+
+    async def merge(self) -> None:
+        """Make large blocks of fresh ones, where there are enough. Raises sqlite3.Error."""
+        while await self._committer.submit(lambda db: tables.merge_some(db, _MERGED_AT_ONCE)) == _MERGED_AT_ONCE:
+            pass
+
+    async def forget_before(self, streams: Sequence[Stream], moment: int) -> None:
+        """Let go of what ends before that moment (ns). Raises sqlite3.Error."""
+        ids = [each.id for each in streams]
+        while await self._committer.submit(lambda db: tables.forget_before(db, ids, moment)):
+            pass
+
+    async def shrink(self, streams: Sequence[Stream], most: int) -> bool:
+        """Let go of the oldest until these take at most so many bytes. Whether there was too much."""
+        ids = [each.id for each in streams]
+        moment = await self._committer.submit(lambda db: tables.moment_over(db, ids, most)) if ids else None
+        if moment is not None:
+            await self.forget_before(streams, moment)
+        return moment is not None
+
+    async def delete(self, streams: Sequence[Stream]) -> None:
+        """Them and their lines. Raises sqlite3.Error."""
+        await self.forget_before(streams, 1 << 62)
+        ids = [each.id for each in streams]
+
+        def done(_: None) -> None:
+            self.streams.remove(ids)
+            self._saved.difference_update(ids)
+
+        await self._committer.submit(lambda db: tables.forget_streams(db, ids), done)
+
+    async def forget_positions(self, sources: Sequence[str]) -> None:
+        """Raises sqlite3.Error."""
+
+        def done(_: None) -> None:
+            for each in sources:
+                self.positions.pop(each, None)
+
+        await self._committer.submit(lambda db: tables.forget_positions(db, sources), done)
+
+    async def sizes(self) -> dict[int, tables.StreamSize]:
+        """Raises sqlite3.Error."""
+        return await self._committer.submit(tables.sizes)
+
+    def reader(self) -> LogReader:
+        """For the queries of one thread."""
+        return LogReader(self._path)

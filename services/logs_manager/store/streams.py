@@ -1,0 +1,88 @@
+"""Log streams in memory: who wrote, and under which labels it is found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+Labels = dict[str, str]
+MOST_STREAMS, MOST_STREAMS_OF_NAMESPACE = 20_000, 5_000
+
+
+class TooManyStreams(Exception):
+    """No more streams are taken."""
+
+
+class Stream:
+    """`group`: the LogGroup's name as a resource. `labels`: as Loki has them. `created`: ms since 1970."""
+
+    def __init__(self, id: int, namespace: str, group: str, name: str, labels: Labels, created: int) -> None:
+        self.id, self.namespace, self.group, self.name = id, namespace, group, name
+        self.labels, self.created = labels, created
+
+    @cached_property
+    def labels_text(self) -> str:
+        return orjson.dumps(self.labels, option=orjson.OPT_SORT_KEYS).decode()
+
+
+Key = tuple[str, str, str, str]
+
+
+class StreamIndex:
+    """Used by one event loop; read by any thread."""
+
+    def __init__(self, streams: Iterable[Stream] = ()) -> None:
+        self.by_id: dict[int, Stream] = {}
+        self._by_key: dict[Key, Stream] = {}
+        self._of_namespace: dict[str, int] = {}
+        self._next = 1
+        for each in streams:
+            self._add(each)
+
+    def __len__(self) -> int:
+        return len(self.by_id)
+
+    def find(self, namespace: str, group: str, name: str, labels: Mapping[str, str]) -> Stream | None:
+        text = orjson.dumps(dict(labels), option=orjson.OPT_SORT_KEYS).decode()
+        return self._by_key.get((namespace, group, name, text))
+
+    def make(self, namespace: str, group: str, name: str, labels: Labels, created: int) -> Stream:
+        """The one there is, or a new one, which is not on the disk yet. Raises TooManyStreams."""
+        if (found := self.find(namespace, group, name, labels)) is not None:
+            return found
+        if len(self) >= MOST_STREAMS:
+            raise TooManyStreams(f"there are {MOST_STREAMS} log streams already; delete some, or use fewer labels")
+        if self._of_namespace.get(namespace, 0) >= MOST_STREAMS_OF_NAMESPACE:
+            raise TooManyStreams(
+                f"the namespace {namespace} has {MOST_STREAMS_OF_NAMESPACE} log streams already; ids belong into the "
+                "line or its structured metadata, not into labels"
+            )
+        return self._add(Stream(self._next, namespace, group, name, labels, created))
+
+    def of_group(self, namespace: str, group: str) -> list[Stream]:
+        return [each for each in self._all() if (each.namespace, each.group) == (namespace, group)]
+
+    def all(self, namespace: str | None = None) -> list[Stream]:
+        return [each for each in self._all() if namespace in (None, each.namespace)]
+
+    def remove(self, ids: Iterable[int]) -> None:
+        for id in ids:
+            if (found := self.by_id.pop(id, None)) is not None:
+                del self._by_key[_key(found)]
+                self._of_namespace[found.namespace] -= 1
+
+    def _all(self) -> list[Stream]:
+        return list(self.by_id.values())
+
+    def _add(self, stream: Stream) -> Stream:
+        self.by_id[stream.id] = self._by_key[_key(stream)] = stream
+        self._of_namespace[stream.namespace] = self._of_namespace.get(stream.namespace, 0) + 1
+        self._next = max(self._next, stream.id + 1)
+        return stream
+
+
+def _key(stream: Stream) -> Any:
+    return (stream.namespace, stream.group, stream.name, stream.labels_text)

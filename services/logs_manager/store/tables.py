@@ -1,0 +1,199 @@
+"""The file of the lines, in SQL: functions for the committer's thread, each part of one transaction.
+
+`streams`: who wrote, by number. `blocks`: lines of one stream, `first` to `last` in ns. `level`: fresh ones
+(0) become fewer and larger ones until they are sealed. `positions`: how far each source was read, with the lines
+of it in one transaction. Statements name their columns: a newer version may have added some.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+from crds.formats import FormatVersion
+from services.logs_manager.store.blocks import SEALED_LEVEL, Block, in_order, packed
+from services.logs_manager.store.streams import Stream
+from services.sdk.sqlite_file import SqliteFile, give_back
+from services.sdk.sqlite_schema import Migrations
+
+OWN = FormatVersion(version=1, oldest_reader=1)
+FILE, LOCK = "logs.db", "logs.lock"
+SEALED = 9
+FULL_BLOCK, MOST_FRESH = 256 << 10, 32
+"""Bytes of text at which a block stays as it is, and fresh blocks of a stream at which they become one."""
+_STEP = 2_000
+_TABLES = """
+CREATE TABLE streams (id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, log_group TEXT NOT NULL, name TEXT NOT NULL,
+  labels TEXT NOT NULL, created INTEGER NOT NULL, UNIQUE (namespace, log_group, name, labels));
+CREATE TABLE blocks (number INTEGER PRIMARY KEY, stream INTEGER NOT NULL, first INTEGER NOT NULL,
+  last INTEGER NOT NULL, level INTEGER NOT NULL, lines INTEGER NOT NULL, size INTEGER NOT NULL,
+  newest_line INTEGER NOT NULL, arrived INTEGER NOT NULL, stored INTEGER NOT NULL, data BLOB NOT NULL);
+CREATE INDEX blocks_of ON blocks (stream, last, first, lines, stored);
+CREATE INDEX blocks_by_age ON blocks (last, stream, first, stored);
+CREATE INDEX blocks_to_merge ON blocks (level, stream, size) WHERE level < 9;
+CREATE INDEX blocks_by_line ON blocks (newest_line);
+CREATE TABLE positions (source TEXT PRIMARY KEY, position TEXT NOT NULL) WITHOUT ROWID
+"""
+
+
+def _create(db: sqlite3.Connection) -> None:
+    for statement in _TABLES.split(";"):
+        db.execute(statement)
+
+
+MIGRATIONS: Migrations = {1: _create}
+
+
+def open_logs(folder: Path) -> SqliteFile:
+    """Raises AlreadyServed, and NewerFormat for a file that only a newer version reads."""
+    return SqliteFile(folder / FILE, folder / LOCK, OWN, MIGRATIONS)
+
+
+class NewBlock(NamedTuple):
+    """`size`: bytes of its text; `arrived` in ms since 1970."""
+
+    stream: int
+    first: int
+    last: int
+    level: int
+    lines: int
+    size: int
+    newest_line: int
+    arrived: int
+    data: bytes
+
+
+class BlockRow(NamedTuple):
+    number: int
+    stream: int
+    first: int
+    last: int
+
+
+class StreamSize(NamedTuple):
+    """What of one stream is kept; times in ns since 1970."""
+
+    lines: int
+    stored: int
+    first: int
+    last: int
+
+
+def all_streams(db: sqlite3.Connection) -> Iterator[Stream]:
+    for id, namespace, group, name, labels, created in db.execute(
+        "SELECT id, namespace, log_group, name, labels, created FROM streams"
+    ):
+        yield Stream(id, namespace, group, name, orjson.loads(labels), created)
+
+
+def add_streams(db: sqlite3.Connection, streams: Iterable[Stream]) -> None:
+    """Those that are there already stay."""
+    rows = [(s.id, s.namespace, s.group, s.name, s.labels_text, s.created) for s in streams]
+    db.executemany(
+        "INSERT OR IGNORE INTO streams (id, namespace, log_group, name, labels, created) VALUES (?,?,?,?,?,?)", rows
+    )
+
+
+def add_blocks(db: sqlite3.Connection, blocks: Iterable[NewBlock]) -> None:
+    db.executemany(
+        "INSERT INTO blocks (stream, first, last, level, lines, size, newest_line, arrived, data, stored) "
+        "VALUES (?,?,?,?,?,?,?,?,?,?)",
+        [(*each, len(each.data)) for each in blocks],
+    )
+
+
+def put_positions(db: sqlite3.Connection, positions: dict[str, str]) -> None:
+    db.executemany("INSERT OR REPLACE INTO positions (source, position) VALUES (?, ?)", positions.items())
+
+
+def forget_positions(db: sqlite3.Connection, sources: Iterable[str]) -> None:
+    db.executemany("DELETE FROM positions WHERE source = ?", [(each,) for each in sources])
+
+
+def all_positions(db: sqlite3.Connection) -> dict[str, str]:
+    return dict(db.execute("SELECT source, position FROM positions"))
+
+
+def newest_line(db: sqlite3.Connection) -> int:
+    """The greatest number a line was given that is still here."""
+    return int(db.execute("SELECT coalesce(max(newest_line), 0) FROM blocks").fetchone()[0])
+
+
+def merge_some(db: sqlite3.Connection, most: int) -> int:
+    """Make larger blocks of fresh ones, of so many streams. Of how many it was done."""
+    found = db.execute(
+        "SELECT stream, level FROM blocks WHERE level < 9 GROUP BY level, stream "
+        "HAVING count(*) >= ? OR (count(*) > 1 AND sum(size) >= ?) LIMIT ?",
+        (MOST_FRESH, FULL_BLOCK, most),
+    ).fetchall()
+    for stream, level in found:
+        _merge(db, stream, level)
+    return len(found)
+
+
+def _merge(db: sqlite3.Connection, stream: int, level: int) -> None:
+    rows = db.execute(
+        "SELECT number, size, arrived, data FROM blocks WHERE stream = ? AND level = ? ORDER BY number",
+        (stream, level),
+    ).fetchall()
+    while rows:
+        part, size = [], 0
+        while rows and size < FULL_BLOCK:
+            part.append(rows.pop(0))
+            size += part[-1][1]
+        merged = in_order(entry for row in part for entry in Block(row[3]).entries())
+        sealed = size >= FULL_BLOCK
+        block = NewBlock(
+            stream,
+            merged[0].time,
+            merged[-1].time,
+            SEALED if sealed else min(level + 1, SEALED - 1),
+            len(merged),
+            size,
+            max(each.number for each in merged),
+            max(row[2] for row in part),
+            packed(merged, SEALED_LEVEL),
+        )
+        db.executemany("DELETE FROM blocks WHERE number = ?", [(row[0],) for row in part])
+        add_blocks(db, [block])
+
+
+def forget_before(db: sqlite3.Connection, streams: Sequence[int], moment: int) -> bool:
+    """Let go of some blocks of these streams that end before that moment. Whether there may be more."""
+    gone = 0
+    for stream in streams:
+        query = "DELETE FROM blocks WHERE number IN (SELECT number FROM blocks WHERE stream = ? AND last < ? LIMIT ?)"
+        gone += db.execute(query, (stream, moment, _STEP)).rowcount
+        if gone >= _STEP:
+            return True
+    return give_back(db)
+
+
+def forget_streams(db: sqlite3.Connection, streams: Iterable[int]) -> None:
+    db.executemany("DELETE FROM streams WHERE id = ?", [(each,) for each in streams])
+
+
+def moment_over(db: sqlite3.Connection, streams: Sequence[int], most: int) -> int | None:
+    """The moment (ns) before which blocks have to go so that those of these streams take at most so many bytes."""
+    ids = ",".join(str(int(each)) for each in streams)
+    left = most
+    query = f"SELECT last, stored FROM blocks WHERE stream IN ({ids}) ORDER BY last DESC"  # noqa: S608 - numbers
+    for last, stored in db.execute(query):
+        left -= stored
+        if left < 0:
+            return int(last) + 1
+    return None
+
+
+def sizes(db: sqlite3.Connection, stream: int | None = None) -> dict[int, StreamSize]:
+    """By stream, from the index alone."""
+    where, values = ("WHERE stream = ?", (stream,)) if stream is not None else ("", ())
+    rows = db.execute(
+        f"SELECT stream, sum(lines), sum(stored), min(first), max(last) FROM blocks {where} GROUP BY stream",  # noqa: S608
+        values,
+    )
+    return {row[0]: StreamSize(*row[1:]) for row in rows}

@@ -1,0 +1,87 @@
+"""What the store needs now and then: large blocks of fresh ones, an end of what is too old or too much."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+
+from services.logs_manager.directory import Directory
+from services.logs_manager.store.log_store import LogStore
+from services.logs_manager.store.streams import Stream
+from services.logs_manager.store.tables import StreamSize
+from services.sdk.reconcile import Clock
+
+MOST_BYTES = 8 << 30
+_MERGE_SECONDS, _MEASURE_SECONDS, _FORGET_SECONDS = 5.0, 60.0, 600.0
+_IDLE_MS = 7 * 86_400_000
+Group = tuple[str, str]
+
+
+class Upkeep:
+    """A task of the service. `sizes`: of each stream, as last measured; `over`: groups that had too much."""
+
+    def __init__(self, store: LogStore, directory: Directory, clock: Clock) -> None:
+        self._store, self._directory, self._clock = store, directory, clock
+        self.sizes: dict[int, StreamSize] = {}
+        self.over: set[Group] = set()
+
+    @property
+    def stored(self) -> int:
+        return sum(each.stored for each in self.sizes.values())
+
+    async def run(self) -> None:
+        """Raises sqlite3.Error: it is begun again."""
+        await self._directory.groups.synced.wait()
+        measured = forgotten = float("-inf")
+        while True:
+            now = self._clock.monotonic()
+            await self._store.merge()
+            if now - forgotten >= _FORGET_SECONDS:
+                await self.forget_old()
+                forgotten = now
+            if now - measured >= _MEASURE_SECONDS:
+                await self.measure()
+                measured = now
+            await asyncio.sleep(_MERGE_SECONDS)
+
+    def by_group(self) -> dict[Group, list[Stream]]:
+        found: defaultdict[Group, list[Stream]] = defaultdict(list)
+        for each in self._store.streams.all():
+            found[each.namespace, each.group].append(each)
+        return found
+
+    async def measure(self) -> None:
+        """Look what there is, and let go of the oldest of groups that have too much. Raises sqlite3.Error."""
+        self.sizes = await self._store.sizes()
+        groups, over = self.by_group(), set[Group]()
+        for group, streams in groups.items():
+            if self._size(streams) > (most := self._directory.most_bytes(streams[0])):
+                over.add(group)
+                await self._store.shrink(streams, most * 9 // 10)
+        if (surplus := self.stored - MOST_BYTES) > 0 and not over:
+            largest = max(groups, key=lambda group: self._size(groups[group]))
+            over.add(largest)
+            await self._store.shrink(
+                groups[largest], max(self._size(groups[largest]) - surplus - MOST_BYTES // 20, 0)
+            )
+        self.over = over
+        if over:
+            self.sizes = await self._store.sizes()
+
+    def _size(self, streams: list[Stream]) -> int:
+        return sum(self.sizes[each.id].stored for each in streams if each.id in self.sizes)
+
+    async def forget_old(self) -> None:
+        """What is older than its group says, and streams of which nothing is left. Raises sqlite3.Error."""
+        now = round(self._clock.now().timestamp() * 1e9)
+        for streams in self.by_group().values():
+            await self._store.forget_before(streams, now - self._directory.retention_ns(streams[0]))
+        self.sizes = await self._store.sizes()
+        long_ago = now // 1_000_000 - _IDLE_MS
+        empty = [each for each in self._store.streams.all() if self._is_idle(each, long_ago)]
+        if empty:
+            await self._store.delete(empty)
+
+    def _is_idle(self, stream: Stream, long_ago: int) -> bool:
+        """What `CreateLogStream` made stays: whoever did counts on it."""
+        return stream.id not in self.sizes and stream.created < long_ago and "log_stream" not in stream.labels
