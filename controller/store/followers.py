@@ -9,17 +9,20 @@ cancelled.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import suppress
 
 import anyio
 
 from controller.store.history import History
 from controller.store.memory_index import EVERY_KIND, KindKey, MemoryIndex
-from controller.store.records import Compacted, Follower, StoreEvent
+from controller.store.records import Compacted, Follower, StoreAway, StoreEvent
 
 PAGE = 500
 """Events in one step at most: what one slow follower holds in its hands."""
 PAGE_BYTES = 2**18
 """The same in bytes of their bodies; one that is bigger comes alone."""
+AWAY_SECONDS = 0.5
+"""Between two times that a database that is away is asked for a page."""
 
 
 class FollowerSet:
@@ -99,14 +102,22 @@ class CursorFollower:
     async def _read(self) -> tuple[Sequence[StoreEvent], int]:
         memory = self._shared.memory
         if not memory.covers(self._cursor):
-            return await self._shared.history.page(
-                self._cursor, memory.revision, self._kind, self._namespace, PAGE, PAGE_BYTES
-            )
+            return await self._page()
         upto = min(memory.revision, self._cursor + PAGE)
         events = memory.recent(self._cursor, upto, PAGE_BYTES)
         if events and len(events) < upto - self._cursor:
             upto = events[-1].record.revision
         return [each for each in events if self._wants(each)], upto
+
+    async def _page(self) -> tuple[Sequence[StoreEvent], int]:
+        """From disk. While the database is away, whoever watches waits as for any event: nothing can happen in it."""
+        while True:
+            newest = self._shared.memory.revision
+            with suppress(StoreAway):
+                return await self._shared.history.page(
+                    self._cursor, newest, self._kind, self._namespace, PAGE, PAGE_BYTES
+                )
+            await anyio.sleep(AWAY_SECONDS)
 
     def _wants(self, event: StoreEvent) -> bool:
         key = event.record.key

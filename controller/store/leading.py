@@ -20,6 +20,8 @@ from controller.store.records import NotLeading
 from controller.store.sharing import LOCK_CLOCK
 
 LEASE_SECONDS = 3.0
+PRESENT_SECONDS = 5.0
+"""Between two times that a conductor says that it is there."""
 RENEWALS = 4
 """In each lease, that a slow one or a lost connection costs nobody the lead."""
 _FREE = "renewed_at + seconds * interval '1 second' < clock_timestamp()"
@@ -38,6 +40,12 @@ _RETIRE = (
     "UPDATE lease SET epoch = epoch + 1, holder = %(holder)s, url = '', renewed_at = 'infinity'"
     " WHERE id = 1 AND epoch = %(epoch)s"
 )
+_SEEN = (
+    "INSERT INTO conductors (url, seen_at) VALUES (%(url)s, clock_timestamp())"
+    " ON CONFLICT (url) DO UPDATE SET seen_at = excluded.seen_at"
+)
+_GONE = "DELETE FROM conductors WHERE seen_at < clock_timestamp() - interval '1 day'"
+_OTHERS = "SELECT url FROM conductors WHERE url <> %(url)s ORDER BY url"
 _RETIRED = "nobody: its records went to "
 _log = structlog.get_logger("store")
 
@@ -64,6 +72,9 @@ class Lead:
         self.epoch = 0
         self.lost = False
         """Whether another process has taken it from this one."""
+        self.others: tuple[str, ...] = ()
+        """Where all others are reached that said within the last day that they are there, leading or not."""
+        self._present_at = float("-inf")
 
     def look(self) -> Leader:
         """Raises StoreAway or StoreBroken, as all that follow do."""
@@ -75,6 +86,13 @@ class Lead:
         if self.look().free:
             self.epoch = self._do(lambda cursor: _taken(cursor, self._told))
         return self.epoch > 0
+
+    def be_present(self) -> None:
+        """Say that this conductor is there, and hear who else is; at once the first time, then seldom."""
+        now = time.monotonic()
+        if self._told["url"] and now - self._present_at >= PRESENT_SECONDS:
+            self.others = self._do(lambda cursor: _present(cursor, self._told))
+            self._present_at = now
 
     def keep(self) -> None:
         """Renew it from now on, until `give_back`, or until it is `lost`."""
@@ -110,6 +128,7 @@ class Lead:
                     self.lost = True
                     return
                 renewed, told = time.monotonic(), False
+                self.be_present()
             except Exception as error:
                 if not told and time.monotonic() - renewed > self._seconds:
                     told = True
@@ -138,6 +157,12 @@ class Lead:
 def _looked(cursor: Any) -> Leader:
     cursor.execute(_FIRST)
     return Leader(*cursor.execute(_LOOK).fetchone())
+
+
+def _present(cursor: Any, told: dict[str, Any]) -> tuple[str, ...]:
+    cursor.execute(_SEEN, told)
+    cursor.execute(_GONE)
+    return tuple(url for (url,) in cursor.execute(_OTHERS, told).fetchall())
 
 
 def _taken(cursor: Any, told: dict[str, Any]) -> int:

@@ -233,3 +233,11 @@ class Store(Protocol):
     async def close(self) -> None:
         """Finish pending writes and let go of the files."""
         ...
+
+
+class FollowingStore(Store, Protocol):
+    """A store of which another process writes what is read here. `write` raises NotLeading."""
+
+    async def catch_up(self) -> None:
+        """Know everything that was committed before this was called. Raises StoreAway, StoreBroken."""
+        ...

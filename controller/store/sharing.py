@@ -23,6 +23,8 @@ from controller.store.records import NotLeading, Record
 
 CHANNEL = "aerekos_store"
 """Of NOTIFY: the writer with that id has written. It wakes who listens, and tells nothing else."""
+NOBODYS = -1
+"""An epoch that nobody ever has: what is held to it is written by nobody."""
 PATIENCE_SECONDS = 10.0
 """For how long a batch is tried again where the database is away."""
 _PAUSES = (0.02, 0.1, 0.25, 0.5)
@@ -44,6 +46,12 @@ lease = Table(
     Column("url", String, nullable=False),
     Column("seconds", Float, nullable=False),
     Column("renewed_at", DateTime(timezone=True), nullable=False),
+)
+conductors = Table(
+    "conductors",
+    metadata,
+    Column("url", String, primary_key=True),
+    Column("seen_at", DateTime(timezone=True), nullable=False),
 )
 _REGISTER = "INSERT INTO writers (id, batch) VALUES (:me, 0) ON CONFLICT (id) DO NOTHING"
 _FORGET = "DELETE FROM writers WHERE seen_at < now() - interval '7 days'"

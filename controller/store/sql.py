@@ -12,9 +12,11 @@ conductor is meant to be alone.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from datetime import datetime
+
+import anyio.lowlevel
 
 from controller.kit.clock import Clock
 from controller.kit.threads import BlockingExecutor
@@ -26,9 +28,19 @@ from controller.store.history import History
 from controller.store.listening import Listener
 from controller.store.memory_index import RECENT, MemoryIndex
 from controller.store.metrics import StoreMetrics
-from controller.store.records import Change, Follower, Record, Snapshot, Store, StoreBroken, StoreError
+from controller.store.records import (
+    Change,
+    Follower,
+    FollowingStore,
+    Record,
+    Snapshot,
+    Store,
+    StoreBroken,
+    StoreError,
+)
 from controller.store.resealing import reseal
 from controller.store.sealing import Sealing
+from controller.store.sharing import NOBODYS
 from controller.store.upgrading import KindUpgrades, Upgrading
 from crds.meta import ObjectKey
 
@@ -53,6 +65,23 @@ async def open_store(
     store = SqlStore(url, threads, clock, recent, sealing, Upgrading(upgrades or {}))
     store.lead(epoch)
     await store.start()
+    return store
+
+
+async def follow_store(
+    url: str,
+    *,
+    threads: BlockingExecutor,
+    clock: Clock,
+    sealing: Sealing | None = None,
+    upgrades: KindUpgrades | None = None,
+) -> FollowingStore:
+    """Open a store in PostgreSQL to be read and watched while another process leads. Its tables are there
+    (`prepare`), and nothing is changed in it. Raises as `open_store`.
+    """
+    store = SqlStore(url, threads, clock, RECENT, sealing, Upgrading(upgrades or {}))
+    store.lead(NOBODYS)
+    await store.fill()
     return store
 
 
@@ -90,10 +119,20 @@ class SqlStore:
 
     async def start(self) -> None:
         """Make what is missing and fill the memory. Raises StoreBroken or StoreFull."""
+        await self._open(self._make)
+
+    async def fill(self) -> None:
+        """Fill the memory, and change nothing. Raises as `start`."""
+        await self._open(anyio.lowlevel.checkpoint)
+
+    async def _make(self) -> None:
+        await self._threads.run(self._disk.create)
+        if (sealing := self._sealing) is not None:
+            await self._threads.run(lambda: reseal(self._disk, sealing))
+
+    async def _open(self, before: Callable[[], Awaitable[None]]) -> None:
         try:
-            await self._threads.run(self._disk.create)
-            if (sealing := self._sealing) is not None:
-                await self._threads.run(lambda: reseal(self._disk, sealing))
+            await before()
             await self._writing.rebuild()
             if self._disk.sharing is not None:
                 self._listener = Listener(postgresql.connector(self._url), self._disk, self._memory, self._writing)
@@ -109,6 +148,13 @@ class SqlStore:
         """All writes are held to that epoch from now on."""
         if self._disk.sharing is not None:
             self._disk.sharing.epoch = epoch
+
+    async def catch_up(self) -> None:
+        """As `FollowingStore.catch_up`."""
+        try:
+            await self._writing.catch_up()
+        except self._disk.errors as error:
+            raise self._disk.broken("read", error) from error
 
     @property
     def revision(self) -> int:

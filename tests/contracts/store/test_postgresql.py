@@ -27,7 +27,7 @@ from controller.kit.threads import Threads
 from controller.store import postgresql, sharing
 from controller.store.leading import Lead
 from controller.store.records import Change, NotLeading, Stale, Store, StoreAway, StoreBroken
-from controller.store.sql import open_store
+from controller.store.sql import follow_store, open_store
 from services.db_manager.tests.postgres_server import PostgresServer, running
 
 pytestmark = pytest.mark.anyio
@@ -224,6 +224,37 @@ async def test_whoever_lost_the_lead_writes_nothing(url: str, opened: Reopen) ->
     assert (await put(new, key("b"))).revision == 2
     assert leads[0].look() == (2, "two", "https://two", leads[0].look().free)
     for each in leads:
+        each.give_back()
+
+
+async def test_who_follows_knows_what_was_committed_and_writes_nothing(url: str, opened: Reopen) -> None:
+    leads = await opened()
+    await put(leads, key("a"))
+    follows = await follow_store(url, threads=Threads(4), clock=SystemClock())
+    try:
+        for name in ("b", "c"):
+            written = await put(leads, key(name))
+            await follows.catch_up()
+            assert follows.revision >= written.revision and follows.get(key(name)) is not None
+        before = follows.revision
+        with pytest.raises(NotLeading):
+            await put(follows, key("d"))
+        assert (await put(leads, key("d"))).revision == before + 1
+    finally:
+        await follows.close()
+
+
+async def test_conductors_hear_of_each_other(url: str, opened: Reopen) -> None:
+    await opened()
+    leads = [Lead(url, name, f"https://{name}" if name else "") for name in ("one", "two", "")]
+    for each in leads:
+        each.be_present()
+    leads[0].be_present()  # not yet again
+    assert [each.others for each in leads] == [(), ("https://one",), ()]
+    late = Lead(url, "one", "https://one")
+    late.be_present()
+    assert late.others == ("https://two",)
+    for each in (*leads, late):
         each.give_back()
 
 
