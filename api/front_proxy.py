@@ -21,6 +21,7 @@ from api.auth.principal import Principal
 from api.whole_answers import send_whole
 from services.sdk.edge.connections import EXTENSION
 
+Headers = list[tuple[bytes, bytes]]
 SOCKET = "conductor.sock"
 """In the folder `run` of the home."""
 USER, GROUP, ADDRESS, PROVEN = b"x-remote-user", b"x-remote-group", b"x-forwarded-for", b"x-aerekos-proven"
@@ -40,20 +41,11 @@ class FrontProxy:
             await self._app(scope, receive, send)
             return
         proof = _Proof()
-        told, groups, headers = dict[bytes, bytes](), list[bytes](), list[tuple[bytes, bytes]]()
-        for each in scope["headers"]:
-            name, value = each
-            if name not in TRUSTED:
-                headers.append(each)
-            elif name == GROUP:
-                groups.append(value)
-            else:
-                told[name] = value
-        scope["headers"] = headers
+        scope["headers"], peer, address = remote_of(scope["headers"])
         extensions: dict[str, Any] = scope.setdefault("extensions", {})
-        extensions["aerekos.peer"] = _subject(told.get(USER, b""), groups)
+        extensions["aerekos.peer"] = peer
         extensions[EXTENSION] = proof
-        scope["client"] = (told.get(ADDRESS, b"").decode("latin-1"), 0)
+        scope["client"] = (address, 0)
         scope["scheme"] = "https" if scope["type"] == "http" else "wss"
         await self._app(scope, receive, _WithProof(scope, send, proof) if scope["type"] == "http" else send)
 
@@ -108,6 +100,22 @@ def _subject(user: bytes, groups: list[bytes]) -> tuple[Any, ...]:
         return ()
     told = [("organizationName", each.decode("utf-8")) for each in groups]
     return tuple((field,) for field in (*told, ("commonName", user.decode("utf-8"))))
+
+
+def remote_of(given: Headers) -> tuple[Headers, tuple[Any, ...], str]:
+    """All other headers, and what a gateway says in those of its own: the subject of its client's certificate, and
+    where that client is.
+    """
+    told, groups, headers = dict[bytes, bytes](), list[bytes](), Headers()
+    for each in given:
+        name, value = each
+        if name not in TRUSTED:
+            headers.append(each)
+        elif name == GROUP:
+            groups.append(value)
+        else:
+            told[name] = value
+    return headers, _subject(told.get(USER, b""), groups), told.get(ADDRESS, b"").decode("latin-1")
 
 
 def remote_headers(subject: tuple[Any, ...], address: str) -> list[tuple[bytes, bytes]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, cast
 
+import anyio
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -160,6 +162,18 @@ class SocketServer(uvicorn.Server):
         if not self._stops:
             await stopping.wait()
         self._stopping = None
+
+    async def serve_until_cancelled(self, listener: socket.socket) -> None:
+        """Serve on that socket. When this is cancelled, whatever is under way ends at once, and nobody listens."""
+        serving = asyncio.create_task(self.serve(sockets=[listener]))
+        try:
+            await asyncio.shield(serving)
+        finally:
+            with anyio.CancelScope(shield=True):
+                self.force_exit = self.should_exit = True
+                for each in tuple(self.server_state.connections):
+                    each.transport.abort()
+                await serving
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

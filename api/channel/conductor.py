@@ -14,8 +14,8 @@ PREFIX = "/internal/"
 
 
 class Channel:
-    """An ASGI application: `/internal/...` is for gateways themselves, all else for `app`. Of each request that a gateway
-    sends on, it says whose it is (`api.front_proxy`); what it asks for itself is nobody's.
+    """An ASGI application: `/internal/...` is for gateways themselves, all else for `app`. Of each request that a
+    gateway sends on, it says whose it is (`api.front_proxy`); what it asks for itself is nobody's.
     """
 
     def __init__(self, app: App, replication: Replication, reports: Reports) -> None:

@@ -2,8 +2,8 @@
 
 One JSON value each. `["record", revision, group, plural, namespace, name, uid, verb, generation, body, previous,
 written_at, written_by]`, `["endpoints", group, plural, namespace, name, uid, [[instance, address], ...]]`,
-`["synced", revision]` when everything there was has been told, `["settings", {...}]` (settings.py), `["alive"]` when
-nothing happened for a while.
+`["synced", revision]` when everything there was has been told, `["settings", {...}]` (settings.py), `["conductors",
+{...}]` (conductors.py), `["alive"]` when nothing happened for a while.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import anyio
 from anyio.abc import ObjectSendStream
 
 from api.asgi import JSON, Receive, Scope, Send, cancel_when_gone
+from api.channel.conductors import Conductors
 from api.channel.records import ALIVE, COPIED, KINDS, endpoints_line, record_line, synced_line
 from api.channel.settings import GatewaySettings, settings_line
 from controller.runtime.endpoints import Endpoint, Endpoints
@@ -31,8 +32,11 @@ class Replication:
         store: Store,
         endpoints: Endpoints,
         settings: GatewaySettings = GatewaySettings(),  # noqa: B008 (frozen)
+        conductors: Conductors | None = None,
     ) -> None:
+        """`conductors`: what is known of the lead; None where there is one conductor alone."""
         self._store, self._endpoints, self._settings = store, endpoints, settings
+        self._conductors = conductors or Conductors()
         self._gateways: set[Callable[[bytes], None]] = set()
 
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,7 +53,7 @@ class Replication:
             def moved(key: ObjectKey, uid: str, ready: tuple[Endpoint, ...]) -> None:
                 tell(endpoints_line(key, uid, ready))
 
-            with self._endpoints.told(moved), self._counted(tell):
+            with self._endpoints.told(moved), self._conductors.told(tell), self._counted(tell):
                 revision, everything = self._everything()
                 await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", JSON)]})
                 await send({"type": "http.response.body", "body": everything, "more_body": True})

@@ -6,6 +6,8 @@ A connection that is upgraded (WebSockets) becomes a tunnel: bytes both ways, an
 from __future__ import annotations
 
 import asyncio
+import ssl
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
@@ -55,10 +57,17 @@ _UPGRADE = frozenset({b"connection", b"upgrade"})
 
 
 class Passthrough:
-    """An ASGI application on a `HttpServer`. `path`: the conductor's socket."""
+    """An ASGI application on a `HttpServer`. `endpoint`: the conductor's socket, or the gateway of another conductor,
+    which is spoken to with `tls`.
+    """
 
-    def __init__(self, path: str, most_connections: int = 20_000) -> None:
-        self._endpoint, self._pool = Endpoint(path), UpstreamPool(most_connections)
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        tls: Callable[[], ssl.SSLContext | None] = lambda: None,
+        most_connections: int = 20_000,
+    ) -> None:
+        self._endpoint, self._tls, self._pool = endpoint, tls, UpstreamPool(most_connections)
 
     def close(self) -> None:
         """Close what is idle."""
@@ -109,7 +118,7 @@ class Passthrough:
             raise failed
         head = self.head_of(request)
         body = RequestBody(receive, expected=has_body(request.headers), chunked=is_chunked(request.headers))
-        connection = await self._pool.take(self._endpoint, None)
+        connection = await self._pool.take(self._endpoint, self._tls())
         try:
             exchange = Exchange(connection, body, request.method, head, SILENT_SECONDS)
             try:
@@ -123,13 +132,19 @@ class Passthrough:
             self.give_back(connection)
 
     async def _tunnel(self, scope: Scope, request: ClientRequest) -> None:
-        loop = asyncio.get_running_loop()
         head = request_head(request.method, request.target, _sent_on(scope, HOP_BY_HOP - _UPGRADE))
         try:
-            _, tunnel = await loop.create_unix_connection(lambda: _Tunnel(request), self._endpoint.host)
+            tunnel = await self._connect(lambda: _Tunnel(request))
         except OSError as refused:
             raise ConnectFailed(str(refused)) from refused
         tunnel.begin(head)
+
+    async def _connect(self, make: Callable[[], _Tunnel]) -> _Tunnel:
+        """Raises OSError."""
+        loop, (host, port, name) = asyncio.get_running_loop(), self._endpoint
+        if not port:
+            return (await loop.create_unix_connection(make, host))[1]
+        return (await loop.create_connection(make, host, port, ssl=self._tls(), server_hostname=name))[1]
 
 
 def note_proven(scope: Scope, headers: Headers) -> None:

@@ -41,6 +41,7 @@ from api.gateway.direct_passthrough import DirectPassthrough
 from api.gateway.gateway import Gateway
 from api.gateway.hand_over import READY, StatusPipe
 from api.gateway.handlers import gateway_handlers
+from api.gateway.leader import LeaderRoute, believe, is_question
 from api.gateway.load_balancer import LoadBalancer
 from api.gateway.memory import return_memory
 from api.gateway.mutual_tls import MutualTls
@@ -138,10 +139,10 @@ class GatewayProcess:
         self.reporter = Reporter(self._channel.deliver)
         events = EventCounts(self.reporter)
         self.limits = RequestLimits(self._clock.monotonic, note_refused=partial(events.note, "limited"))
-        self.replica = Replica(self._channel.lines, self._use)
+        self.replica = Replica(self._channel.lines, self._use, lambda now: self.route.use(now))
         self._oidc: OidcOptions | None = None
         self._content = ContentOrigin(options.content_port, options.port)
-        self.passthrough = Passthrough(options.socket)
+        self.passthrough = Passthrough(Endpoint(options.socket))
         self._secrets = options.home / "secrets"
         services = managed_services()
         self._registry = registry = Registry(self.replica.store, catalog_of(services), self._clock)
@@ -154,6 +155,7 @@ class GatewayProcess:
         managed = {each.service_name: each.name for each in services}
         self._authority = CertificateAuthority(options.home / "tls", now=self._clock.now())
         self._tls = ServerTls(options.home / "tls")
+        mutual_tls = MutualTls(self._authority, managed, self._clock)
         self._budget = divide(raise_file_limit())
         self._activation = Activation(self.replica.store, self.replica.endpoints, self.reporter.wanted)
         self.gateway = Gateway(
@@ -165,9 +167,9 @@ class GatewayProcess:
             RememberedSigners(partial(signer, accounts), lambda: (self.replica.store.version, self._derived.version)),
             self.reporter.used,
             most_connections=self._budget.upstream,
-            tls=MutualTls(self._authority, managed, self._clock),
-            own_names=lambda: self._tls.names,
-            own_hosts=lambda: self._tls.hosts,
+            tls=mutual_tls,
+            own_names=lambda: names(),
+            own_hosts=lambda: hosts(),
             traffic=TrafficCounts(self.reporter),
             limits=self.limits,
             events=events,
@@ -178,6 +180,11 @@ class GatewayProcess:
         )
         signed, *others = gateway_handlers(self.gateway, authenticator)
         counts, handlers = Counts(self.reporter), (signed, *others, reviews.handler())
+        self.route = LeaderRoute(
+            self.passthrough, lambda: self.replica.connected, (signed, *others), mutual_tls.context
+        )
+        names = self.route.own_names(lambda: self._tls.names)
+        hosts = self.route.own_names(lambda: self._tls.hosts)
         self._direct = DirectCalls(self.gateway, signed, counts, self.reporter)
         self._passing = DirectPassthrough(self.passthrough, handlers, self.limits)
         self._chain = RequestChain(
@@ -199,6 +206,7 @@ class GatewayProcess:
                 self.reporter.run,
                 self.guard.run,
                 self._activation.run,
+                self.route.run,
                 collect_seldom,
                 self._status.run,
             ):
@@ -227,10 +235,11 @@ class GatewayProcess:
             await self.reporter.flush()
             group.cancel_scope.cancel()
         self.passthrough.close()
+        self.route.close()
         await self.gateway.close()
 
     def _limited(self, app: App) -> App:
-        return LimitedByAddress(app, self.limits, self.gateway.refuse)
+        return self.route.before(LimitedByAddress(app, self.limits, self.gateway.refuse))
 
     def _content_server(self, access: AccessLog) -> HttpServer | None:
         """The server of the port for what people keep; None without one, or while it cannot be had."""
@@ -248,6 +257,9 @@ class GatewayProcess:
         return server
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.route.is_elsewhere(scope):
+            await self.route(scope, receive, send)
+            return
         if not scope[REQUEST].upgrade:
             await self._chain(scope, receive, send)
             return
@@ -259,6 +271,9 @@ class GatewayProcess:
             await self.passthrough(scope, receive, send)
 
     def _at_once(self, request: ClientRequest) -> bool:
+        believe(request.scope)
+        if is_question(request.scope) or self.route.is_elsewhere(request.scope):
+            return False
         return self._direct(request) or self._passing(request)
 
     def _use(self, settings: GatewaySettings) -> None:

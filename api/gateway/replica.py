@@ -15,6 +15,7 @@ import anyio
 import orjson
 import structlog
 
+from api.channel.conductors import Leadership, read_conductors
 from api.channel.records import read_record
 from api.channel.settings import GatewaySettings, read_settings
 from controller.runtime.endpoints import Endpoint, Endpoints
@@ -91,11 +92,16 @@ class ReplicaStore:
 
 class Replica:
     """Keeps store and endpoints as the conductor has them. `ask` begins a new stream of lines; `use` hears of
-    settings as they change.
+    settings as they change, and `use_conductors` of who leads.
     """
 
-    def __init__(self, ask: Lines, use: Callable[[GatewaySettings], object] = lambda _: None) -> None:
-        self._ask, self._use = ask, use
+    def __init__(
+        self,
+        ask: Lines,
+        use: Callable[[GatewaySettings], object] = lambda _: None,
+        use_conductors: Callable[[Leadership], object] = lambda _: None,
+    ) -> None:
+        self._ask, self._use, self._use_conductors = ask, use, use_conductors
         self.store, self.endpoints = ReplicaStore(), Endpoints()
         self.synced = anyio.Event()
         """Set once everything was told for the first time."""
@@ -126,6 +132,8 @@ class Replica:
                     records.append(record)
             elif word == "settings":
                 self._use(read_settings(fields[0]))
+            elif word == "conductors":
+                self._use_conductors(read_conductors(fields[0]))
             elif word == "endpoints":
                 key, uid, ready = _read_endpoints(fields)
                 if self.connected:

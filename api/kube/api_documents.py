@@ -25,13 +25,18 @@ class Documents:
         self._made: dict[tuple[str, str], Response] = {}
         self._made_for = -1
 
+    @staticmethod
+    def serves(path: str) -> bool:
+        """Whether there may be a document at that path."""
+        if path.count("/") > _MOST_SLASHES and not path.startswith("/openapi/"):
+            return False  # the hot path: resources live deeper than documents
+        return _is_document(path.strip("/").split("/"))
+
     async def find(self, path: str, headers: Mapping[bytes, bytes]) -> Response | None:
         """The document at that path; None when the path is no document's. Raises NotFound."""
-        if path.count("/") > _MOST_SLASHES and not path.startswith("/openapi/"):
-            return None  # the hot path: resources live deeper than documents
-        parts = path.strip("/").split("/")
-        if not _is_document(parts):
+        if not self.serves(path):
             return None
+        parts = path.strip("/").split("/")
         if self._made_for != self._catalog.version:
             self._made, self._made_for = {}, self._catalog.version
         accept = headers.get(b"accept", b"").decode("latin-1")

@@ -25,6 +25,7 @@ from api.kube.get_list import ReadHandler
 from api.kube.request import ApiRequest, find_target, not_served
 from api.kube.scale import ScaleHandler
 from api.kube.storage import ResourceStorage, StorageMap, StoreStorage
+from api.kube.views.metrics import NODE_METRICS, POD_METRICS
 from api.kube.views.pods import NEEDS_WEBSOCKET, NOT_SERVED, POD
 from api.kube.views.registry import Views
 from api.kube.warnings import warning_headers
@@ -110,6 +111,17 @@ class ResourceApi:
         answer = await self._answered(ask)
         await send_answer(send, answer, *headers)
         return answer.code
+
+    def is_of_records(self, scope: Scope, who: Principal) -> bool:
+        """Whether that read is answered from records alone, by who does not lead as well. Raises NotFound, Forbidden,
+        MethodNotAllowed, BadRequest.
+        """
+        if self._documents.serves(scope["path"]):
+            return True
+        ask = self._parse(scope, dict(scope["headers"]), who)
+        self._authorizer.require(who, ask.action)
+        kind = ask.target.kind
+        return not ask.target.subresource and kind not in (LEASE, NODE_METRICS, POD_METRICS)
 
     def instance_of(self, scope: Scope, who: Principal) -> tuple[ObjectKey, str]:
         """The service and instance behind the pod that somebody wants to run a command in. Raises ApiError."""

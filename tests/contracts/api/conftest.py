@@ -20,6 +20,7 @@ from api.front_proxy import FrontProxy
 from api.gateway.direct_passthrough import DirectPassthrough
 from api.gateway.passthrough import Passthrough
 from api.gateway.request_limits import RequestLimits
+from api.gateway.upstream import Endpoint
 from api.server import make_socket_server
 from api.tls import CertificateAuthority
 from controller.kit.unix_sockets import listen_on
@@ -123,7 +124,7 @@ async def behind_a_gateway(
     tls.verify_mode = ssl.CERT_OPTIONAL
     path, conductor = tmp_path / "conductor.sock", make_socket_server(FrontProxy(app))
     running = asyncio.create_task(conductor.serve(sockets=[listen_on(path)]))
-    passthrough = Passthrough(str(path))
+    passthrough = Passthrough(Endpoint(str(path)))
     at_once = DirectPassthrough(passthrough, [], RequestLimits(time.monotonic))
     listeners = await listen("127.0.0.1", 0, 64)
     gateway = HttpServer(passthrough, listeners, tls, ConnectionLimits(), at_once=at_once)

@@ -24,6 +24,7 @@ from api.gateway import access_log
 from api.gateway.access_log import AccessLog
 from api.gateway.handlers import gateway_handlers
 from api.gateway.passthrough import Passthrough
+from api.gateway.upstream import Endpoint
 from api.server import make_socket_server
 from controller.kit import tracing
 from controller.kit.unix_sockets import listen_on
@@ -96,7 +97,7 @@ async def a_gate(house: House, folder: Path, conductor: Any) -> AsyncIterator[Ga
     file, socket = folder / "logs" / "access.log", folder / "conductor.sock"
     behind, log = make_socket_server(FrontProxy(conductor)), AccessLog(file)
     running = asyncio.create_task(behind.serve(sockets=[listen_on(socket)]))
-    passthrough = Passthrough(str(socket))
+    passthrough = Passthrough(Endpoint(str(socket)))
     chain = RequestChain(
         gateway_handlers(house.gateway, house.authenticator), authenticator=house.authenticator, guard=house.guard,
         metrics=house.metrics, audit=house.audit, otherwise=passthrough, logs=False,

@@ -29,6 +29,7 @@ from api.front_proxy import FrontProxy
 from api.gateway.access_reviews import PATH, AccessReviews
 from api.gateway.passthrough import Passthrough
 from api.gateway.replica import Replica
+from api.gateway.upstream import Endpoint
 from api.server import make_socket_server
 from controller.kit.threads import Threads
 from controller.kit.unix_sockets import listen_on
@@ -118,7 +119,7 @@ async def gate(tmp_path: Path) -> AsyncIterator[Gate]:
     authenticator = Authenticator(house.tokens, accounts, authorizer)
     behind, path = make_socket_server(FrontProxy(house.door)), tmp_path / "conductor.sock"
     serving = asyncio.create_task(behind.serve(sockets=[listen_on(path)]))
-    passthrough = Passthrough(str(path))
+    passthrough = Passthrough(Endpoint(str(path)))
 
     async def counted(scope: Scope, receive: Receive, send: Send) -> None:
         made.asked += 1

@@ -21,6 +21,7 @@ from api.gateway.access_log import access_record
 from api.gateway.direct_passthrough import DirectPassthrough
 from api.gateway.passthrough import Passthrough
 from api.gateway.request_limits import RequestLimits
+from api.gateway.upstream import Endpoint
 from controller.kit.unix_sockets import listen_on
 from services.sdk.edge.acceptor import listen
 from services.sdk.edge.body_stream import HIGH_WATER
@@ -76,7 +77,7 @@ async def a_front(tmp_path: Path, answers: list[Answers], *, at_once: bool) -> A
 
     path = tmp_path / "conductor.sock"
     conductor = await asyncio.start_unix_server(connected, sock=listen_on(path))
-    passthrough, limits = Passthrough(str(path)), RequestLimits(lambda: 0.0)
+    passthrough, limits = Passthrough(Endpoint(str(path))), RequestLimits(lambda: 0.0)
     limits.use(GatewaySettings())
     front = Front(0, passthrough, limits, at_once)
     direct = DirectPassthrough(passthrough, [Handler("services", _is_a_service, _never)], limits)

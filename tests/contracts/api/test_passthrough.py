@@ -20,6 +20,7 @@ from api.auth.principal import MASTERS
 from api.channel.conductor import Channel
 from api.channel.replication import Replication
 from api.gateway.passthrough import Passthrough
+from api.gateway.upstream import Endpoint
 from api.tls import CertificateAuthority
 from controller.kit.unix_sockets import listen_on, short_path
 from crds.errors import CONDUCTOR_AWAY
@@ -148,7 +149,7 @@ def test_the_conductor_s_socket_is_its_user_s_alone(tmp_path: Path, folder: str)
 
 
 async def test_while_the_conductor_is_away_that_is_said(tmp_path: Path) -> None:
-    passthrough = Passthrough(str(tmp_path / "nobody.sock"))
+    passthrough = Passthrough(Endpoint(str(tmp_path / "nobody.sock")))
     server = HttpServer(passthrough, await listen("127.0.0.1", 0, 8), None, ConnectionLimits())
     server.start()
     port = server.sockets[0].getsockname()[1]
