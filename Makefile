@@ -103,7 +103,8 @@ test-crash: $(VENV)/.installed-dev ## Kill what stores data for services 300 tim
 
 # `make test` takes three rounds.
 test-failover: $(VENV)/.installed-dev ## Kill and freeze who leads on a PostgreSQL fifty times, under writes (some minutes)
-	@AEREKOS_FAILOVER_ROUNDS=50 $(BIN)/python -m pytest -q -s tests/journeys/test_store_failover.py $(ARGS)
+	@AEREKOS_FAILOVER_ROUNDS=50 $(BIN)/python -m pytest -q -s -m "long or not long" tests/journeys/test_store_failover.py \
+	  tests/journeys/test_standby.py $(ARGS)
 
 # `make test` takes some deaths, and some examples of the model.
 test-queues: $(VENV)/.installed-dev ## Kill the queues 120 times under load, and try them against a model at length (some minutes)

@@ -45,7 +45,8 @@ def up(settings: Settings, *, timeout: float, restart: bool = False) -> None:
         require_free_port(settings)
         begin(settings, timeout)
         if leader := standby_file.leader(settings):
-            say(f"standing by: {leader} leads; this conductor takes over when that one is gone")
+            say(f"standing by: {leader} leads, and this conductor takes over when that one is gone")
+            say(f"{settings.url} answers meanwhile: reads by itself, all else by the one that leads")
             return
     elif changed := differences(found, settings):
         restart_with(settings, found, changed, timeout=timeout, agreed=restart)
@@ -165,6 +166,8 @@ def _not_ready_because(settings: Settings) -> str:
         return ""
     if running_conductor.running(settings) is None or not (settings.tls / "admin.crt").exists():
         return "starting the conductor"
+    if settings.store and not standby_file.can_be_asked(settings):
+        return "starting the conductor"  # its gateways of before may ask another one meanwhile
     try:
         with api_client.local(settings) as api:
             return status.waiting_for(status.look(api))

@@ -18,6 +18,7 @@ from api.auth.derived_secrets import DerivedSecrets
 from api.auth.principal import MASTERS
 from api.auth.second_factor import Demand
 from api.auth.tokens import TokenKeys, Tokens
+from api.channel.conductors import Conductors
 from api.cloud import CloudIdentity, identity_of
 from api.tls import CertificateAuthority
 from controller.kit import generations
@@ -65,6 +66,7 @@ class Components:
     reserve: Reserve
     role_endpoint: RoleEndpoint
     root_key: RootKeyFile
+    conductors: Conductors
 
     @property
     def home(self) -> Path:
@@ -117,6 +119,7 @@ async def open_components(settings: Settings, epoch: int = 0) -> AsyncIterator[C
             reserve=reserve,
             role_endpoint=RoleEndpoint(home),
             root_key=root_key,
+            conductors=Conductors(),
         )
     finally:
         with anyio.CancelScope(shield=True):

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import resource
 import signal
 import ssl
 import sys
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -32,6 +34,7 @@ from api.logging import configure_logging
 from controller.client.local import LocalResources
 from controller.docker.swarm_admin import SwarmAdmin
 from controller.kit import tracing
+from controller.kit.clock import SystemClock
 from controller.kit.gc_tuning import collect_seldom
 from controller.kit.lasting import Lasting
 from controller.kit.listening import CannotListen
@@ -54,11 +57,13 @@ from controller.main.remembered_settings import remember
 from controller.main.running_conductor import the_only_one
 from controller.main.runtime_selection import choose
 from controller.main.settings import Settings
-from controller.main.standby import leading, until_lost
+from controller.main.standby import ToldToStop, leading, tell_of_others, until_lost
+from controller.main.standby_reads import serve_reads
 from controller.main.waking import wake_owners
 from controller.reconcile.event_recorder import EventExpirer
 from controller.reconcilers.garbage_collector import collect_garbage
 from controller.runtime.driver import DriverError
+from controller.store.leading import Lead
 from controller.store.records import NotLeading, Store, StoreBroken
 from crds.errors import ApiError
 from crds.kinds.worker import WORKER
@@ -97,7 +102,7 @@ def serve(settings: Settings) -> NoReturn:
         require_free_port(settings)
         if settings.otlp_endpoint:
             tracing.start(settings.otlp_endpoint, "aerekos-conductor", report=_report_collector)
-        code = runner.run(_serve(settings, Notifier()))
+        code = runner.run(_led(settings, Notifier()))
         tracing.stop(LAST_SPANS_SECONDS)
     exit_now(code)
 
@@ -128,22 +133,32 @@ def _keep_to_oneself(home: Path) -> None:
         log.warning("closed what others could read", count=len(wrong), first=wrong[:10])
 
 
-async def _serve(settings: Settings, notifier: Notifier) -> int:
-    async with (
-        leading(settings, notifier) as lead,
-        open_components(settings, lead.epoch if lead else 0) as components,
-    ):
+async def _led(settings: Settings, notifier: Notifier) -> int:
+    """The gateways are the same, whether this conductor stands by or leads."""
+    gateways = Gateways(settings, SystemClock(), random.Random(), Threads(1))  # noqa: S311 - jitter
+    try:
+        async with leading(settings, notifier, partial(serve_reads, settings, gateways)) as lead:
+            return await _serve(settings, notifier, gateways, lead)
+    except ToldToStop:
+        log.info("stopping: this conductor stood by")
+        gateways.stop()
+        await gateways.wait_stopped()
+        return 0
+
+
+async def _serve(settings: Settings, notifier: Notifier, gateways: Gateways, lead: Lead | None) -> int:
+    async with open_components(settings, lead.epoch if lead else 0) as components:
         runtime = await choose(components)
         _remember(settings)
         jobs = Jobs(settings, lambda key: loop.enqueue(key))
         loop = make_loop(components, runtime, jobs)
         resources = LocalResources(components.registry, SYSTEM_CONDUCTOR)
-        gateways = Gateways(settings, components.clock, components.rng, Threads(1))
         async with anyio.create_task_group() as group:
             # Only a store that cannot be used, or a port that cannot be had, is worth ending everything for.
             tasks = Lasting(group, components.rng, fatal=(StoreBroken, CannotListen, NotLeading))
             if lead is not None:
                 tasks.start_soon(until_lost, lead, name="lead")
+                tasks.start_soon(tell_of_others, lead, components.conductors, name="others")
             for number, task in enumerate(runtime.tasks):
                 await tasks.start(task, name=f"runtime {number}")
             await tasks.start(serve_http, components, runtime, loop, name="http")

@@ -64,19 +64,22 @@ class Gateways:
         self._listeners: dict[int, list[socket.socket]] = {}
         self._records: list[GatewayRecord] = []
         self._remembering = Lock()
-        self._stopping = False
+        self._opened = self._stopping = False
 
     def open(self) -> None:
-        """Adopt those that live, and listen where there is none. Raises CannotListen."""
+        """Adopt those that live, and listen where there is none; what is open stays so. Raises CannotListen."""
+        if self._opened:
+            return
         self._records = read_gateways(self._settings.home)
         for record in reversed(self._records):
             self._adopt(record)
         for number in self._numbers:
             if number not in self._running:
                 self._listen(number)
+        self._opened = True
 
     async def run(self) -> None:
-        """Start them, and again when they end, until cancelled or stopped."""
+        """Start them, and again when they end, until cancelled or stopped. After the first, it may be run again."""
         async with anyio.create_task_group() as group:
             for leaving in tuple(self._leaving):
                 group.start_soon(self._see_off, leaving)

@@ -104,7 +104,12 @@ async def serve_http(
         gateways,
         components.activations.note_use,
     )
-    replication = Replication(components.registry.store, components.endpoints, _of_gateways(components.settings))
+    replication = Replication(
+        components.registry.store,
+        components.endpoints,
+        gateway_settings(components.settings),
+        components.conductors,
+    )
     channel = Channel(app, replication, reports)
     server = make_socket_server(FrontProxy(channel), audit.flush)
     listener = listen_on(components.home / "run" / SOCKET)
@@ -121,7 +126,8 @@ async def serve_http(
             await images.close()
 
 
-def _of_gateways(settings: Settings) -> GatewaySettings:
+def gateway_settings(settings: Settings) -> GatewaySettings:
+    """What gateways follow of the settings. Raises Misuse."""
     return GatewaySettings(
         per_principal=settings.gateway_requests_per_principal,
         per_address=settings.gateway_requests_per_address,

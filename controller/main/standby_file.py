@@ -5,10 +5,12 @@ the import of a store.
 from __future__ import annotations
 
 import json
+import socket
 from contextlib import suppress
 from pathlib import Path
 
 from controller.kit.files import write_private
+from controller.kit.unix_sockets import short_path
 from controller.main import running_conductor
 from controller.main.settings import Settings
 
@@ -20,6 +22,18 @@ def leader(settings: Settings) -> str:
     with suppress(OSError, ValueError, KeyError, TypeError):
         return str(json.loads(_file(settings).read_text())["leader"])
     return ""
+
+
+def can_be_asked(settings: Settings) -> bool:
+    """Whether this home's conductor has got so far that it answers, leading or not."""
+    from api.front_proxy import SOCKET
+
+    with socket.socket(socket.AF_UNIX) as asking:
+        try:
+            asking.connect(short_path(settings.run / SOCKET))
+        except OSError:
+            return False
+    return True
 
 
 def note_leader(settings: Settings, url: str, holder: str) -> None:
