@@ -36,6 +36,9 @@ _NAMES = {
 
 def level_of(line: str) -> str:
     """critical, error, warn, info, debug or trace; `unknown` where the line says none."""
+    at = line.find('"level"', 0, _NEEDED)
+    if at >= 0 and (known := _NAMES.get(line[at + 7 : at + 24].lstrip(': "').partition('"')[0].lower())):
+        return known
     part = line if len(line) <= 2 * _NEEDED else line[:_NEEDED] + line[-_NEEDED:]
     try:
         found = _NAMED.search(part) or _WORD.search(part)

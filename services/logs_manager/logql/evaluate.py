@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 import orjson
 
+from services.logs_manager.levels import level_of
 from services.logs_manager.logql.errors import QueryFault
 from services.logs_manager.logql.matching import require_selective, selects
 from services.logs_manager.logql.nodes import (
@@ -117,19 +118,18 @@ class _Computing:
     def __init__(self, reader: LogReader, source: Source, steps: Steps) -> None:
         self._reader, self._source, self._steps = reader, source, steps
         self._moments = steps.moments()
-        self._wants_level = False
 
     def of(self, query: MetricQuery) -> Vector | float:
         if isinstance(query, Number):
             return {(): [query.value] * len(self._moments)} if query.is_vector else query.value
         if isinstance(query, RangeAggregation):
-            return self._range(query)
+            return self._range(query, query.grouping)
         if isinstance(query, Aggregation):
             return self._aggregated(query)
         return self._operation(query)
 
-    def _range(self, query: RangeAggregation) -> Vector:
-        samples = self._samples(query)
+    def _range(self, query: RangeAggregation, grouping: Grouping | None) -> Vector:
+        samples = self._samples(query, grouping)
         compute = _COUNTED.get(query.function)
         found: Vector = {}
         for labels, (times, values) in samples.items():
@@ -139,7 +139,9 @@ class _Computing:
                 found[labels] = self._unwrapped(query, times, values)
         return {labels: values for labels, values in found.items() if any(v is not None for v in values)}
 
-    def _samples(self, query: RangeAggregation) -> dict[Labels, tuple[array[int], array[float]]]:
+    def _samples(
+        self, query: RangeAggregation, grouping: Grouping | None
+    ) -> dict[Labels, tuple[array[int], array[float]]]:
         """Times and values by labels, in the order of time."""
         chosen = _chosen(self._source, query.query)
         steps, is_bytes = steps_of(query.query.stages), query.function.startswith("bytes")
@@ -149,20 +151,23 @@ class _Computing:
         found: dict[Labels, tuple[array[int], array[float]]] = {}
         counting = query.function in _COUNTED
         total = 0
-        plain: dict[int, Labels] = {}
+        plain: dict[tuple[int, str], Labels] = {}
+        by_level = grouping is not None and not grouping.without and LEVEL in grouping.names
         for stream, entry, _ in self._walk(chosen, span, query):
             if entry.time < kept[stream]:
                 continue
-            if counting and not steps and not entry.fields and not self._wants_level:
-                key = plain.get(stream)
+            if counting and not steps and not entry.fields:
+                level = level_of(entry.line.decode("utf-8", "replace")) if by_level else ""
+                key = plain.get((stream, level))
                 if key is None:
-                    key = plain[stream] = tuple(sorted(chosen[stream].labels.items()))
+                    row = Row(0, "", {**chosen[stream].labels, **({LEVEL: level} if level else {})})
+                    key = plain[stream, level] = _labels_of(row, grouping)
                 value = float(len(entry.line)) if is_bytes else 1.0
             else:
                 row = _row(chosen[stream], entry)
                 if not _passes(row, steps):
                     continue
-                key, value = self._sample(query, row, is_bytes, counting)
+                key, value = _sample(row, grouping, is_bytes=is_bytes, counting=counting)
             if key not in found:
                 if len(found) >= MOST_SERIES:
                     raise QueryFault(f"there are more than {MOST_SERIES} series: add filters, or keep fewer labels")
@@ -177,20 +182,6 @@ class _Computing:
 
     def _walk(self, chosen: Mapping[int, Stream], span: Span, query: RangeAggregation) -> Iterator[FoundLine]:
         return self._reader.walk(chosen.keys(), span, needles_of(query.query.stages))
-
-    def _sample(self, query: RangeAggregation, row: Row, is_bytes: bool, counting: bool) -> tuple[Labels, float]:
-        if error := row.labels.get(ERROR):
-            raise QueryFault(
-                f'a line cannot be used ({error}): {row.line[:120]!r}; leave such lines out by | __error__=""'
-            )
-        labels = row.labels
-        if query.grouping is not None:
-            labels = _grouped_row(row, query.grouping)
-        elif self._wants_level:
-            row.get(LEVEL)
-        if counting:
-            return tuple(sorted(labels.items())), float(len(row.line.encode())) if is_bytes else 1.0
-        return tuple(sorted(labels.items())), row.value
 
     def _counted(
         self,
@@ -214,10 +205,10 @@ class _Computing:
         return found
 
     def _aggregated(self, query: Aggregation) -> Vector:
-        before, grouping = self._wants_level, query.grouping
-        self._wants_level = before or (grouping is not None and not grouping.without and LEVEL in grouping.names)
+        if query.function == "sum" and isinstance(query.of, RangeAggregation) and query.of.function in _COUNTED:
+            # Counts of a group are those of all its lines: series that only go into a sum need not be told apart.
+            return self._range(query.of, query.grouping or Grouping(without=False, names=()))
         inner = self.of(query.of)
-        self._wants_level = before
         if isinstance(inner, float):
             raise QueryFault(f"{query.function} takes series, not a number")
         groups: dict[Labels, list[tuple[Labels, Values]]] = {}
@@ -253,10 +244,23 @@ def _sorted(times: array[int], values: array[float]) -> tuple[array[int], array[
     return array("q", [times[i] for i in order]), array("d", [values[i] for i in order])
 
 
-def _grouped_row(row: Row, grouping: Grouping) -> dict[str, str]:
+def _sample(row: Row, grouping: Grouping | None, *, is_bytes: bool, counting: bool) -> tuple[Labels, float]:
+    """Raises QueryFault."""
+    if error := row.labels.get(ERROR):
+        raise QueryFault(
+            f'a line cannot be used ({error}): {row.line[:120]!r}; leave such lines out by | __error__=""'
+        )
+    if not counting:
+        return _labels_of(row, grouping), row.value
+    return _labels_of(row, grouping), float(len(row.line.encode("utf-8", "replace"))) if is_bytes else 1.0
+
+
+def _labels_of(row: Row, grouping: Grouping | None) -> Labels:
+    if grouping is None:
+        return tuple(sorted(row.labels.items()))
     if grouping.without:
-        return {name: value for name, value in row.labels.items() if name not in grouping.names}
-    return {name: value for name in grouping.names if (value := row.get(name))}
+        return tuple(sorted((name, value) for name, value in row.labels.items() if name not in grouping.names))
+    return tuple(sorted((name, value) for name in grouping.names if (value := row.get(name))))
 
 
 def _group(labels: Labels, grouping: Grouping | None) -> Labels:

@@ -1,7 +1,7 @@
 """Lines of one stream as one compressed block: columns of times, numbers and lengths, then the text.
 
-    version (1 byte), zstd of: count (4 bytes), times, numbers (8 bytes each, as differences), lengths of lines,
-    lengths of fields (4 bytes each), lines, fields
+    version (1 byte), how it is packed (1 byte: 0 not, 1 zstd), then: count (4 bytes), times, numbers (8 bytes each,
+    as differences), lengths of lines, lengths of fields (4 bytes each), lines, fields
 
 A line is found in the text before anything is taken apart: most blocks of a search have none.
 """
@@ -12,12 +12,15 @@ import sys
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import accumulate
+from operator import sub
 from typing import NamedTuple
 
 VERSION = 1
-FRESH_LEVEL, SEALED_LEVEL = 1, 5
-"""How hard zstd tries: while lines come in, and for what stays."""
+SEALED_LEVEL = 5
+"""How hard zstd tries, for what stays."""
+_PLAIN, _ZSTD = 0, 1
 
 
 class Entry(NamedTuple):
@@ -32,52 +35,123 @@ class Entry(NamedTuple):
 
 
 def packed(entries: Sequence[Entry], level: int) -> bytes:
-    """`entries`: in the order of their times, then numbers."""
-    import cramjam
-
+    """`entries`: in the order of their times, then numbers. `level`: 0 leaves them as they are."""
     lines, fields = [each.line for each in entries], [each.fields for each in entries]
-    parts = (
-        len(entries).to_bytes(4, "little"),
+    return Columns(
         _differences([each.time for each in entries]),
         _differences([each.number for each in entries]),
-        _lengths(lines),
-        _lengths(fields),
-        *lines,
-        *fields,
+        array("I", map(len, lines)),
+        array("I", map(len, fields)),
+        b"".join(lines),
+        b"".join(fields),
+    ).packed(level)
+
+
+class Columns(NamedTuple):
+    """What a block is made of. Times and numbers as differences, the first to zero."""
+
+    times: array[int]
+    numbers: array[int]
+    line_lengths: array[int]
+    field_lengths: array[int]
+    lines: bytes
+    fields: bytes
+
+    def packed(self, level: int) -> bytes:
+        raw = b"".join((len(self.times).to_bytes(4, "little"), *map(_bytes, self[:4]), self.lines, self.fields))
+        if not level:
+            return bytes((VERSION, _PLAIN)) + raw
+        import cramjam
+
+        return bytes((VERSION, _ZSTD)) + bytes(cramjam.zstd.compress(raw, level=level))
+
+
+def columns_of(data: bytes) -> Columns:
+    """Of a block that was packed. Raises ValueError for a version that is not known."""
+    raw = _raw(data)
+    count = int.from_bytes(raw[:4], "little")
+    first, second, third, fourth, fifth = accumulate((4, 8 * count, 8 * count, 4 * count, 4 * count))
+    lengths, field_lengths = _numbers("I", raw[third:fourth]), _numbers("I", raw[fourth:fifth])
+    end = fifth + sum(lengths)
+    return Columns(
+        _numbers("q", raw[first:second]),
+        _numbers("q", raw[second:third]),
+        lengths,
+        field_lengths,
+        raw[fifth:end],
+        raw[end:],
     )
-    return bytes([VERSION]) + bytes(cramjam.zstd.compress(b"".join(parts), level=level))
+
+
+def _raw(data: bytes) -> bytes:
+    if data[0] != VERSION:
+        raise ValueError(f"a block of log lines has version {data[0]}; version {VERSION} is read here")
+    if data[1] == _PLAIN:
+        return data[2:]
+    import cramjam
+
+    return bytes(cramjam.zstd.decompress(data[2:]))
+
+
+def joined(parts: Sequence[Columns]) -> Columns | None:
+    """One after the other, where each begins no earlier than the one before it ends; None where they overlap."""
+    time = number = 0
+    times, numbers = array("q"), array("q")
+    for part in parts:
+        if part.times[0] < time or part.numbers[0] < number:
+            return None
+        times.append(part.times[0] - time)
+        numbers.append(part.numbers[0] - number)
+        times.extend(part.times[1:])
+        numbers.extend(part.numbers[1:])
+        time, number = sum(part.times), sum(part.numbers)
+    return Columns(
+        times,
+        numbers,
+        _chained([each.line_lengths for each in parts]),
+        _chained([each.field_lengths for each in parts]),
+        b"".join(each.lines for each in parts),
+        b"".join(each.fields for each in parts),
+    )
+
+
+def _chained(parts: Sequence[array[int]]) -> array[int]:
+    found: array[int] = array("I")
+    for each in parts:
+        found.extend(each)
+    return found
 
 
 class Block:
-    """One that was packed. Raises ValueError for a version that is not known."""
-
-    __slots__ = ("_fields", "_fields_at", "_lines_at", "_numbers", "text", "times")
+    """One that was packed, to be searched. Raises ValueError for a version that is not known."""
 
     def __init__(self, data: bytes) -> None:
-        import cramjam
-
-        if data[0] != VERSION:
-            raise ValueError(f"a block of log lines has version {data[0]}; version {VERSION} is read here")
-        raw = bytes(cramjam.zstd.decompress(data[1:]))
-        count = int.from_bytes(raw[:4], "little")
-        at = 4 + 8 * count
-        self.times = list(accumulate(_numbers("q", raw[4:at])))
-        self._numbers = list(accumulate(_numbers("q", raw[at : at + 8 * count])))
-        at += 8 * count
-        self._lines_at = [0, *accumulate(_numbers("I", raw[at : at + 4 * count]))]
-        at += 4 * count
-        self._fields_at = [0, *accumulate(_numbers("I", raw[at : at + 4 * count]))]
-        at += 4 * count
-        self.text = raw[at : at + self._lines_at[-1]]
-        self._fields = raw[at + self._lines_at[-1] :]
+        self._columns = columns_of(data)
+        self.text = self._columns.lines
 
     def __len__(self) -> int:
-        return len(self.times)
+        return len(self._columns.times)
+
+    @cached_property
+    def times(self) -> list[int]:
+        return list(accumulate(self._columns.times))
+
+    @cached_property
+    def _numbers(self) -> list[int]:
+        return list(accumulate(self._columns.numbers))
+
+    @cached_property
+    def _lines_at(self) -> list[int]:
+        return [0, *accumulate(self._columns.line_lengths)]
+
+    @cached_property
+    def _fields_at(self) -> list[int] | None:
+        return [0, *accumulate(self._columns.field_lengths)] if self._columns.fields else None
 
     def entry(self, i: int) -> Entry:
         lines, fields = self._lines_at, self._fields_at
-        line, more = self.text[lines[i] : lines[i + 1]], self._fields[fields[i] : fields[i + 1]]
-        return Entry(self.times[i], self._numbers[i], line, more)
+        more = b"" if fields is None else self._columns.fields[fields[i] : fields[i + 1]]
+        return Entry(self.times[i], self._numbers[i], self.text[lines[i] : lines[i + 1]], more)
 
     def entries(self) -> list[Entry]:
         return [self.entry(i) for i in range(len(self))]
@@ -99,19 +173,16 @@ def in_order(entries: Iterable[Entry]) -> list[Entry]:
     return sorted(entries, key=lambda each: each[:2])
 
 
-def _differences(values: Sequence[int]) -> bytes:
-    return _bytes("q", [after - before for before, after in zip([0, *values], values, strict=False)])
+def _differences(values: Sequence[int]) -> array[int]:
+    return array("q", map(sub, values, [0, *values[:-1]]))
 
 
-def _lengths(values: Sequence[bytes]) -> bytes:
-    return _bytes("I", [len(each) for each in values])
-
-
-def _bytes(type: str, values: Sequence[int]) -> bytes:
-    found = array(type, values)
+def _bytes(values: array[int]) -> bytes:
+    """Little-endian, on every machine."""
     if sys.byteorder == "big":
-        found.byteswap()
-    return found.tobytes()
+        values = values[:]
+        values.byteswap()
+    return values.tobytes()
 
 
 def _numbers(type: str, data: bytes) -> array[int]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from services.logs_manager.store import tables
-from services.logs_manager.store.blocks import FRESH_LEVEL, SEALED_LEVEL, Entry, in_order, packed
+from services.logs_manager.store.blocks import SEALED_LEVEL, Entry, in_order, packed
 from services.logs_manager.store.reader import LogReader
 from services.logs_manager.store.streams import Stream, StreamIndex
 from services.logs_manager.store.tables import FULL_BLOCK, SEALED, NewBlock
@@ -22,6 +22,8 @@ from services.sdk.sqlite_file import SqliteFile
 LONGEST_LINE = 256 << 10
 """Bytes of UTF-8."""
 _MERGED_AT_ONCE = 8
+_LARGE = 8 << 10
+"""Bytes of text above which fresh lines are compressed: small blocks are merged soon."""
 
 
 class NewLine(NamedTuple):
@@ -85,7 +87,7 @@ class LogStore:
             size,
             self._number,
             arrived,
-            packed(entries, SEALED_LEVEL if sealed else FRESH_LEVEL),
+            packed(entries, SEALED_LEVEL if sealed or size > _LARGE else 0),
         )
 
     async def merge(self) -> None:

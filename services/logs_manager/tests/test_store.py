@@ -1,0 +1,160 @@
+"""Lines are there once, in order, through merges and kills; blocks give back what was put in."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.logs_manager.store import tables
+from services.logs_manager.store.blocks import Block, Entry, columns_of, in_order, joined, packed
+from services.logs_manager.store.log_store import LogStore, NewLine, Written
+from services.logs_manager.store.reader import Span
+from services.sdk.group_commit import GroupCommitter
+from services.sdk.sqlite_file import SqliteFile
+from services.sdk.testing.virtual import AtOnce, virtual_time
+
+ENTRIES = st.lists(
+    st.builds(Entry, st.integers(0, 1 << 62), st.integers(1, 1 << 40), st.binary(max_size=40), st.binary(max_size=9)),
+    min_size=1,
+    max_size=30,
+).map(in_order)
+ALWAYS = Span(0, 1 << 62)
+
+
+class Opened(NamedTuple):
+    file: SqliteFile
+    store: LogStore
+
+
+def opened(folder: Path, thread: Executor | None = None) -> Opened:
+    file = tables.open_logs(folder)
+    return Opened(file, LogStore(file, GroupCommitter(file, thread or AtOnce()), folder))
+
+
+@given(ENTRIES, st.sampled_from((0, 1, 5)))
+def test_a_block_gives_back_what_was_put_in(entries: list[Entry], level: int) -> None:
+    block = Block(packed(entries, level))
+    assert block.entries() == entries
+    assert block.text == b"".join(each.line for each in entries)
+
+
+@given(ENTRIES, st.binary(min_size=1, max_size=2))
+def test_what_holds_a_text_is_what_a_look_at_each_line_finds(entries: list[Entry], needle: bytes) -> None:
+    block = Block(packed(entries, 0))
+    assert list(block.holding(needle)) == [i for i, each in enumerate(entries) if needle in each.line]
+
+
+@given(st.lists(ENTRIES, min_size=1, max_size=5))
+def test_joined_blocks_are_what_their_lines_in_order_are(parts: list[list[Entry]]) -> None:
+    whole = joined([columns_of(packed(each, 0)) for each in parts])
+    lines = [entry for part in parts for entry in part]
+    if whole is not None:
+        assert Block(whole.packed(0)).entries() == lines
+    else:
+        times, numbers = [each.time for each in lines], [each.number for each in lines]
+        assert times != sorted(times) or numbers != sorted(numbers)
+
+
+def test_a_block_of_a_version_to_come_is_refused() -> None:
+    with pytest.raises(ValueError, match="version 2"):
+        Block(b"\x02" + packed([Entry(1, 1, b"x")], 0)[1:])
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 2)), max_size=60), max_size=60), st.booleans())
+def test_a_store_finds_what_a_list_would(batches: list[list[tuple[int, int]]], newest: bool) -> None:
+    @virtual_time
+    async def check() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            file, store = opened(Path(folder))
+            streams = [store.streams.make("a", "g", f"s{n}", {"s": str(n)}, 0) for n in range(3)]
+            model: list[tuple[int, int, int, bytes]] = []
+            for number, batch in enumerate(batches):
+                written = []
+                for n, stream in enumerate(streams):
+                    lines = [NewLine(at, b"line %d %d" % (number, at)) for at, which in batch if which == n]
+                    model += [(each.time, len(model) + i, stream.id, each.line) for i, each in enumerate(lines)]
+                    written.append(Written(stream, lines))
+                await store.append(written, 0)
+                await store.merge()
+            reader = store.reader()
+            wanted = [each for each in model if each[2] != streams[2].id and 10 <= each[0] < 40]
+            ids = {streams[0].id, streams[1].id}
+            found = reader.first(ids, Span(10, 40), 20, lambda _, __: True, newest=newest)
+            expected = sorted(wanted, key=lambda each: (each[0], each[1]), reverse=newest)[:20]
+            assert [(each.entry.time, each.entry.line) for each in found] == [(e[0], e[3]) for e in expected]
+            assert sum(1 for _ in reader.walk(ids, Span(10, 40))) == len(wanted)
+            reader.close()
+            file.close()
+
+    check()
+
+
+CHILD = """
+import asyncio, sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from services.logs_manager.tests.test_store import opened
+from services.logs_manager.store.log_store import NewLine, Written
+
+async def main():
+    file, store = opened(Path(sys.argv[1]), ThreadPoolExecutor(1))
+    stream = store.streams.make("a", "g", "s", {"s": "1"}, 0)
+    first = int(store.positions.get("x", "0"))
+    for number in range(first, first + 100_000):
+        await store.append([Written(stream, [NewLine(number + 1, b"line %d" % number)])], 0, {"x": str(number + 1)})
+        print(number, flush=True)
+        if number % 40 == 39:
+            await store.merge()
+
+asyncio.run(main())
+"""
+
+
+def test_a_kill_loses_nothing_that_was_acknowledged_and_doubles_nothing(tmp_path: Path) -> None:
+    """Each time after some lines, wherever it is then; a position is as far as the lines are."""
+    acknowledged = -1
+    for lines in (7, 60):
+        process = subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        for _ in range(lines):
+            acknowledged = int(process.stdout.readline())
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+    file, store = opened(tmp_path)
+    reader = store.reader()
+    (stream,) = store.streams.all()
+    found = [each.entry.line for each in reader.walk({stream.id}, ALWAYS)]
+    there = int(store.positions["x"])
+    assert there > acknowledged
+    assert sorted(found) == sorted(b"line %d" % number for number in range(there))
+    reader.close()
+    file.close()
+
+
+@virtual_time
+async def test_a_group_that_has_too_much_loses_its_oldest() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file, store = opened(Path(folder))
+        stream = store.streams.make("a", "g", "s", {}, 0)
+        other = store.streams.make("a", "h", "s", {}, 0)
+        for number in range(20):
+            lines = [NewLine(number * 100 + n, os.urandom(500)) for n in range(100)]
+            await store.append([Written(stream, lines), Written(other, lines[:1])], 0)
+        before = (await store.sizes())[stream.id]
+        assert await store.shrink([stream], before.stored // 2)
+        after = await store.sizes()
+        assert after[stream.id].stored <= before.stored // 2 and after[stream.id].last == before.last
+        assert after[other.id].lines == 20
+        file.close()
