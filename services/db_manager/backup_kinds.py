@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -44,8 +44,9 @@ class DatabaseBackupSpec(Spec):
 
 
 class DatabaseBackupStatus(Status):
-    """`bucket`, `folder`: where it lies. `backup`: its name there. `databaseUid`: whose it is. `sqlDatabase`,
-    `username`: what the first database and its owner are called. `time`: the moment it is of. `size`: of the data.
+    """`bucket`, `folder`: where it lies. `backup`: its name there. `databaseUid`: whose it is; `engine`: of what.
+    `sqlDatabase`, `username`: what the first database and its owner are called. `time`: the moment it is of. `size`:
+    of the data.
     """
 
     phase: BackupPhase = BackupPhase.PENDING
@@ -53,6 +54,7 @@ class DatabaseBackupStatus(Status):
     folder: str = ""
     backup: str = ""
     database_uid: str = ""
+    engine: Literal["postgresql", "valkey"] = "postgresql"
     version: str = ""
     sql_database: str = ""
     username: str = ""

@@ -11,18 +11,18 @@ from crds.kind import key_of
 from crds.meta import ObjectKey
 from services.db_manager.backup_kinds import DATABASE_BACKUP, DatabaseBackup
 from services.db_manager.backups import base_backups
-from services.db_manager.backups.base_backups import Archive, Source
+from services.db_manager.backups.base_backups import Archive, Takes
 from services.db_manager.backups.catalog import BaseManifest
 from services.db_manager.backups.database_archive import DatabaseArchives
 from services.db_manager.backups.places import BackupPlaces, archive_folder
 from services.db_manager.backups.stores import StoreError
 from services.db_manager.conditions import BackupPhase, DatabaseReason
+from services.db_manager.faults import SERVER_FAULTS
 from services.db_manager.kinds import DATABASE, Database
-from services.sdk.postgres import PostgresError
 from services.sdk.reconcile import AlsoWatch, Lister, Outcome, Temporary, World, again, done, waiting
 from services.sdk.resources import Resources
 
-_FAILURES = (PostgresError, OSError, TimeoutError, StoreError)
+_FAILURES = (*SERVER_FAULTS, StoreError)
 _SOON_SECONDS = 1.0
 _FOLDER = "snapshot"
 
@@ -97,7 +97,7 @@ class BackupReconciler:
         except NotFound:
             return waiting(f"the Database {backup.spec.database}", reason=DatabaseReason.DATABASE_MISSING)
         if not status.folder:
-            status.database_uid = database.metadata.uid or ""
+            status.database_uid, status.engine = database.metadata.uid or "", database.spec.engine
             status.bucket = (database.spec.backup.bucket or "") if database.spec.backup else ""
             home = archive_folder(namespace, status.database_uid)
             status.folder = f"{home}/{_FOLDER}/{backup.metadata.uid}"
@@ -126,7 +126,7 @@ def _place(backup: DatabaseBackup) -> tuple[str, str]:
     return home, f"{_FOLDER}/{name}"
 
 
-async def _take(archive: Archive, source: Source, folder: str) -> BaseManifest:
-    """What an attempt before left behind goes first. Raises PostgresError, OSError, TimeoutError, StoreError."""
+async def _take(archive: Archive, source: Takes, folder: str) -> BaseManifest:
+    """What an attempt before left behind goes first. Raises what `SERVER_FAULTS` names, StoreError."""
     await base_backups.remove_unfinished(archive, folder)
-    return await base_backups.take(archive, source, folder)
+    return await source.take(archive, folder)

@@ -31,8 +31,12 @@ def new_password() -> str:
     return secrets.token_urlsafe(_BYTES)
 
 
-def connection_facts(endpoint: Endpoint, username: str, password: str, database: str) -> dict[str, str]:
-    """The keys of the Secret. `uri` is libpq's: psql, psycopg, asyncpg and SQLAlchemy take it."""
+def connection_facts(
+    endpoint: Endpoint, username: str, password: str, database: str, scheme: str = "postgresql"
+) -> dict[str, str]:
+    """The keys of the Secret. `uri` is libpq's, which psql, psycopg, asyncpg and SQLAlchemy take; with the scheme
+    `redis`, as redis-cli, redis-py and celery take it.
+    """
     where = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
     user, name = quote(username, safe=""), quote(database, safe="")
     return {
@@ -41,7 +45,7 @@ def connection_facts(endpoint: Endpoint, username: str, password: str, database:
         "username": username,
         "password": password,
         "database": database,
-        "uri": f"postgresql://{user}:{quote(password, safe='')}@{where}:{endpoint.port}/{name}",
+        "uri": f"{scheme}://{user}:{quote(password, safe='')}@{where}:{endpoint.port}/{name}",
     }
 
 

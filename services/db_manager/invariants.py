@@ -55,6 +55,8 @@ def has_parameters_of_its_version(transition: Transition) -> None:
     if transition.operation == "update" and not changed(transition, "parameters"):
         return
     spec = spec_of(transition.after)
+    if spec.get("engine") != "postgresql":
+        return
     require_known(transition, spec, family_of(str(spec.get("version") or "")))
 
 
@@ -65,7 +67,7 @@ def has_parameters_that_keep_its_members(transition: Transition) -> None:
     if transition.operation == "update" and not any(changed(transition, each) for each in fields):
         return
     spec = spec_of(transition.after)
-    if int(spec.get("members") or 1) == 1:
+    if spec.get("engine") != "postgresql" or int(spec.get("members") or 1) == 1:
         return
     for name, value in (spec.get("parameters") or {}).items():
         if fault := members_fault(name, str(value), strict=spec.get("durability") == "strict"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -29,14 +29,19 @@ from services.db_manager.parameters import parameter_fault
 from services.db_manager.rds.attributes import RdsAttributes
 from services.db_manager.rds.invariants import is_protected
 from services.db_manager.rds.parameter_group import PARAMETER_GROUPS
+from services.db_manager.valkey.acl import RESERVED
+from services.db_manager.valkey.parameters import valkey_parameter_fault
 
-Engine = Literal["postgresql"]
+Engine = Literal["postgresql", "valkey"]
 MOST_LOG_KEPT = "16GB"
 """What a server keeps of its log while it cannot be stored, so that its disk does not fill: a parameter."""
 
 
 LOG_KEPT = "256MB"
 """What each of several servers keeps of its log in any case: by it one that was the primary finds back."""
+
+
+_SHIP_SECONDS = 10
 
 
 class Exposure(Model):
@@ -56,7 +61,7 @@ class BackupPolicy(Model):
     bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] | None = None
     retention_days: Annotated[int, Field(ge=1, le=365)] = 7
     every_hours: Annotated[int, Field(ge=1, le=168)] = 24
-    ship_seconds: Annotated[int, Field(ge=1, le=3600)] = 10
+    ship_seconds: Annotated[int, Field(ge=1, le=3600)] = _SHIP_SECONDS
     final: bool = True
 
 
@@ -81,11 +86,12 @@ class RestoreSource(Model):
 
 
 class DatabaseSpec(Spec):
-    """`engine`: `postgresql`. `version`: a version or its beginning (`15`); without, that of the data, or else the
-    newest there is. `database` and `username`: the first database and the role that owns it; without, both are called
-    as the resource, with `_` for `-`. `parameters`: settings of the server, by their names. `storage`: what its data
-    is meant to take; reported beside what it takes. `members`: servers, of which one takes writes and the others
-    follow it. `durability`: `strict` acknowledges a commit once two of them have it on their disks. `enabled`: false
+    """`engine`: `postgresql` or `valkey`. `version`: a version or its beginning (`15`); without, that of the data, or
+    else the newest there is. `database` and `username`: the first database and the role that owns it; without, both
+    are called as the resource, with `_` for `-`. `parameters`: settings of the server, by their names. `storage`:
+    what its data is meant to take; reported beside what it takes. `members`: servers, of which one takes writes and
+    the others follow it. `durability`: `strict` acknowledges a commit once two of them have it on their disks, and
+    Valkey's a write once it is on its own. `enabled`: false
     stops it and keeps its data. `backup`: its log and base backups are kept, so that its moments can be brought back.
     `restore`: what it begins with. `rds`: what
     RDS keeps of it as a DB instance, of one that was made there.
@@ -115,16 +121,39 @@ class DatabaseSpec(Spec):
 
     @model_validator(mode="after")
     def _has_somebody_to_wait_for(self) -> Self:
-        if self.durability == "strict" and self.members == 1:
+        if self.engine == "postgresql" and self.durability == "strict" and self.members == 1:
             raise ValueError("durability: strict needs another member to have what is acknowledged; set members to 3")
         return self
 
     @model_validator(mode="after")
+    def _is_what_valkey_can_be(self) -> Self:
+        if self.engine == "valkey" and (fault := next(_valkey_faults(self), "")):
+            raise ValueError(fault)
+        return self
+
+    @model_validator(mode="after")
     def _parameters_can_be_set(self) -> Self:
+        fault_of = valkey_parameter_fault if self.engine == "valkey" else parameter_fault
         for name, value in self.parameters.items():
-            if fault := parameter_fault(name, value):
+            if fault := fault_of(name, value):
                 raise ValueError(f"parameters: {fault}")
         return self
+
+
+def _valkey_faults(spec: DatabaseSpec) -> Iterator[str]:
+    """What Valkey does not have, beginning with the field."""
+    if spec.database is not None:
+        yield "database: Valkey's databases are numbers, and its users have all of them; leave it out"
+    if spec.username in RESERVED:
+        yield f"username: {spec.username} is the server's own; choose another name"
+    if spec.exposure is not None:
+        yield "exposure: clients of Valkey send their password in the clear; leave it out, and give them a tunnel"
+    if spec.rds is not None:
+        yield "rds: only PostgreSQL is a DB instance; leave it out"
+    if spec.durability == "strict" and spec.members > 1:
+        yield "durability: a replica of Valkey gets what is acknowledged a moment later; strict takes members: 1"
+    if spec.backup is not None and spec.backup.ship_seconds != _SHIP_SECONDS:
+        yield "backup.shipSeconds: Valkey has no log that is stored; leave it out"
 
 
 class Endpoint(Model):
@@ -230,13 +259,24 @@ class Database(Resource[DatabaseSpec, DatabaseStatus]):
     def sql_database(self) -> str:
         """What its first database is called."""
         restored = self.status.restore.database if self.status.restore else ""
-        return self.spec.database or restored or sql_name(self.metadata.name)
+        first = "0" if self.is_valkey else sql_name(self.metadata.name)
+        return self.spec.database or restored or first
 
     @property
     def owner(self) -> str:
         """The role of `<name>-credentials`."""
         restored = self.status.restore.username if self.status.restore else ""
-        return self.spec.username or restored or sql_name(self.metadata.name)
+        name = sql_name(self.metadata.name)
+        return self.spec.username or restored or (f"{name}_db" if self.is_valkey and name in RESERVED else name)
+
+    @property
+    def is_valkey(self) -> bool:
+        return self.spec.engine == "valkey"
+
+    @property
+    def waits_for_another(self) -> bool:
+        """Whether a commit is acknowledged only once another member has it."""
+        return self.spec.durability == "strict" and not self.is_valkey
 
     @property
     def member_names(self) -> list[str]:

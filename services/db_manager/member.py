@@ -13,8 +13,10 @@ from crds.probes import Probe, Probes, TcpSocket
 from services.db_manager.kinds import Database, Endpoint
 from services.db_manager.names import member_name, parameters_config
 
-CONFIGURATION = "postgresql.conf"
-CONFIGURATION_FILE = f"{CONFIG_FOLDER}/{CONFIGURATION}"
+CONFIGURATION = {"postgresql": "postgresql.conf", "valkey": "valkey.conf"}
+"""What the configuration of each engine is called."""
+CONFIGURATION_FILE = f"{CONFIG_FOLDER}/{CONFIGURATION['postgresql']}"
+"""Of PostgreSQL."""
 
 # Cheap, so it can be often. Whether it takes writes is asked by the reconciler, in SQL.
 _PROBES = Probes(readiness=Probe(tcp_socket=TcpSocket(), period_seconds=1, timeout_seconds=1))
@@ -24,9 +26,9 @@ _PROBES = Probes(readiness=Probe(tcp_socket=TcpSocket(), period_seconds=1, timeo
 _GRACE_WITH_MEMBERS = 3.0
 
 
-def configuration_key(index: int) -> str:
+def configuration_key(database: Database, index: int) -> str:
     """The key of the ConfigMap with that member's configuration."""
-    return CONFIGURATION if index == 0 else f"{index}.conf"
+    return CONFIGURATION[database.spec.engine] if index == 0 else f"{index}.conf"
 
 
 def wanted_server(database: Database, index: int = 0) -> ServiceSpec:
@@ -34,7 +36,7 @@ def wanted_server(database: Database, index: int = 0) -> ServiceSpec:
     spec, engine = database.spec, ENGINES[database.spec.engine]
     alone, switch = spec.members == 1, database.status.switch
     published = spec.exposure.port if spec.exposure and alone else None
-    source = KeyOf(name=parameters_config(database.metadata.name), key=configuration_key(index))
+    source = KeyOf(name=parameters_config(database.metadata.name), key=configuration_key(database, index))
     more = {} if alone else {"stop_grace_seconds": _GRACE_WITH_MEMBERS}
     gives_way = switch is not None and switch.old == member_name(database.metadata.name, index)
     return ServiceSpec(
@@ -44,15 +46,17 @@ def wanted_server(database: Database, index: int = 0) -> ServiceSpec:
         probes=_PROBES,
         ports=[Port(port=engine.port, name=engine.port_name, published=published)],
         volumes=[Volume(name=DATA_VOLUME, path=engine.volume, size=spec.storage)],
-        files=[File(path=CONFIGURATION_FILE, config_map=source)],
+        files=[File(path=f"{CONFIG_FOLDER}/{CONFIGURATION[spec.engine]}", config_map=source)],
         **more,
     )
 
 
 def _version(database: Database, index: int) -> str | None:
-    """The data of one major version is nothing to another."""
+    """The data of one major version is nothing to another, where it is PostgreSQL's."""
     restore, spec = database.status.restore, database.spec
     known = restore.version if restore else database.status.version if index else ""
+    if database.is_valkey:
+        return spec.version
     return spec.version or known.partition(".")[0] or None
 
 

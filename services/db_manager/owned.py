@@ -100,6 +100,14 @@ class OwnedResources:
             there.data = data
             await self._replace(CONFIG_MAP, there)
 
+    async def first_secret(self, database: Database, name: str, texts: dict[str, str]) -> None:
+        """Make that Secret where there is none, whoever made it."""
+        namespace = database.metadata.namespace
+        try:
+            await self._own.get(SECRET, name, namespace)
+        except NotFound:
+            await self._create(SECRET, database, SECRET.new(name, namespace=namespace, string_data=texts))
+
     async def secret(self, database: Database, name: str, data: dict[str, str], *, is_used: bool) -> None:
         """Bring that Secret to the data, as the store has it. `is_used`: a server of the Database has it already,
         whoever made it.

@@ -14,6 +14,7 @@ from services.db_manager.backups.database_archive import DatabaseArchives
 from services.db_manager.backups.database_restore import DatabaseRestores
 from services.db_manager.conditions import DatabaseCondition, DatabaseReason
 from services.db_manager.credentials import CredentialsSecret, connection_facts, password_of, superuser_password
+from services.db_manager.faults import SERVER_FAULTS
 from services.db_manager.kinds import DATABASE, Database, Endpoint
 from services.db_manager.members.group import SILENT_LOOK_SECONDS, Group, Groups
 from services.db_manager.members.keeping import Kept, MemberKeeper
@@ -30,7 +31,7 @@ from services.db_manager.standing import (
     unavailable,
     with_parameters,
 )
-from services.sdk.postgres import PostgresError
+from services.db_manager.valkey import provisioning as valkey
 from services.sdk.reconcile import AlsoWatch, Lister, Outcome, Permanent, Temporary, World, again, done
 from services.sdk.resources import Resources
 
@@ -130,8 +131,8 @@ class DatabaseReconciler:
             self._metrics.record(namespace, name, None)
             return unavailable(database, kept.lacking, world)
         try:
-            facts = await self._provisioned(database, service.metadata.name, endpoint, address, world)
-        except (PostgresError, OSError, TimeoutError) as error:
+            facts = await self._provisioned(database, group, endpoint, address, world)
+        except SERVER_FAULTS as error:
             self._metrics.record(namespace, name, None)
             why = str(error) or "no answer in time"
             text = f"the server {service.metadata.name} does not answer as it should: {why}"
@@ -143,6 +144,8 @@ class DatabaseReconciler:
         say_ready(database, group, world)
         text = self._keeper.text(database, group, service.metadata.name)
         outcome = with_parameters(database, facts, text, world)
+        if text != self._keeper.text(database, group, service.metadata.name):
+            outcome = done(requeue_after=SOON_SECONDS)  # what the server has taken belongs into its file
         outcome = outcome if await self._archived(database, world) else done(requeue_after=SOON_SECONDS)
         return self._groups.rest(database, group, outcome, world)
 
@@ -151,7 +154,7 @@ class DatabaseReconciler:
         kind = DatabaseCondition.BACKED_UP
         try:
             said = await self._archives.keep(database, world.clock.now())
-        except (PostgresError, OSError, TimeoutError) as error:
+        except SERVER_FAULTS as error:
             text = f"the server does not answer: {str(error) or 'no answer in time'}"
             said = (False, DatabaseReason.ARCHIVE_BEHIND, text)
         except Temporary as error:
@@ -175,23 +178,36 @@ class DatabaseReconciler:
         self._groups.keep_only({each.metadata.uid or "" for each in there})
 
     async def _provisioned(
-        self, database: Database, primary: str, endpoint: Endpoint, address: Endpoint, world: World
+        self, database: Database, group: Group, endpoint: Endpoint, address: Endpoint, world: World
     ) -> server.ServerFacts:
-        """The owner, their database and the Secret that says so. Raises PostgresError, OSError, TimeoutError."""
-        namespace = database.metadata.namespace or "default"
+        """The owner, their database and the Secret that says so. Raises what `SERVER_FAULTS` names."""
+        namespace, primary = database.metadata.namespace or "default", database.status.primary
         root = await superuser_password(self._own, superuser_secret(primary), namespace)
         await self._restores.bring(database, primary, endpoint, root, world)
         secret = await self._credentials.ensured(database)
         password = password_of(secret)
         owner, name = database.owner, database.sql_database
-        async with server.opened(endpoint, server.SUPERUSER, root, "postgres") as connection:
-            await connection.execute(_OWN_COMMITS)
-            await keep_slots(connection, slots_of(database))
-            facts = await server.facts(connection)
-            if not await server.opens(endpoint, owner, password, "postgres"):
-                await server.ensure_owner(connection, owner, password, facts.version)
-            await server.ensure_database(connection, name, owner)
-        await self._credentials.complete(database, secret, connection_facts(address, owner, password, name))
+        if database.is_valkey:
+            others = [group.address(database, each) for each in group.services if each != primary]
+            facts = await valkey.provision(database, endpoint, filter(None, others), root, password)
+        else:
+            facts = await _provision(database, endpoint, root, password)
+        scheme = "redis" if database.is_valkey else "postgresql"
+        told = connection_facts(address, owner, password, name, scheme)
+        await self._credentials.complete(database, secret, told)
         status = database.status
         status.credentials, status.database, status.username = credentials_secret(database.metadata.name), name, owner
         return facts
+
+
+async def _provision(database: Database, endpoint: Endpoint, root: str, password: str) -> server.ServerFacts:
+    """Inside PostgreSQL. Raises PostgresError, OSError, TimeoutError."""
+    owner = database.owner
+    async with server.opened(endpoint, server.SUPERUSER, root, "postgres") as connection:
+        await connection.execute(_OWN_COMMITS)
+        await keep_slots(connection, slots_of(database))
+        facts = await server.facts(connection)
+        if not await server.opens(endpoint, owner, password, "postgres"):
+            await server.ensure_owner(connection, owner, password, facts.version)
+        await server.ensure_database(connection, database.sql_database, owner)
+    return facts

@@ -58,7 +58,7 @@ def say_ready(database: Database, group: Group, world: World) -> None:
     missing = [each.name for each in others if each.lag_bytes is None]
     missing += [f"{database.spec.members - 1 - len(others)} more"] if len(others) < database.spec.members - 1 else []
     follows = any(each.lag_bytes is not None for each in others)
-    if database.spec.durability == "strict" and not follows:
+    if database.waits_for_another and not follows:
         text = "no other member follows: a commit waits until one does"
         say(database, world, DatabaseCondition.READY, False, DatabaseReason.WRITES_WAIT, text)
     else:
@@ -98,6 +98,8 @@ def with_parameters(database: Database, facts: server.ServerFacts, configuration
     kind, text = DatabaseCondition.PARAMETERS_APPLIED, ""
     database.status.pending_restart = list(facts.pending)
     written = database.parameters_in_file
+    if database.is_valkey:  # it is told all of them, each time
+        written, database.status.refused_parameters = database.spec.parameters, {}
     if facts.configuration != configuration_digest(configuration):
         text = "the server has not read them yet"
         say(database, world, kind, False, DatabaseReason.APPLYING, text)

@@ -23,10 +23,14 @@ from services.db_manager.credentials import (
     superuser_password,
     username_in,
 )
+from services.db_manager.faults import SERVER_FAULTS
 from services.db_manager.kinds import DATABASE, Database, Endpoint
 from services.db_manager.names import credentials_secret
 from services.db_manager.roles import UserRoles
 from services.db_manager.user_kinds import DATABASE_USER, DatabaseUser
+from services.db_manager.valkey import users as valkey
+from services.db_manager.valkey.acl import RESERVED
+from services.db_manager.valkey.users import ValkeyServers
 from services.sdk.postgres import PostgresConnection, PostgresError
 from services.sdk.reconcile import AlsoWatch, Lister, Outcome, Permanent, Temporary, World, done, waiting
 from services.sdk.resources import Resources
@@ -63,13 +67,15 @@ class UserReconciler:
             return waiting(
                 f"the Database {resource.spec.database} to be ready", reason=DatabaseReason.DATABASE_NOT_READY
             )
-        names = UserRoles.of(resource, database.owner, database.sql_database)
-        if database.owner in (names.role, *names.logins):
-            raise Permanent(f"username: {database.owner} is the owner of the Database; choose another name")
         try:
+            if database.is_valkey:
+                return await self._in_valkey(resource, database, endpoint, world.clock.now())
+            names = UserRoles.of(resource, database.owner, database.sql_database)
+            if database.owner in (names.role, *names.logins):
+                raise _owners_name(database)
             async with await self._superuser(database, endpoint) as connection:
                 return await self._settled(resource, names, endpoint, connection, world.clock.now())
-        except (PostgresError, OSError, TimeoutError) as error:
+        except SERVER_FAULTS as error:
             raise _unreachable(error) from error
 
     async def finalize(self, resource: DatabaseUser, world: World) -> Outcome:
@@ -84,10 +90,13 @@ class UserReconciler:
                 f"the Database {resource.spec.database} to be ready, to drop the roles in it", reason=reason
             )
         try:
+            if database.is_valkey:
+                await self._drop_in_valkey(resource, database, endpoint)
+                return done()
             async with await self._superuser(database, endpoint) as connection:
                 names = UserRoles.of(resource, database.owner, database.sql_database)
                 await roles.drop(connection, names, partial(self._superuser, database, endpoint))
-        except (PostgresError, OSError, TimeoutError) as error:
+        except SERVER_FAULTS as error:
             raise _unreachable(error) from error
         return done()
 
@@ -114,17 +123,40 @@ class UserReconciler:
             await roles.set_password(connection, login, password)
         facts = connection_facts(endpoint, login, password, names.database)
         await self._credentials.complete(user, secret, facts, {ROTATED: rfc3339(made or now)})
-        return _noted(user, names, login, made or now, now)
+        return _noted(user, names.role, login, made or now, now)
+
+    async def _in_valkey(self, user: DatabaseUser, database: Database, endpoint: Endpoint, now: datetime) -> Outcome:
+        """Raises ValkeyError, OSError, TimeoutError."""
+        if user.role == database.owner:
+            raise _owners_name(database)
+        if user.role in RESERVED:
+            raise Permanent(f"username: {user.role} is the server's own; choose another name")
+        servers = ValkeyServers.of(database, endpoint, await self._root(database))
+        secret = await self._credentials.ensured(user)
+        password, made = password_of(secret), _made_at(secret)
+        following = new_password() if username_in(secret) == user.role and is_due(user, made, now) else ""
+        await valkey.ensure(servers, user, password, following)
+        made = now if following else made or now
+        facts = connection_facts(endpoint, user.role, following or password, database.sql_database, "redis")
+        await self._credentials.complete(user, secret, facts, {ROTATED: rfc3339(made)})
+        return _noted(user, user.role, user.role, made, now)
+
+    async def _drop_in_valkey(self, user: DatabaseUser, database: Database, endpoint: Endpoint) -> None:
+        """Nothing of a name that was never its own. Raises ValkeyError, OSError, TimeoutError."""
+        if user.role != database.owner and user.role not in RESERVED:
+            await valkey.drop(ValkeyServers.of(database, endpoint, await self._root(database)), user)
+
+    async def _root(self, database: Database) -> str:
+        namespace = database.metadata.namespace or "default"
+        return await superuser_password(self._own, superuser_secret(database.status.primary), namespace)
 
     async def _superuser(self, database: Database, endpoint: Endpoint, name: str = "") -> PostgresConnection:
         """In the database of that name; without, in the first one."""
-        namespace = database.metadata.namespace or "default"
-        root = await superuser_password(self._own, superuser_secret(database.status.primary), namespace)
         return await PostgresConnection.open(
             endpoint.host,
             endpoint.port,
             server.SUPERUSER,
-            root,
+            await self._root(database),
             name or database.sql_database,
             application=server.APPLICATION,
         )
@@ -179,9 +211,13 @@ def is_due(user: DatabaseUser, made: datetime | None, now: datetime) -> bool:
     return due is not None and due <= now
 
 
-def _noted(user: DatabaseUser, names: UserRoles, login: str, made: datetime, now: datetime) -> Outcome:
+def _owners_name(database: Database) -> Permanent:
+    return Permanent(f"username: {database.owner} is the owner of the Database; choose another name")
+
+
+def _noted(user: DatabaseUser, role: str, login: str, made: datetime, now: datetime) -> Outcome:
     status, following = user.status, next_rotation(user, made)
-    status.username, status.login, status.privileges = names.role, login, user.spec.privileges
+    status.username, status.login, status.privileges = role, login, user.spec.privileges
     status.credentials = credentials_secret(user.metadata.name)
     status.rotated_at, status.next_rotation_at = made, following
     left = LOOK_AGAIN_SECONDS if following is None else max((following - now).total_seconds(), 1.0)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import boto3
 import psycopg
@@ -31,6 +33,7 @@ from sqlalchemy import create_engine, text
 
 from controller.runtime.engines.finder import EngineFinder
 from crds.engines import ENGINES
+from services.db_manager.valkey.connection import ValkeyConnection, ValkeyError
 
 pytestmark = NEEDED
 WHEEL = EngineFinder().find(ENGINES["postgresql"], "18")
@@ -201,6 +204,41 @@ def test_what_is_somebody_elses_is_left_alone(shop: Cloud) -> None:
     assert shop.get("services", "taken-0")["spec"]["command"] == ["sleep", "1000"]
     shop.do("delete", "database", "taken")
     shop.do("delete", "service", "taken-0")
+
+
+@pytest.mark.skipif(EngineFinder().find(ENGINES["valkey"]) is None, reason="no Valkey: aerekos engine install valkey")
+def test_a_cache_is_a_database_too(shop: Cloud) -> None:
+    """Known by its Secret alone, back with all it had after a kill, and in a new one by a backup."""
+    apply(shop, "Database", "cache", {"engine": "valkey", "durability": "strict"})
+    ready(shop, "cache")
+    uri = credentials(shop, "cache")["uri"]
+    assert uri.startswith("redis://cache:") and told(uri, "SET", "colour", "blue") == "OK"
+    apply(shop, "DatabaseBackup", "of-cache", {"database": "cache"})
+    kill(shop.instances()["cache-0-0"])
+    eventually(lambda: told(uri, "GET", "colour") == "blue", "it is back")
+    apply(shop, "Database", "cache-then", {"engine": "valkey", "restore": {"backup": "of-cache"}})
+    ready(shop, "cache-then")
+    then = credentials(shop, "cache-then")["uri"]
+    assert told(then, "GET", "colour") == "blue" and told(then, "ACL", "WHOAMI") == "cache" and then != uri
+    assert told(then, "CONFIG", "GET", "*").startswith("NOPERM")
+    for each in ("cache", "cache-then"):
+        shop.do("delete", "database", each)
+
+
+def told(uri: str, *words: str) -> str:
+    """What Valkey answers, or why it does not."""
+
+    async def ask() -> str:
+        at = urlsplit(uri)
+        async with await ValkeyConnection.open(
+            at.hostname or "", at.port or 0, at.username or "", at.password or ""
+        ) as connection:
+            return str(await connection.ask(*words))
+
+    try:
+        return asyncio.run(ask())
+    except (ValkeyError, OSError) as error:
+        return str(error)
 
 
 @pytest.mark.long

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import cast
 
 from services.db_manager.backups import base_backups
 from services.db_manager.backups.base_backups import Archive, SealedArchive, Source
@@ -24,6 +25,7 @@ from services.db_manager.backups.catalog import (
 )
 from services.db_manager.backups.wal_archiver import ArchiveState, WalArchiver, forget_slot
 from services.db_manager.kinds import BackupPolicy
+from services.db_manager.valkey.snapshots import ValkeySource
 from services.sdk.resources import Clock
 
 BASES = "base"
@@ -35,7 +37,7 @@ _LOOK_SECONDS = 600.0
 class Wanted:
     """`folder`: where in the store, which tells one store from another, with `bucket`."""
 
-    source: Source
+    source: Source | ValkeySource
     policy: BackupPolicy
     bucket: str
     folder: str
@@ -70,7 +72,8 @@ class Archiving:
             run.stop()
             run = None
         if run is None:
-            run = self._runs[uid] = _Run(wanted, archive, self._clock)
+            kind = _SnapshotRun if isinstance(wanted.source, ValkeySource) else _Run
+            run = self._runs[uid] = kind(wanted, archive, self._clock)
         return run.report
 
     def stop(self, uid: str) -> None:
@@ -92,11 +95,14 @@ class _Run:
         self.wanted, self._archive, self._clock = wanted, archive, clock
         self.report = Report()
         self._due, self._looked = asyncio.Event(), -1
-        self.tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._take_bases())]
+        self.tasks = self._begin()
 
     def stop(self) -> None:
         for each in self.tasks:
             each.cancel()
+
+    def _begin(self) -> list[asyncio.Task[None]]:
+        return [asyncio.create_task(self._follow()), asyncio.create_task(self._take_bases())]
 
     async def _follow(self) -> None:
         failures = 0
@@ -107,9 +113,9 @@ class _Run:
             if self.report.state.whole_since != self._looked:  # what was taken before leads nowhere
                 self._due.set()
 
-        wanted = self.wanted
+        wanted, source = self.wanted, cast(Source, self.wanted.source)
         while True:
-            archiver = WalArchiver(self._archive, wanted.source, wanted.policy.ship_seconds, self.report.state, told)
+            archiver = WalArchiver(self._archive, source, wanted.policy.ship_seconds, self.report.state, told)
             try:
                 await archiver.run()
             except Exception as error:  # whatever it is: nothing would be stored any more, and nobody told
@@ -145,7 +151,7 @@ class _Run:
         now, policy = self._clock.now(), self.wanted.policy
         if not usable or now - usable[-1].completed_at >= timedelta(hours=policy.every_hours):
             await base_backups.remove_unfinished(self._archive, BASES)
-            bases.append(await base_backups.take(self._archive, self.wanted.source, BASES))
+            bases.append(await self.wanted.source.take(self._archive, BASES))
             self.report.state.marks_anyway = True  # a recovery from it ends behind it
             self.report.bases = [*usable, bases[-1]]
         if damaged:
@@ -162,6 +168,31 @@ class _Run:
         system = self.report.state.system
         for chunk in superfluous_chunks(chunks, [each for each in kept if each.system == system]):
             await self._archive.delete(chunk.name)
+
+
+class _SnapshotRun(_Run):
+    """Of Valkey, which has no log that is stored: what it held at the moments of its backups."""
+
+    def _begin(self) -> list[asyncio.Task[None]]:
+        self._due.set()
+        return [asyncio.create_task(self._take_bases())]
+
+    async def _look(self) -> str:
+        bases, damaged = await base_backups.manifests(self._archive, BASES)
+        self._say(bases)
+        now, policy = self._clock.now(), self.wanted.policy
+        if not bases or now - bases[-1].completed_at >= timedelta(hours=policy.every_hours):
+            await base_backups.remove_unfinished(self._archive, BASES)
+            bases.append(await self.wanted.source.take(self._archive, BASES))
+            self._say(bases)
+        if damaged:
+            return f"base backups cannot be read, and nothing is removed until then: {damaged[0]}"
+        await self._remove_old(bases, [], now - timedelta(days=policy.retention_days))
+        return ""
+
+    def _say(self, bases: list[BaseManifest]) -> None:
+        self.report.bases = list(bases)
+        self.report.state.latest = bases[-1].completed_at if bases else None
 
 
 def _said(error: Exception) -> str:

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from pydantic import ValidationError
 
@@ -41,6 +41,12 @@ class Source:
     password: str
     database: str
     username: str
+
+    async def take(
+        self, archive: Archive, folder: str, progress: Callable[[int], None] = lambda size: None
+    ) -> BaseManifest:
+        """Raises PostgresError, OSError, TimeoutError, StoreError."""
+        return await take(archive, self, folder, progress)
 
     async def sql(self) -> PostgresConnection:
         """Raises PostgresError, OSError, TimeoutError."""
@@ -106,6 +112,18 @@ def _is_name(name: str) -> bool:
     return all(_STEP.fullmatch(each) for each in name.split("/"))
 
 
+class Takes(Protocol):
+    """A server to back up."""
+
+    async def take(
+        self, archive: Archive, folder: str, progress: Callable[[int], None] = lambda size: None
+    ) -> BaseManifest:
+        """A base backup below `folder`. `progress` hears how many bytes have been stored. Raises what
+        `SERVER_FAULTS` names, StoreError.
+        """
+        ...
+
+
 async def take(
     archive: Archive, source: Source, folder: str, progress: Callable[[int], None] = lambda size: None
 ) -> BaseManifest:
@@ -120,14 +138,9 @@ async def take(
             f"CREATE_REPLICATION_SLOT {_SLOT}_{secrets.token_hex(4)} TEMPORARY PHYSICAL RESERVE_WAL"
         )
         begun = datetime.fromisoformat(started or "")
-        name = f"{begun:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+        name = backup_name(begun)
         bounds: list[int] = []
-        parts: list[Part] = []
-        async for part in _parts(copying.base_backup(name, bounds)):
-            held = await asyncio.to_thread(gzip.compress, part, _LEVEL)
-            await archive.put(_part_name(folder, name, len(parts) + 1), held)
-            parts.append(Part(size=len(part), sha256=hashlib.sha256(held).hexdigest()))
-            progress(sum(each.size for each in parts))
+        parts = await store(archive, folder, name, copying.base_backup(name, bounds), progress)
         ((_, ended),) = await sql.fetch(_ABOUT)
     made = BaseManifest(
         id=name,
@@ -143,8 +156,32 @@ async def take(
         size=sum(each.size for each in parts),
         parts=parts,
     )
-    await archive.put(f"{folder}/{name}/{_MANIFEST}", made.model_dump_json(by_alias=True).encode())
+    await finish(archive, folder, made)
     return made
+
+
+def backup_name(begun: datetime) -> str:
+    return f"{begun:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+
+async def store(
+    archive: Archive, folder: str, name: str, pieces: AsyncIterator[bytes], progress: Callable[[int], None]
+) -> list[Part]:
+    """The parts of a backup. Raises StoreError, and what the pieces raise."""
+    parts: list[Part] = []
+    async for part in _parts(pieces):
+        held = await asyncio.to_thread(gzip.compress, part, _LEVEL)
+        await archive.put(_part_name(folder, name, len(parts) + 1), held)
+        parts.append(Part(size=len(part), sha256=hashlib.sha256(held).hexdigest()))
+        progress(sum(each.size for each in parts))
+    return parts
+
+
+async def finish(archive: Archive, folder: str, made: BaseManifest) -> None:
+    """All its parts are stored: from here on it is a backup. Raises StoreError."""
+    known = {"engine"} if made.engine == "postgresql" else set()  # versions before know no other
+    text = made.model_dump_json(by_alias=True, exclude=known)
+    await archive.put(f"{folder}/{made.id}/{_MANIFEST}", text.encode())
 
 
 _ABOUT = """

@@ -39,9 +39,12 @@ class Part(Model):
 
 
 class BaseManifest(Model):
-    """All of a base backup. `startLsn`, `endLsn`: the log between them makes it consistent, and is in it."""
+    """All of a base backup. `startLsn`, `endLsn`: the log between them makes it consistent, and is in it. One of
+    Valkey says its engine, and has no log: its parts are an RDB file.
+    """
 
     format: Literal[1] = 1
+    engine: Literal["postgresql", "valkey"] = "postgresql"
     id: str
     system: str
     timeline: int

@@ -18,9 +18,10 @@ from services.db_manager.backups.replication import lsn_text
 from services.db_manager.backups.stores import StoreError
 from services.db_manager.conditions import BackupPhase, DatabaseCondition, DatabaseReason
 from services.db_manager.credentials import superuser_password
-from services.db_manager.kinds import BackupStatus, Database
+from services.db_manager.kinds import BackupPolicy, BackupStatus, Database
 from services.db_manager.names import member_name
 from services.db_manager.rds.snapshot import snapshot_attributes
+from services.db_manager.valkey.snapshots import ValkeySource
 from services.sdk.reconcile import Temporary
 from services.sdk.resources import Resources
 
@@ -34,7 +35,7 @@ class DatabaseArchives:
     def __init__(self, places: BackupPlaces, archiving: Archiving, own: Resources) -> None:
         self._places, self._archiving, self._own = places, archiving, own
 
-    async def source(self, database: Database) -> Source:
+    async def source(self, database: Database) -> Source | ValkeySource:
         """Its server. Raises Temporary while it is not ready."""
         endpoint, status = database.status.endpoint, database.status
         if endpoint is None or not status.primary or not is_true(status.conditions, DatabaseCondition.READY):
@@ -45,6 +46,8 @@ class DatabaseArchives:
             )
         namespace = database.metadata.namespace or "default"
         password = await superuser_password(self._own, superuser_secret(status.primary), namespace)
+        if database.is_valkey:
+            return ValkeySource(endpoint, password, database.owner)
         return Source(endpoint, password, database.sql_database, database.owner)
 
     async def archive(self, database: Database, bucket: str) -> Archive:
@@ -67,7 +70,7 @@ class DatabaseArchives:
         wanted = Wanted(source, policy, bucket, folder, archive.sealer.key_id)
         report = self._archiving.keep(uid, wanted, archive)
         database.status.backup = _noted(database.status.backup, bucket, report)
-        return _standing(database.status.backup, report, policy.ship_seconds, now)
+        return _standing(database.status.backup, report, _most_behind(database, policy), now)
 
     def forget(self, database: Database) -> None:
         """Nothing is stored of it while it does not run."""
@@ -87,7 +90,8 @@ class DatabaseArchives:
         if before is None:
             return
         self.forget(database)
-        if not await end_archiving(await self.source(database)):
+        source = await self.source(database)
+        if isinstance(source, Source) and not await end_archiving(source):
             text = "its server still keeps log for its archive"
             raise Temporary(text, reason=DatabaseReason.ARCHIVE_BEHIND, after=1.0)
         await self._remove(database, before.bucket)
@@ -156,11 +160,15 @@ def _noted(before: BackupStatus | None, bucket: str, report: Report) -> BackupSt
     return status
 
 
-def _standing(status: BackupStatus, report: Report, every: float, now: datetime) -> tuple[bool, str, str]:
-    latest, behind = (
-        status.latest_restorable_time,
-        timedelta(seconds=max(_LEAST_LAG_SECONDS, every * _SHIPMENTS_MISSED)),
-    )
+def _most_behind(database: Database, policy: BackupPolicy) -> timedelta:
+    """How old what is stored last may be. A backup of Valkey may take an hour."""
+    if database.is_valkey:
+        return timedelta(hours=policy.every_hours + 1)
+    return timedelta(seconds=max(_LEAST_LAG_SECONDS, policy.ship_seconds * _SHIPMENTS_MISSED))
+
+
+def _standing(status: BackupStatus, report: Report, behind: timedelta, now: datetime) -> tuple[bool, str, str]:
+    latest = status.latest_restorable_time
     if report.fault:
         return False, DatabaseReason.ARCHIVE_BEHIND, report.fault
     if status.earliest_restorable_time is None or latest is None or latest < status.earliest_restorable_time:

@@ -28,15 +28,16 @@ from services.db_manager.backups.sealing import Damaged
 from services.db_manager.backups.stores import Missing, StoreError
 from services.db_manager.backups.wal_archiver import ArchiveState
 from services.db_manager.conditions import BackupPhase, DatabaseReason, RestorePhase
+from services.db_manager.faults import SERVER_FAULTS
 from services.db_manager.kinds import DATABASE, Database, Endpoint, RestoreStatus
 from services.db_manager.owned import RESTARTED_AT
-from services.sdk.postgres import PostgresError
+from services.db_manager.valkey import snapshots
 from services.sdk.reconcile import Temporary, World
 from services.sdk.resources import Resources
 
 _LOOK_AGAIN_SECONDS = 30.0
 _WRONG = (Unrestorable, Damaged, Missing)
-_FAILURES = (PostgresError, OSError, TimeoutError, StoreError, Unrestorable, Damaged)
+_FAILURES = (*SERVER_FAULTS, StoreError, Unrestorable, Damaged)
 
 
 @dataclass
@@ -47,6 +48,7 @@ class _Job:
     phase: RestorePhase = RestorePhase.VERIFYING
     bytes: int = 0
     restarted: bool = False
+    is_in: bool = False
     failure: Exception | None = field(default=None)
 
 
@@ -66,7 +68,7 @@ class DatabaseRestores:
         except _FAILURES as error:
             raise _failed(error) from error
         major, asked = chosen.version.partition(".")[0], (database.spec.version or "").partition(".")[0]
-        if asked and asked != major:
+        if asked and asked != major and not database.is_valkey:
             raise _failed(Unrestorable(f"spec.version: its data is of PostgreSQL {major}, not {asked}"))
         database.status.restore = chosen
 
@@ -75,11 +77,11 @@ class DatabaseRestores:
         status, uid = database.status.restore, database.metadata.uid or ""
         if not database.is_being_restored or status is None:
             return
-        if await restoring.restored_as(endpoint, password) == uid:
+        job = self._jobs.get(uid)
+        if await _is_in(database, job, endpoint, password):
             self._jobs.pop(uid, None)
             status.phase = RestorePhase.DONE
             return
-        job = self._jobs.get(uid)
         if job is None:
             job = self._jobs[uid] = _Job()
             job.task = asyncio.create_task(self._run(job, database, endpoint, password))
@@ -87,7 +89,7 @@ class DatabaseRestores:
         if job.failure is not None:
             del self._jobs[uid]
             raise _failed(job.failure)
-        if job.phase == RestorePhase.STARTING and not job.restarted:
+        if job.phase == RestorePhase.STARTING and not job.restarted and not database.is_valkey:
             await self._restart(database, server, world)
             job.restarted = True
         text = (
@@ -116,9 +118,13 @@ class DatabaseRestores:
         assert status is not None
         try:
             archive = await self._archive(database, status)
-            plan = await _plan(archive, status)
+            plan = await _plan(archive, status, database.is_valkey)
             await restoring.verify(archive, status.folder, plan)
             uid = database.metadata.uid or ""
+            if database.is_valkey:
+                await snapshots.bring(archive, status.folder, plan.base, endpoint, password, brought)
+                job.is_in = True
+                return
             await restoring.bring(archive, status.folder, plan, endpoint, password, uid, brought)
             job.phase = RestorePhase.STARTING
         except Exception as error:
@@ -140,7 +146,9 @@ class DatabaseRestores:
             if wanted.backup
             else self._of_database(database, wanted.database or "", namespace)
         )
-        plan = await _plan(await self._archive(database, status), status)
+        plan = await _plan(await self._archive(database, status), status, database.is_valkey)
+        if plan.base.engine != database.spec.engine:
+            raise Unrestorable(f"spec.engine: its data is of {plan.base.engine}, not {database.spec.engine}")
         status.base, status.version = plan.base.id, plan.base.version
         status.database, status.username = plan.base.database, plan.base.username
         return status
@@ -183,7 +191,14 @@ class DatabaseRestores:
         )
 
 
-async def _plan(archive: Archive, status: RestoreStatus) -> RecoveryPlan:
+async def _is_in(database: Database, job: _Job | None, endpoint: Endpoint, password: str) -> bool:
+    """PostgreSQL says which restore it is of. Valkey does not: what is interrupted begins anew."""
+    if database.is_valkey:
+        return job is not None and job.is_in
+    return await restoring.restored_as(endpoint, password) == (database.metadata.uid or "")
+
+
+async def _plan(archive: Archive, status: RestoreStatus, is_valkey: bool = False) -> RecoveryPlan:
     """Raises StoreError, Damaged, Unrestorable."""
     assert status.time is not None
     if status.folder != BASES:
@@ -195,6 +210,8 @@ async def _plan(archive: Archive, status: RestoreStatus) -> RecoveryPlan:
     if not bases:
         raise Unrestorable(f"there is no base backup from before {rfc3339_micro(status.time)}")
     base = max(bases, key=lambda each: each.completed_at)
+    if is_valkey:
+        return RecoveryPlan(base)
     log = await stored_log(archive, ArchiveState(system=base.system, timeline=base.timeline))
     log = await _of_ours(archive, log)
     latest = LatestMoment(status.time, status.system, lsn_of(status.latest_lsn or "0/0"))

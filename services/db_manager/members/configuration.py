@@ -33,7 +33,7 @@ def synchronous_names(database: Database, member: str) -> str:
     """For whom its commits wait; empty for nobody. Every member has it, so that one that is promoted waits
     for another from its first commit on.
     """
-    if database.spec.durability != "strict":
+    if not database.waits_for_another:
         return ""
     others = ", ".join(f'"{each}"' for each in database.member_names if each != member)
     return f"ANY 1 ({others})"

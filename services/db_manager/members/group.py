@@ -11,6 +11,7 @@ from crds.kinds.service_engines import superuser_secret
 from crds.phases import ServicePhase
 from services.db_manager.conditions import DatabaseReason
 from services.db_manager.credentials import superuser_password
+from services.db_manager.faults import SERVER_FAULTS
 from services.db_manager.kinds import Database, Endpoint, Switch
 from services.db_manager.member import address_of, endpoint_of, read_address
 from services.db_manager.members.configuration import synchronous_names
@@ -22,7 +23,7 @@ from services.db_manager.members.slots import promote
 from services.db_manager.members.standstill import Standstill
 from services.db_manager.names import MOST_MEMBERS, member_index, member_name, route_name, slot_name
 from services.db_manager.owned import SWITCHOVER_AT, belongs_to, moment_of
-from services.sdk.postgres import PostgresError
+from services.db_manager.valkey.server import promote as promote_valkey
 from services.sdk.reconcile import Outcome, Temporary, World, again
 from services.sdk.resources import Resources
 
@@ -135,9 +136,10 @@ class Groups:
         slots = [slot_name(each) for each in group.services if each != member]
         try:
             if at is not None:
-                await promote(at, self._memories[database.metadata.uid or ""].password, slots)
+                password = self._memories[database.metadata.uid or ""].password
+                await (promote_valkey(at, password) if database.is_valkey else promote(at, password, slots))
                 self._became_primary(database, member, world)
-        except (PostgresError, OSError, TimeoutError) as error:
+        except SERVER_FAULTS as error:
             text = f"{member} is to take writes: {str(error) or 'no answer in time'}"
             raise Temporary(text, reason=DatabaseReason.SWITCHING, after=SILENT_LOOK_SECONDS) from error
         return again(_AT_ONCE, f"{member} takes writes", reason=DatabaseReason.SWITCHING)
@@ -198,7 +200,8 @@ class Groups:
             secret = superuser_secret(primary if primary in services else next(iter(services)))
             memory.password = await superuser_password(self._own, secret, database.metadata.namespace or "default")
             memory.asks_again = False
-        looks = await self._looks.look(uid, {name: Door(at, memory.password) for name, at in found.items()})
+        doors = {name: Door(at, memory.password, database.is_valkey) for name, at in found.items()}
+        looks = await self._looks.look(uid, doors)
         if not looks.get(database.status.primary, Look()).answers:
             memory.asks_again = True  # it may have another password by now, which its replicas have not heard of
         return looks
@@ -212,7 +215,7 @@ class Groups:
         world: World,
     ) -> Situation:
         status, switch = database.status, database.status.switch
-        strict, wanted = database.spec.durability == "strict", database.member_names
+        strict, wanted = database.waits_for_another, database.member_names
         # Who is not wanted any more may be the only one that has what was acknowledged last.
         holders = list(dict.fromkeys([*wanted, *services])) if strict else wanted
         holders = [each for each in holders if each != status.primary]

@@ -9,11 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+from crds.engines.valkey import SUPERUSER
 from crds.errors import NotFound
 from crds.kinds.config_map import CONFIG_MAP
 from crds.kinds.secret import SECRET
 from crds.kinds.service import SERVICE, Service
 from crds.kinds.service_engines import superuser_secret
+from services.db_manager.credentials import new_password
 from services.db_manager.kinds import Database, Endpoint
 from services.db_manager.member import configuration_key, endpoint_of, wanted_server
 from services.db_manager.members.configuration import member_configuration
@@ -27,6 +29,7 @@ from services.db_manager.names import (
     routes_config,
 )
 from services.db_manager.owned import OwnedResources
+from services.db_manager.valkey.configuration import valkey_configuration
 from services.sdk.reconcile import Temporary
 from services.sdk.resources import Resources
 
@@ -99,11 +102,13 @@ class MemberKeeper:
         """The configuration of a member."""
         primary = database.status.primary
         upstream = group.address(database, primary) if member != primary else None
+        if database.is_valkey:
+            return valkey_configuration(database, upstream)
         return member_configuration(database, member, upstream)
 
     async def _configure(self, database: Database, group: Group) -> None:
         names = self._running(database, group)
-        texts = {configuration_key(member_index(each)): self.text(database, group, each) for each in names}
+        texts = {configuration_key(database, member_index(each)): self.text(database, group, each) for each in names}
         await self._owned.config(database, parameters_config(database.metadata.name), texts)
 
     def _running(self, database: Database, group: Group) -> list[str]:
@@ -120,6 +125,9 @@ class MemberKeeper:
     async def _server(self, database: Database, group: Group, name: str) -> Service:
         if name != database.status.primary:
             await self._share_password(database, group, name)
+        elif database.is_valkey:
+            told = {"username": SUPERUSER, "password": new_password()}
+            await self._owned.first_secret(database, superuser_secret(name), told)
         # Our copy of what there is may be a moment old: an empty primary must not begin beside its replicas.
         begins = name not in group.services or not group.is_replicated
         return await self._owned.service(database, name, wanted_server(database, member_index(name)), begins=begins)

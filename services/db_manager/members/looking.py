@@ -8,10 +8,13 @@ from dataclasses import dataclass
 
 from services.db_manager import server
 from services.db_manager.backups.replication import lsn_of
+from services.db_manager.faults import SERVER_FAULTS
 from services.db_manager.kinds import Endpoint
 from services.db_manager.members.failover import Look
 from services.db_manager.members.sizes import SIZES
-from services.sdk.postgres import PostgresConnection, PostgresError
+from services.db_manager.valkey import server as valkey
+from services.db_manager.valkey.connection import ValkeyConnection
+from services.sdk.postgres import PostgresConnection
 
 LOOK_SECONDS = 2.0
 """Who says nothing for so long does not answer."""
@@ -30,13 +33,14 @@ class Door:
 
     endpoint: Endpoint
     password: str
+    is_valkey: bool = False
 
 
 class MemberLooks:
     """The connections of one process. `uid`: of the Database."""
 
     def __init__(self) -> None:
-        self._open: dict[tuple[str, str], tuple[Door, PostgresConnection]] = {}
+        self._open: dict[tuple[str, str], tuple[Door, PostgresConnection | ValkeyConnection]] = {}
 
     async def look(self, uid: str, doors: Mapping[str, Door]) -> dict[str, Look]:
         """At all of them at once."""
@@ -55,31 +59,20 @@ class MemberLooks:
         key = (uid, name)
         try:
             async with asyncio.timeout(LOOK_SECONDS):
-                ((recovers, lsn, receiver, names, replayed, sizes),) = await (
-                    await self._connection(key, door)
-                ).fetch(_ASK)
-        except (PostgresError, OSError, TimeoutError):
+                connection = await self._connection(key, door)
+                if isinstance(connection, ValkeyConnection):
+                    return await valkey.look(connection)
+                return await _asked(connection)
+        except SERVER_FAULTS:
             self._close(key)
             return Look()
-        return Look(
-            answers=True,
-            in_recovery=recovers == "1",
-            lsn=lsn_of(lsn or "0/0"),
-            streaming=receiver == "streaming",
-            waits_for=names or "",
-            replayed=lsn_of(replayed or "0/0"),
-            sizes=tuple(int(each) for each in (sizes or "").split()),
-        )
 
-    async def _connection(self, key: tuple[str, str], door: Door) -> PostgresConnection:
+    async def _connection(self, key: tuple[str, str], door: Door) -> PostgresConnection | ValkeyConnection:
         kept = self._open.get(key)
         if kept is not None and kept[0] == door:
             return kept[1]
         self._close(key)
-        at = door.endpoint
-        made = await PostgresConnection.open(
-            at.host, at.port, server.SUPERUSER, door.password, "postgres", application=server.APPLICATION
-        )
+        made = await (valkey.opened(door.endpoint, door.password) if door.is_valkey else _opened(door))
         self._open[key] = (door, made)
         return made
 
@@ -87,3 +80,24 @@ class MemberLooks:
         kept = self._open.pop(key, None)
         if kept is not None:
             kept[1].close()
+
+
+async def _opened(door: Door) -> PostgresConnection:
+    at = door.endpoint
+    return await PostgresConnection.open(
+        at.host, at.port, server.SUPERUSER, door.password, "postgres", application=server.APPLICATION
+    )
+
+
+async def _asked(connection: PostgresConnection) -> Look:
+    """Raises PostgresError, OSError, TimeoutError."""
+    ((recovers, lsn, receiver, names, replayed, sizes),) = await connection.fetch(_ASK)
+    return Look(
+        answers=True,
+        in_recovery=recovers == "1",
+        lsn=lsn_of(lsn or "0/0"),
+        streaming=receiver == "streaming",
+        waits_for=names or "",
+        replayed=lsn_of(replayed or "0/0"),
+        sizes=tuple(int(each) for each in (sizes or "").split()),
+    )

@@ -71,8 +71,8 @@ class FoundInstance(NamedTuple):
         return self.attributes.parameter_group or (f"default.{family}" if family else "")
 
     def is_seen_from(self, region: str) -> bool:
-        """Whether clients of that region find it."""
-        return self.attributes.region in ("", region)
+        """Whether clients of that region find it: of what RDS has engines for."""
+        return self.database.spec.engine == "postgresql" and self.attributes.region in ("", region)
 
 
 def state_of(database: Database) -> str:

@@ -46,8 +46,8 @@ class FoundSnapshot(NamedTuple):
         return rds_arn(self.region, self.account, "snapshot", self.identifier)
 
     def is_seen_from(self, region: str) -> bool:
-        """Whether clients of that region find it."""
-        return self.attributes.region in ("", region)
+        """Whether clients of that region find it: of what RDS has engines for."""
+        return self.backup.status.engine == "postgresql" and self.attributes.region in ("", region)
 
 
 def snapshot_attributes(database: Database, region: str, tags: dict[str, str]) -> BackupRdsAttributes:
