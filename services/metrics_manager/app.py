@@ -14,6 +14,11 @@ from services.metrics_manager.alerts.book import AlertBook
 from services.metrics_manager.alerts.evaluating import Evaluator
 from services.metrics_manager.alerts.notifying import Notifier
 from services.metrics_manager.alerts.sending import ChannelSender
+from services.metrics_manager.cloudwatch.alarm_actions import AlarmActions
+from services.metrics_manager.cloudwatch.alarm_book import AlarmBook
+from services.metrics_manager.cloudwatch.alarm_evaluating import AlarmEvaluator
+from services.metrics_manager.cloudwatch.alarm_operations import AlarmOperations
+from services.metrics_manager.cloudwatch.alarm_reconciler import AlarmReconciler
 from services.metrics_manager.cloudwatch.errors import as_cloudwatch_error
 from services.metrics_manager.cloudwatch.metric_operations import MetricOperations
 from services.metrics_manager.manifest import MANIFEST
@@ -60,28 +65,45 @@ def assembled(
     rules = Queries(store, ruling)
     evaluator = Evaluator(context, rules, book, notifier)
     loop = ScrapeLoop(context, store, outbound, private, evaluator.soon)
+    alarm_book = AlarmBook(file, committer)
+    alarms = AlarmEvaluator(context, rules, alarm_book)
+    actions = AlarmActions(context, alarm_book, context.service_client("queue-manager"))
     prometheus = PrometheusApi(context, store, queries, loop, evaluator, book)
     return Service(
-        app=BySigningName(prometheus, {"monitoring": _cloudwatch(context, store, queries)}),
+        app=BySigningName(prometheus, {"monitoring": _cloudwatch(context, store, queries, alarms, alarm_book)}),
         routes=[AlertRoutes(context, evaluator, book, notifier, sender), OtlpRoutes(context, store)],
         reconcilers=[
             TargetReconciler(loop),
             RuleReconciler(evaluator, book),
             ChannelReconciler(notifier),
             SilenceReconciler(),
+            AlarmReconciler(alarm_book, alarms),
         ],
-        tasks=[loop.run, evaluator.run, evaluator.run_theirs, notifier.run, Upkeep(store, context.clock).run],
+        tasks=[
+            loop.run,
+            evaluator.run,
+            evaluator.run_theirs,
+            notifier.run,
+            alarms.run,
+            actions.run,
+            Upkeep(store, context.clock).run,
+        ],
         on_stop=[_stopped(committer, (queries, rules), file, (computing, ruling, disk))],
     )
 
 
-def _cloudwatch(context: ServiceContext, store: SampleStore, queries: Queries) -> AwsApp:
+def _cloudwatch(
+    context: ServiceContext, store: SampleStore, queries: Queries, alarms: AlarmEvaluator, book: AlarmBook
+) -> AwsApp:
     access = CallerAccess(context)
     # A list is not read over a restart: then it is begun again.
     tokens = PageTokens(secrets.token_bytes(32))
     return AwsApp(
         load_model("cloudwatch"),
-        [MetricOperations(store, queries, access, tokens, context.clock)],
+        [
+            MetricOperations(store, queries, access, tokens, context.clock),
+            AlarmOperations(context, alarms, book, access, tokens),
+        ],
         authenticator_for(context, MANIFEST.speaks),
         translate=as_cloudwatch_error,
     )

@@ -10,6 +10,8 @@ COVERAGE = Coverage(
     "cloudwatch",
     served_operations(load_model("cloudwatch"), OPERATIONS),
     refused=(
+        ("an alarm is of metrics", ("CompositeAlarm", "LogAlarm")),
+        ("silences are AlertSilences, and of AlertRules", ("AlarmMuteRule",)),
         ("nothing here learns what is usual", ("AnomalyDetector", "AlarmContributors")),
         ("contributors are of logs, which are not here", ("InsightRule",)),
         ("metrics are asked for, and not sent on", ("MetricStream",)),
@@ -27,6 +29,12 @@ COVERAGE = Coverage(
         "Metric math: operators, `AVG SUM MIN MAX STDDEV METRICS METRIC_COUNT FILL RATE DIFF DIFF_TIME RUNNING_SUM "
         "ABS CEIL FLOOR LOG LOG10 FIRST LAST DATAPOINT_COUNT PERIOD IF TIME_SERIES EPOCH YEAR MONTH DATE DAY HOUR "
         "MINUTE`; of one period alone. `SEARCH`, `SELECT`, anomaly bands and dynamic labels are refused.",
+        "Alarms are computed every minute, or period where that is shorter, of whole periods that are over; for "
+        "numbers that are late those of up to two periods before stand in. Messages name the region by its id.",
+        "Actions are topics (`sns`) of the alarm's own account and region, where whoever writes the alarm may "
+        "publish; all else is refused. No composite alarms; `EvaluateLowSampleCountPercentile` is refused.",
+        "The history of an alarm is its last 100 items, and goes with it. An account has 200 alarms; the metrics of "
+        "one alarm have one period.",
         "The platform's own metrics are asked by PromQL; nothing here writes into `AWS/...`.",
     ),
 )

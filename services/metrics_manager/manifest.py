@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crds.managed import Grant, ManagedService
 from services.metrics_manager.alert_kinds import ALERT_CHANNEL, ALERT_RULE, ALERT_SILENCE
+from services.metrics_manager.cloudwatch.alarm_kinds import METRIC_ALARM
 from services.metrics_manager.kinds import SCRAPE_TARGET
 
 _LOOKED_AFTER = ("get", "list", "watch", "patch", "update")
@@ -14,10 +15,14 @@ MANIFEST = ManagedService(
     summary="Metrics of the platform and of what runs here, by PromQL and as CloudWatch; alerts, told to people.",
     access_rules="services.metrics_manager.access_rules:RULES",
     speaks=("monitoring",),
+    known_as="cloudwatch.amazonaws.com",
+    asks=("queue_manager",),
     create="services.metrics_manager.app:create",
-    kinds=(SCRAPE_TARGET, ALERT_RULE, ALERT_CHANNEL, ALERT_SILENCE),
+    kinds=(SCRAPE_TARGET, ALERT_RULE, ALERT_CHANNEL, ALERT_SILENCE, METRIC_ALARM),
     grants=(
         *(Grant(each, _LOOKED_AFTER) for each in ("scrapetargets", "alertrules", "alertchannels", "alertsilences")),
+        Grant("metricalarms", ("get", "list", "watch", "create", "update", "patch", "delete")),
+        Grant("topics", ("use",)),
         Grant("secrets", ("get",), group=""),
         Grant("services/metrics", ("get", "list")),
     ),
@@ -25,6 +30,9 @@ MANIFEST = ManagedService(
         Grant("scrapetargets", ("list", "create")),
         Grant("alertrules", ("list",)),
         Grant("alertchannels", ("patch",)),
+        Grant("metricalarms", ("get", "list", "create", "update", "patch", "delete")),
+        # Whoever has an alarm tell a topic must be allowed to publish there.
+        Grant("topics", ("use",)),
     ),
     keeps_data=True,
     backup="services.metrics_manager.backup:HOOKS",

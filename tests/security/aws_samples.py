@@ -121,6 +121,17 @@ MONITORING: Samples = {
     "EndTime": "2026-01-01T01:00:00Z",
     "Period": 60,
     "GetMetricStatistics.Statistics": ["Sum"],
+    "AlarmName": "slow",
+    "AlarmNames": ["slow"],
+    "PutMetricAlarm.Statistic": "Sum",
+    "EvaluationPeriods": 1,
+    "Threshold": 1.0,
+    "ComparisonOperator": "GreaterThanThreshold",
+    "StateValue": "OK",
+    "StateReason": "tried",
+    "ResourceARN": f"arn:aws:cloudwatch:us-east-1:{ACCOUNT}:alarm:slow",
+    "Tags": [{"Key": "k", "Value": "v"}],
+    "TagKeys": ["k"],
     "MetricDataQueries": [
         {"Id": "m1", "MetricStat": {"Metric": {"Namespace": "S", "MetricName": "o"}, "Period": 60, "Stat": "Sum"}}
     ],

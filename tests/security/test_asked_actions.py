@@ -320,12 +320,18 @@ def with_a_topic(judged: Judged) -> None:
     judged.samples |= {"TopicArn": topic, "ResourceArn": topic, "SubscriptionArn": made["SubscriptionArn"]}
 
 
+def with_an_alarm(judged: Judged) -> None:
+    wanted = ("Namespace", "MetricName", "Period", "EvaluationPeriods", "Threshold", "ComparisonOperator")
+    known = {name: MONITORING[name] for name in wanted}
+    judged.owner().put_metric_alarm(AlarmName="slow", Statistic="Sum", **known)
+
+
 MAKERS: Mapping[str, tuple[str, Samples, Callable[[Judged], None]]] = {
     "events": ("schedule_manager", EVENTS, with_rules),
     "iam": ("iam_manager", IAM, with_identities),
     "kms": ("key_manager", KMS, with_keys),
     "logs": ("logs_manager", LOGS, with_log_groups),
-    "monitoring": ("metrics_manager", MONITORING, lambda judged: None),
+    "monitoring": ("metrics_manager", MONITORING, with_an_alarm),
     "rds": ("db_manager", RDS, with_instances),
     "s3": ("storage_manager", S3, with_objects),
     "scheduler": ("schedule_manager", SCHEDULER, with_schedules),

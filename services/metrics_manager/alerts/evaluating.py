@@ -65,7 +65,8 @@ class Evaluator:
         await self._records.synced.wait()
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._round.wait(), LONGEST_PAUSE)
+                async with asyncio.timeout(LONGEST_PAUSE):  # wait_for would lose a cancellation of that moment
+                    await self._round.wait()
             self._round.clear()
             await _kept_going(self._evaluate_platform)
             self._theirs.set()

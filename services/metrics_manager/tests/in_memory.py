@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx
 
@@ -35,9 +36,18 @@ class Outside:
     address: str = PUBLIC
     silent: set[str] = field(default_factory=set)
     """Hosts that take what is sent, and never answer."""
+    published: list[dict[str, str]] = field(default_factory=list)
+    topic_status: int = 200
 
     async def resolve(self, host: str, port: int) -> list[str]:
         return [self.address]
+
+    async def topic(self, request: httpx.Request) -> httpx.Response:
+        """As the service of topics answers."""
+        if self.topic_status == 200:
+            self.published.append(dict(parse_qsl(request.content.decode())))
+        text = "<ErrorResponse><Error><Code>NotFound</Code><Message>no topic</Message></Error></ErrorResponse>"
+        return httpx.Response(self.topic_status, text=text)
 
     async def handle(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
@@ -95,6 +105,8 @@ async def metrics(folder: Path | None = None, resources: MemoryResources | None 
     with tempfile.TemporaryDirectory() as made:
         context = fake_context(MANIFEST.name, folder or Path(made), conductor, kept)
         context.client = httpx.AsyncClient(base_url="http://conductor", transport=httpx.MockTransport(answer))
+        topics = httpx.AsyncClient(base_url="http://topics", transport=httpx.MockTransport(outside.topic))
+        context.make_peer = lambda _: topics
         http = httpx.AsyncClient(transport=httpx.MockTransport(outside.handle))
         service = assembled(context, OutboundHttp(http, outside.resolve), AtOnce(), AtOnce(), AtOnce())
         app = ServiceApp(context, service)

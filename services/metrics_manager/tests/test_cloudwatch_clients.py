@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -60,3 +61,22 @@ def test_every_protocol_is_spoken(running: ServiceHarness, protocol: str, monkey
     times = {name: each for name, each in asked().items() if name in ("StartTime", "EndTime")}
     found = client.get_metric_data(MetricDataQueries=[query], **times)["MetricDataResults"][0]
     assert found["Values"] == [2.5] and found["Timestamps"][0].second == 0
+
+
+def test_an_alarm_reaches_a_real_queue_by_a_real_topic() -> None:
+    with serving("queue_manager") as queues, serving("metrics_manager", peer=queues.peer_client) as harness:
+        sns, sqs, cloudwatch = (
+            queues.boto3_client("sns"), queues.boto3_client("sqs"), harness.boto3_client("cloudwatch")
+        )  # fmt: skip
+        topic = sns.create_topic(Name="ops")["TopicArn"]
+        queue = sqs.create_queue(QueueName="inbox")["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+        cloudwatch.put_metric_alarm(
+            AlarmName="slow", Namespace="Shop", MetricName="Orders", Statistic="Sum", Period=60, EvaluationPeriods=1,
+            Threshold=1.0, ComparisonOperator="LessThanThreshold", AlarmActions=[topic], TreatMissingData="ignore",
+        )  # fmt: skip
+        cloudwatch.set_alarm_state(AlarmName="slow", StateValue="ALARM", StateReason="by hand")
+        (message,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=20)["Messages"]
+        told = json.loads(json.loads(message["Body"])["Message"])
+        assert (told["AlarmName"], told["NewStateReason"]) == ("slow", "by hand")
