@@ -12,13 +12,15 @@ import orjson
 
 @dataclass(frozen=True, slots=True)
 class Leadership:
-    """What a conductor knows of the lead. `leads`: it has it. `leader`: the URL of another conductor that has it;
-    empty without one. `others`: the URLs of all conductors of this cloud but itself.
+    """What a conductor knows of the lead. `leads`: it has it, or had it when it last heard from the store. `leader`:
+    the URL of another conductor that has it; empty without one. `others`: the URLs of all conductors of this cloud
+    but itself. `sure`: nobody else can have taken the lead since this was found out.
     """
 
     leads: bool = True
     leader: str = ""
     others: tuple[str, ...] = ()
+    sure: bool = True
 
 
 class Conductors:
@@ -53,4 +55,5 @@ def conductors_line(now: Leadership) -> bytes:
 
 def read_conductors(fields: Mapping[str, Any]) -> Leadership:
     """What follows the word `conductors`. Raises KeyError."""
-    return Leadership(bool(fields["leads"]), str(fields["leader"]), tuple(map(str, fields["others"])))
+    others = tuple(map(str, fields["others"]))
+    return Leadership(bool(fields["leads"]), str(fields["leader"]), others, bool(fields["sure"]))

@@ -81,12 +81,10 @@ class LeaderRoute:
 
         return all_names
 
-    def is_elsewhere(self, scope: Scope) -> bool:
-        """Whether neither this gateway nor its conductor is to answer that."""
-        if self._is_connected():
-            return not self._now.leads
-        # While nobody else leads, services that run here are reached as ever.
-        return not self._now.leads or (bool(self._found) and not self._is_services(scope))
+    def is_elsewhere(self) -> bool:
+        """Whether neither this gateway nor its conductor is to answer, but for reads (`__call__`)."""
+        # While nobody else is found to lead, what runs here is reached as ever, with what was known last.
+        return not self._now.leads or bool(self._found)
 
     def before(self, app: App) -> App:
         """`app`, which sees what another gateway sent on as that one saw it."""
@@ -94,8 +92,7 @@ class LeaderRoute:
         async def serve(scope: Scope, receive: Receive, send: Send) -> None:
             believe(scope)
             if is_question(scope):
-                leads = self._now.leads and self._is_connected()
-                await send_answer(send, json_answer(200, {"leads": leads}))
+                await send_answer(send, json_answer(200, {"leads": self._leads_surely()}))
             else:
                 await app(scope, receive, send)
 
@@ -105,7 +102,7 @@ class LeaderRoute:
         if SENT_ON in scope:
             await _refuse(scope, send, "this conductor does not lead, and was taken for the one that does")
             return
-        if self._is_connected() and self._is_read(scope):
+        if self._stands_by() and self._is_read(scope):
             first = _UnlessRefused(send)
             await self._own(scope, receive, first)
             if not first.refused:
@@ -124,8 +121,8 @@ class LeaderRoute:
             await self.look()
 
     async def look(self) -> None:
-        """While the own conductor is away, ask all others who leads."""
-        self._found = "" if self._is_connected() else await self._find()
+        """While the own conductor is away, or not sure that it still leads, ask all others who does."""
+        self._found = "" if self._leads_surely() or self._stands_by() else await self._find()
 
     def close(self) -> None:
         """Close what is idle."""
@@ -153,6 +150,13 @@ class LeaderRoute:
             return connection.status == 200 and orjson.loads(told) == {"leads": True}
         except (UpstreamError, orjson.JSONDecodeError):
             return False
+
+    def _leads_surely(self) -> bool:
+        return self._now.leads and self._now.sure and self._is_connected()
+
+    def _stands_by(self) -> bool:
+        """The own conductor tells who leads, and answers reads."""
+        return not self._now.leads and self._is_connected()
 
     def _way(self, url: str) -> Passthrough:
         if url not in self._ways:

@@ -257,7 +257,7 @@ class GatewayProcess:
         return server
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.route.is_elsewhere(scope):
+        if self.route.is_elsewhere():
             await self.route(scope, receive, send)
             return
         if not scope[REQUEST].upgrade:
@@ -272,7 +272,7 @@ class GatewayProcess:
 
     def _at_once(self, request: ClientRequest) -> bool:
         believe(request.scope)
-        if is_question(request.scope) or self.route.is_elsewhere(request.scope):
+        if is_question(request.scope) or self.route.is_elsewhere():
             return False
         return self._direct(request) or self._passing(request)
 

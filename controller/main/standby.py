@@ -79,9 +79,11 @@ async def until_lost(lead: Lead) -> None:
 
 
 async def tell_of_others(lead: Lead, conductors: Conductors) -> None:
-    """Gateways hear of all other conductors, until cancelled: should this one go, they ask those."""
+    """Gateways hear of all other conductors, until cancelled: should this one go, or not be sure that it still leads,
+    they ask those.
+    """
     while True:
-        conductors.use(Leadership(others=lead.others))
+        conductors.use(Leadership(sure=not lead.may_be_over, others=lead.others))
         await anyio.sleep(TELL_SECONDS)
 
 

@@ -74,7 +74,12 @@ class Lead:
         """Whether another process has taken it from this one."""
         self.others: tuple[str, ...] = ()
         """Where all others are reached that said within the last day that they are there, leading or not."""
-        self._present_at = float("-inf")
+        self._present_at = self._held_until = float("-inf")
+
+    @property
+    def may_be_over(self) -> bool:
+        """Whether it was not renewed for so long that another process may have it by now."""
+        return time.monotonic() > self._held_until
 
     def look(self) -> Leader:
         """Raises StoreAway or StoreBroken, as all that follow do."""
@@ -84,7 +89,9 @@ class Lead:
     def take(self) -> bool:
         """Whether this process leads now."""
         if self.look().free:
+            begun = time.monotonic()
             self.epoch = self._do(lambda cursor: _taken(cursor, self._told))
+            self._held_until = begun + self._seconds
         return self.epoch > 0
 
     def be_present(self) -> None:
@@ -121,16 +128,17 @@ class Lead:
         return self.look().holder == _RETIRED + place
 
     def _renew(self) -> None:
-        renewed, told = time.monotonic(), False
+        told = False
         while not self._over.wait(self._seconds / RENEWALS):
+            begun = time.monotonic()  # the lease counts from somewhere between this and the answer
             try:
                 if self._do(lambda cursor: cursor.execute(_RENEW, {"epoch": self.epoch}).rowcount) != 1:
                     self.lost = True
                     return
-                renewed, told = time.monotonic(), False
+                self._held_until, told = begun + self._seconds, False
                 self.be_present()
             except Exception as error:
-                if not told and time.monotonic() - renewed > self._seconds:
+                if not told and self.may_be_over:
                     told = True
                     _log.warning("the lead cannot be renewed; another conductor may take it", because=str(error))
 

@@ -71,7 +71,7 @@ async def a_side(name: str, socket: Path, authority: CertificateAuthority) -> As
     side = Side(name, LeaderRoute(passthrough, lambda: side.connected, (), secure.context))
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await (side.route if side.route.is_elsewhere(scope) else passthrough)(scope, receive, send)
+        await (side.route if side.route.is_elsewhere() else passthrough)(scope, receive, send)
 
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(*authority.server(["localhost", "127.0.0.1"]))
@@ -172,7 +172,7 @@ async def test_what_was_sent_on_goes_no_further(pair: Pair) -> None:
 async def test_a_gateway_whose_conductor_is_gone_finds_the_next_one(pair: Pair) -> None:
     """It asks those it has heard of; clients are not told."""
     pair.leads.connected = False
-    assert not pair.leads.route.is_elsewhere({"type": "http", "path": OTHER})
+    assert not pair.leads.route.is_elsewhere()
     await pair.leads.route.look()
     assert (await pair.ask(pair.leads, OTHER))[1]["by"] == "one"
     pair.stands_by.route.use(Leadership(others=(pair.leads.url,)))
@@ -180,6 +180,32 @@ async def test_a_gateway_whose_conductor_is_gone_finds_the_next_one(pair: Pair) 
     assert (await pair.ask(pair.leads, OTHER))[1]["by"] == "two"
     code, told = await pair.ask(pair.leads, PATH)
     assert code == 200 and "leads" not in told  # it went on as any other path
+
+
+async def test_what_runs_beside_a_killed_conductor_is_left_once_another_one_leads(pair: Pair) -> None:
+    """Its gateway judges by what it knew: who was revoked since is let in by nobody."""
+    pair.leads.connected = False
+    pair.stands_by.route.use(Leadership(others=(pair.leads.url,)))
+    await pair.leads.route.look()
+    assert pair.leads.route.is_elsewhere()
+    pair.leads.connected = True
+    await pair.leads.route.look()
+    assert not pair.leads.route.is_elsewhere()
+
+
+async def test_one_that_may_have_lost_the_lead_asks_who_has_it(pair: Pair) -> None:
+    """Cut off from the store it goes on while nobody else leads, and says to nobody that it does."""
+    pair.leads.route.use(Leadership(others=(pair.stands_by.url,), sure=False))
+    pair.stands_by.connected = False
+    await pair.stands_by.route.look()
+    assert (await pair.ask(pair.stands_by, OTHER))[1]["by"] == "one", "by the lead that was known last"
+    await pair.leads.route.look()
+    assert (await pair.ask(pair.leads, READ))[1]["by"] == "one", "nobody else is found"
+    pair.stands_by.connected = True
+    pair.stands_by.route.use(Leadership(others=(pair.leads.url,)))
+    await pair.leads.route.look()
+    for target in (READ, OTHER):
+        assert (await pair.ask(pair.leads, target))[1]["by"] == "two"
 
 
 def test_who_is_believed_is_believed_once() -> None:
