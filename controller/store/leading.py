@@ -34,6 +34,14 @@ _TAKE = (
     "UPDATE lease SET epoch = epoch + 1, holder = %(holder)s, url = %(url)s, seconds = %(seconds)s,"  # noqa: S608
     f" renewed_at = clock_timestamp() WHERE id = 1 AND {_FREE} RETURNING epoch"
 )
+# A writer that was frozen or cut off in the middle of what it sends in one go: of its timeouts, the server runs none
+# before that is whole. Whoever may take the lead may end it: sessions of the same role.
+_END_HUNG = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+    " AND datname = current_database() AND usename = current_user"
+    " AND application_name = current_setting('application_name')"
+    " AND wait_event = 'ClientRead' AND xact_start < clock_timestamp() - interval '2 seconds'"
+)
 _RENEW = "UPDATE lease SET renewed_at = clock_timestamp() WHERE id = 1 AND epoch = %(epoch)s"
 _GIVE_BACK = "UPDATE lease SET renewed_at = '-infinity' WHERE id = 1 AND epoch = %(epoch)s"
 _RETIRE = (
@@ -174,7 +182,8 @@ def _present(cursor: Any, told: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _taken(cursor: Any, told: dict[str, Any]) -> int:
-    """The new epoch; 0 where somebody else was faster."""
+    """The new epoch; 0 where somebody else was faster. Nobody leads: what hangs in a transaction now is ended."""
+    cursor.execute(_END_HUNG)
     with cursor.connection.transaction():
         cursor.execute(LOCK_CLOCK)
         row = cursor.execute(_TAKE, told).fetchone()

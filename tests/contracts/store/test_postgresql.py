@@ -259,6 +259,31 @@ async def test_conductors_hear_of_each_other(url: str, opened: Reopen) -> None:
         each.give_back()
 
 
+async def test_a_leader_that_froze_in_the_middle_of_a_batch_keeps_nobody_from_the_lead(
+    url: str, opened: Reopen
+) -> None:
+    """It holds the clock, and the server waits for the rest of what it sends in one go."""
+    await opened()
+    frozen, second = postgresql.connector(url)(), Lead(url, "two", "")
+    frozen.pgconn.enter_pipeline_mode()
+    for statement in (b"BEGIN", sharing.LOCK_CLOCK.encode()):
+        frozen.pgconn.send_query_params(statement, None)
+    frozen.pgconn.send_flush_request()
+    frozen.pgconn.flush()
+
+    def takes() -> bool:
+        try:
+            return second.take()
+        except StoreAway:  # the clock is locked
+            return False
+
+    with anyio.fail_after(60):
+        while not await anyio.to_thread.run_sync(takes):
+            pass
+    second.give_back()
+    frozen.close()
+
+
 async def test_the_lead_is_kept_by_renewing_and_ends_when_it_is_taken(url: str, opened: Reopen) -> None:
     await opened()
     first, second = (Lead(url, name, "", seconds=2.0) for name in ("one", "two"))
