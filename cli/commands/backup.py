@@ -80,10 +80,26 @@ def restore(
     ] = "",
     cloud: Cloud = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Try all of it, keep nothing.")] = False,
+    namespace: Annotated[
+        str, typer.Option("-n", "--namespace", help="This one alone, into the cloud that runs in the home.")
+    ] = "",
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="KIND/NAME", help="Of the namespace these alone.")
+    ] = None,
     home: Home = None,
 ) -> None:
-    """Bring a cloud back from a backup, into a home that is empty or not there. Start it then: aerekos up"""
+    """Bring a cloud back from a backup, into a home that is empty or not there. Start it then: aerekos up
+
+    With --namespace, its resources are put back in the cloud that runs, and nothing else is touched.
+    """
     from cli.lifecycle import restore
 
     which = restore.Which(as_of, backup, cloud)
+    if namespace or only:
+        from cli.lifecycle.restore_part import Part, restore_part
+
+        part = Part(namespace or "default", tuple(only or ()))
+        found = settings.load(home=home)
+        say(restore_part(found, from_, passphrase_file, which, part, dry_run=dry_run))
+        return
     say(restore.restore(settings.load(home=home), from_, passphrase_file, which, dry_run=dry_run))

@@ -31,12 +31,12 @@ class Which:
 
 def restore(settings: Settings, place: str, passphrase_file: Path, which: Which, *, dry_run: bool) -> str:
     """What is there now, in words. Raises UserError; nothing is changed then."""
-    moment = _moment(which.as_of)
+    moment = moment_of(which.as_of)
     with refusals(), Progress("reading the backups") as progress:
         require_blank(settings.home)
         use_folders(settings.services_path)
         repository = open_repository(open_location(place), read_passphrase(passphrase_file))
-        manifest = _manifest(repository, moment, which)
+        manifest = manifest_of(repository, moment, which)
         follow(repository, progress, f"restoring {manifest.head.id}")
         found = restore_backup(
             repository, manifest, settings.home, managed_services(), moment=moment, dry_run=dry_run
@@ -56,7 +56,8 @@ def restore(settings: Settings, place: str, passphrase_file: Path, which: Which,
     return "\n".join(lines)
 
 
-def _moment(text: str) -> Moment | None:
+def moment_of(text: str) -> Moment | None:
+    """What `--as-of` means; None where it is empty. Raises Misuse."""
     if not text:
         return None
     if text.isdecimal() and int(text) > 0:
@@ -67,7 +68,8 @@ def _moment(text: str) -> Moment | None:
     return Moment(at)
 
 
-def _manifest(repository: Repository, moment: Moment | None, which: Which) -> Manifest:
+def manifest_of(repository: Repository, moment: Moment | None, which: Which) -> Manifest:
+    """The backup that is meant. Raises Refused."""
     if which.backup:
         manifest = repository.manifest(which.backup)
         chosen([manifest.head], moment, f"backup {which.backup}", which.cloud)

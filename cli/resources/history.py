@@ -96,7 +96,7 @@ def undo(api: ApiClient, about: Subject, to: int = 0, *, dry_run: bool = False) 
     """
     found = versions(api, about)
     wanted = _wanted(found, to, about)
-    text = _recreate(api, about, wanted, dry_run) if found[-1].gone else _put_back(api, about, wanted, dry_run)
+    text = recreate(api, about, wanted, dry_run) if found[-1].gone else put_back(api, about, wanted, dry_run)
     return f"{text}\n(nothing was changed: --dry-run)" if dry_run else text
 
 
@@ -119,14 +119,16 @@ def _wanted(found: list[Version], to: int, about: Subject) -> Version:
     return wanted
 
 
-def _recreate(api: ApiClient, about: Subject, wanted: Version, dry_run: bool) -> str:
+def recreate(api: ApiClient, about: Subject, wanted: Version, dry_run: bool) -> str:
+    """Make it as in that version. What was done, in words. Raises Refused."""
     body = {key: value for key, value in wanted.resource.items() if key != "status"}
     body["metadata"] = {key: value for key, value in body["metadata"].items() if key not in _GIVEN}
     api.ask("POST", about.kind.path(about.namespace), json=body, params=_how(dry_run))
     return f"{about.title} made again as it was in revision {wanted.revision}"
 
 
-def _put_back(api: ApiClient, about: Subject, wanted: Version, dry_run: bool) -> str:
+def put_back(api: ApiClient, about: Subject, wanted: Version, dry_run: bool) -> str:
+    """Change it to what it was in that version. The difference, and what was done. Raises Refused, UserError."""
     live: dict[str, Any] = api.get(about.path)
     if live["metadata"].get("deletionTimestamp"):
         raise UserError(

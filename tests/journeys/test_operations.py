@@ -100,6 +100,7 @@ def test_a_cloud_comes_back_from_nothing(operator: Operator) -> None:
     page, cloud = sections("disaster-recovery.md"), operator.cloud
     operator.type(page["The passphrase"] + page["Back up"] + page["Know that it works"])
     assert "nightly" in operator.type(page["On a schedule"])
+    assert "nothing was changed: --dry-run" in operator.type(page["One namespace, or one resource"])
     cloud.do("create", "service", "later", "--command", "sleep 600")
     assert "1 buckets" in operator.type(page["The machine is gone"])
     assert operator.stored() == CONTENT and "later" not in cloud.do("get", "services")

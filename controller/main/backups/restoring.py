@@ -139,7 +139,7 @@ async def _settle(
     url = f"sqlite:///{staging / STORE}"
     store = await open_store(url, threads=Threads(1), clock=SystemClock(), sealing=sealing, upgrades=upgrades)
     try:
-        changed = 0 if moment is None else await rewind(store, await _revision(store, moment), by=RESTORED_BY)
+        changed = 0 if moment is None else await rewind(store, await revision_of(store, moment), by=RESTORED_BY)
         _check_root_key(staging, store, services)
         living = (await store.list_at(*EVERY_KIND, None, store.revision)).records
         kinds = Counter(each.key.plural for each in living)
@@ -150,7 +150,8 @@ async def _settle(
         await store.close()
 
 
-async def _revision(store: Store, moment: Moment) -> int:
+async def revision_of(store: Store, moment: Moment) -> int:
+    """Of that moment in that store. Raises Refused."""
     if moment.at is None:
         return moment.revision
     found = await store.revision_at(moment.at)
