@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.sdk.aws.authentication import AwsAuthenticator, raw_request
+from services.sdk.aws.authentication import AwsAuthenticator
 from services.sdk.aws.caller_policies import CallerPolicies
 from services.sdk.aws.errors import SignatureError
 from services.sdk.aws.form_upload import boundary_of
@@ -21,10 +21,10 @@ class S3Authenticator:
     def __init__(self, authenticator: AwsAuthenticator, clock: Clock) -> None:
         self._authenticator, self._clock = authenticator, clock
 
-    async def authenticate(self, scope: Scope) -> Caller:
+    async def authenticate(self, scope: Scope, request: RawRequest) -> Caller:
         """Raises S3Error in S3's own words. The body is not read: `bodies` checks it against what was signed."""
         try:
-            return await self._authenticated(raw_request(scope), scope["state"]["caller"])
+            return await self._authenticated(request, scope["state"]["caller"])
         except SignatureError as fault:
             error = fault.as_error("s3")
             raise S3Error(error.code, error.message) from fault

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -48,14 +47,16 @@ class ResourceBucketDirectory:
         Names belong to namespaces, so the caller's own comes first. Of other accounts' buckets the oldest of that
         name is meant: nobody can put another one in its place.
         """
-        if subdomain_fault(name):
+        found = None if caller.anonymous else self._informer.get(name, caller.namespace)
+        if found is None and subdomain_fault(name):
             raise S3Error("NoSuchBucket", "there is no bucket of that name")
         with _AS_S3_ERRORS:
-            own = None if caller.anonymous else await self._informer.read(name, caller.namespace)
-            found = own or self._oldest(name)
+            if found is None and not caller.anonymous:
+                found = await self._informer.read(name, caller.namespace)
+            found = found or self._oldest(name)
             if found is None:
                 raise S3Error("NoSuchBucket", f"there is no bucket {name}")
-            return replace(self._refs.of(found), caller=caller.identity)
+            return self._refs.of(found).asked_by(caller.identity)
 
     async def has_role(self, caller: Caller, verb: Verb, name: str) -> bool:
         """Whether a role of the cloud lets the caller do that with buckets of that name, in their own namespace."""
@@ -79,7 +80,7 @@ class ResourceBucketDirectory:
             resources = await self._acting(caller, "create", name)
             made = await resources.create(BUCKET, BUCKET.new(name, namespace=caller.namespace))
             self._informer.put(made)
-            return replace(bucket_ref(made), caller=caller.identity)
+            return bucket_ref(made).asked_by(caller.identity)
 
     async def delete(self, caller: Caller, ref: BucketRef) -> None:
         """Whoever may: in their name where a role gives it, else a policy did. Returns when it is gone, so that its

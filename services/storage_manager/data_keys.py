@@ -37,7 +37,7 @@ CipherOf = Callable[[str], BlobCipher]
 class _CachedKey(NamedTuple):
     """A data key in memory, ready to derive from. `master`: the KMS key that wraps it, empty for the default."""
 
-    secret: bytes
+    secret: hmac.HMAC
     master: str
     until: float
 
@@ -99,7 +99,7 @@ class DataKeys:
         """Return the cipher that seals and opens that blob."""
         return (await self.cipher_of(ref, key))(blob)
 
-    async def _data_key(self, ref: BucketRef, id: str) -> bytes:
+    async def _data_key(self, ref: BucketRef, id: str) -> hmac.HMAC:
         held = self._cache.get(id)
         if held is not None and held.until <= self._clock():
             held = None
@@ -117,7 +117,7 @@ class DataKeys:
             await self.rewrapper.rewrap_opened(ref, id)
         return self._hold(made_for, id, plain)
 
-    def _hold(self, ref: BucketRef, id: str, plain: bytes) -> bytes:
+    def _hold(self, ref: BucketRef, id: str, plain: bytes) -> hmac.HMAC:
         now, secret = self._clock(), extracted(plain)
         self._cache = {k: v for k, v in self._cache.items() if v.until > now}
         _make_room(self._cache)
@@ -138,14 +138,16 @@ class DataKeys:
             self._proven[ref.caller, id] = self._clock()
 
 
-def extracted(plain: bytes) -> bytes:
-    """The first half of HKDF, done once for a data key."""
-    return hmac.digest(bytes(32), plain, "sha256")
+def extracted(plain: bytes) -> hmac.HMAC:
+    """The first half of HKDF, done once for a data key: what the second half begins with."""
+    return hmac.new(hmac.digest(bytes(32), plain, "sha256"), digestmod="sha256")
 
 
-def derived_key(secret: bytes, blob: str) -> bytes:
+def derived_key(secret: hmac.HMAC, blob: str) -> bytes:
     """The second half: the key that seals this blob and no other."""
-    return hmac.digest(secret, b"aerekos blob " + blob.encode() + b"\x01", "sha256")
+    found = secret.copy()
+    found.update(b"aerekos blob " + blob.encode() + b"\x01")
+    return found.digest()
 
 
 def _brought(ref: BucketRef) -> bytes:

@@ -25,11 +25,13 @@ CUSTOMER = f"{SSE}-customer-"
 SOURCE = "x-amz-copy-source-server-side-encryption-customer-"
 DIGEST = "customer-key"
 _KEY_BYTES = 32
+_PARTS = ("algorithm", "key", "key-md5")
+_BRINGS = {prefix: frozenset(f"{prefix}{name}" for name in _PARTS) for prefix in (CUSTOMER, SOURCE)}
 
 
 def customer_key(headers: Mapping[str, str], prefix: str = CUSTOMER) -> bytes | None:
     """The key a request brings. Raises S3Error InvalidArgument for half of one, or a damaged one."""
-    parts = [headers.get(f"{prefix}{name}") for name in ("algorithm", "key", "key-md5")]
+    parts = [headers.get(f"{prefix}{name}") for name in _PARTS]
     if not any(each is not None for each in parts):
         return None
     algorithm, text, digest = parts
@@ -84,7 +86,7 @@ def like_upload(
 
 def opened(ref: BucketRef, found: Object, headers: Mapping[str, str], prefix: str = CUSTOMER) -> BucketRef:
     """The bucket as an object of it is read. Raises S3Error InvalidRequest without the key it was sealed with."""
-    if DIGEST not in found.attributes and not any(name.startswith(prefix) for name in headers):
+    if DIGEST not in found.attributes and _BRINGS[prefix].isdisjoint(headers):
         return ref
     return replace(ref, customer_key=_required(customer_key(headers, prefix), found.attributes))
 

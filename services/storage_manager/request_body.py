@@ -56,7 +56,7 @@ class RequestBody:
     """
 
     def __init__(self, headers: dict[str, str], caller: Caller, receive: Receive, also: str = "") -> None:
-        self._headers, self._receive = headers, receive
+        self.headers, self._receive = headers, receive
         self.md5 = hashlib.md5(usedforsecurity=False)
         self.content = headers.get("x-amz-content-sha256", "UNSIGNED-PAYLOAD")
         self._decoder = self._framing(caller)
@@ -104,7 +104,7 @@ class RequestBody:
         """The checksums to remember. Raises S3Error when the body is not what the client says."""
         if self._decoder:
             self._decoder.finish()
-        wanted = self._headers.get("x-amz-decoded-content-length")
+        wanted = self.headers.get("x-amz-decoded-content-length")
         if wanted is not None and wanted != str(self.size):
             raise S3Error("IncompleteBody", "the decoded length differs")
         if self._sha and not hmac.compare_digest(self._sha.hexdigest(), self.content):
@@ -113,7 +113,7 @@ class RequestBody:
         return {name: self._check(name, each) for name, each in self._sums.items()}
 
     def _check_md5(self) -> None:
-        said = self._headers.get("content-md5")
+        said = self.headers.get("content-md5")
         if said is None or said == base64.b64encode(self.md5.digest()).decode():
             return
         if not MD5.fullmatch(said):
@@ -122,7 +122,7 @@ class RequestBody:
 
     def _check(self, name: str, each: Hash) -> str:
         trailers = self._decoder.trailers if self._decoder else {}
-        claimed = self._headers.get(name) or trailers.get(name, "")
+        claimed = self.headers.get(name) or trailers.get(name, "")
         value = base64.b64encode(each.digest()).decode()
         if name in self._said and claimed != value:
             raise S3Error("BadDigest", f"{name} differs from the body")

@@ -19,6 +19,7 @@ from urllib.parse import unquote
 
 from crds.errors import ApiError
 from services.sdk.asgi import header_map, note_action, send_whole
+from services.sdk.aws.authentication import raw_request
 from services.sdk.aws.judgement import note_denial
 from services.sdk.aws.model import load_model
 from services.sdk.aws.rest_xml import render
@@ -108,10 +109,11 @@ class S3App:
         await _send(answer, scope["method"] == "HEAD", send)
 
     async def _answer(self, scope: Scope, receive: Receive, id: str) -> S3Response:
-        caller = await self._authenticator.authenticate(scope)
+        asked = raw_request(scope)
+        caller = await self._authenticator.authenticate(scope, asked)
         bucket, _, key = _path(scope).removeprefix("/").partition("/")
         query = read_query(scope["query_string"])
-        headers = hoisted(query, read_headers(scope["headers"]))
+        headers = hoisted(query, read_headers(asked))
         note_action(scope, resource=object_arn(bucket, key) if bucket else "", caller=caller.name)
         if scope["method"] == "OPTIONS":
             require_for_pages(caller.identity)

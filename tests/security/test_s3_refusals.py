@@ -25,6 +25,7 @@ import services.storage_manager.metadata.uploads as uploads_module
 from services.sdk.aws.model import load_model
 from services.sdk.aws.protocols.routing import template_of
 from services.sdk.aws.rest_xml import parse
+from services.sdk.aws.sigv4 import RawRequest
 from services.sdk.identity import Caller as Identity
 from services.storage_manager.blobs import Blobs
 from services.storage_manager.context import S3Context
@@ -47,7 +48,7 @@ class Fakes:
         self.asked: list[tuple[str, Verb]] = []
         self.masters: list[str | None] = []
 
-    async def authenticate(self, scope: Scope) -> Caller:
+    async def authenticate(self, scope: Scope, request: RawRequest) -> Caller:
         return Caller("tester", "default")
 
     async def all(self, caller: Caller) -> list[BucketRef]:
@@ -418,7 +419,7 @@ def test_who_did_not_sign_does_not_choose_how_the_answer_looks(door: Door, monke
     link = "/box/k?response-content-type=text/html"
     for identity, expected in ((Identity("ann"), 400), (Identity("ann", access_key="AKIA"), 200)):
 
-        async def authenticate(scope: Scope, identity: Identity = identity) -> Caller:
+        async def authenticate(scope: Scope, request: RawRequest, identity: Identity = identity) -> Caller:
             return Caller("ann", "default", identity=identity)
 
         monkeypatch.setattr(door.fakes, "authenticate", authenticate)

@@ -19,6 +19,7 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from services.sdk.aws.sigv4 import RawRequest
 from services.storage_manager import segments
 from services.storage_manager.blobs import Blobs, Writer
 from services.storage_manager.context import S3Context
@@ -33,7 +34,7 @@ class Fakes:
     def __init__(self) -> None:
         self.places: dict[str, BucketRef] = {}
 
-    async def authenticate(self, scope: Scope) -> Caller:
+    async def authenticate(self, scope: Scope, request: RawRequest) -> Caller:
         return Caller("tester", "default")
 
     async def all(self, caller: Caller) -> list[BucketRef]:
