@@ -13,11 +13,15 @@ from services.logs_manager.manifest import MANIFEST
 from services.logs_manager.metrics import LogsMetrics
 from services.logs_manager.operations import handlers
 from services.logs_manager.operations.log_access import Parts, judged_resource
+from services.logs_manager.otlp_logs import OtlpLogRoutes
 from services.logs_manager.queries import Queries
 from services.logs_manager.reconcilers import GroupReconciler
 from services.logs_manager.store.log_store import LogStore
 from services.logs_manager.store.tables import open_logs
 from services.logs_manager.taking import Taking
+from services.logs_manager.traces.routes import TraceRoutes
+from services.logs_manager.traces.trace_store import FILE as TRACES
+from services.logs_manager.traces.trace_store import TraceStore
 from services.logs_manager.upkeep import Upkeep
 from services.sdk.aws.access import CallerAccess
 from services.sdk.aws.app import AwsApp
@@ -46,6 +50,9 @@ def assembled(context: ServiceContext, disk: Executor, asking: Executor) -> Serv
         context.metrics.registry,
         lambda: (store.lines_taken, store.bytes_taken, len(store.streams), upkeep.stored),
     )
+    spans = open_logs(context.data, TRACES)
+    span_committer = GroupCommitter(spans, disk)
+    traces = TraceStore(LogStore(spans, span_committer, context.data, TRACES), context.clock)
     queries = Queries(store, directory, context.clock, asking)
     following = Following(context, store, directory)
     aws = AwsApp(
@@ -56,12 +63,14 @@ def assembled(context: ServiceContext, disk: Executor, asking: Executor) -> Serv
         resource_of=_about,
         judged_resource=judged_resource,
     )
+    taking = Taking(store, directory, context.clock)
     return Service(
-        app=LokiApi(context, queries, Taking(store, directory, context.clock), aws),
+        app=LokiApi(context, queries, taking, aws),
+        routes=[OtlpLogRoutes(taking, context.clock), TraceRoutes(context, traces, queries)],
         reconcilers=[GroupReconciler(store, upkeep)],
         checks=[Check("instances", lambda: following.fault, essential=False)],
-        tasks=[following.run, upkeep.run],
-        on_stop=[_stopped(committer, queries, file, (asking, disk))],
+        tasks=[following.run, upkeep.run, traces.run],
+        on_stop=[_stopped((committer, span_committer), (queries, traces), (file, spans), (asking, disk))],
     )
 
 
@@ -73,13 +82,17 @@ def _about(call: RequestContext, request: dict[str, object], answer: dict[str, o
 
 
 def _stopped(
-    committer: GroupCommitter, queries: Queries, file: SqliteFile, threads: Sequence[Executor]
+    committers: Sequence[GroupCommitter],
+    readers: Sequence[Queries | TraceStore],
+    files: Sequence[SqliteFile],
+    threads: Sequence[Executor],
 ) -> Callable[[], Awaitable[None]]:
     async def stop() -> None:
-        await committer.drained()
+        for committer in committers:
+            await committer.drained()
         for thread in threads:
             thread.shutdown(cancel_futures=True)
-        queries.close()
-        file.close()
+        for each in (*readers, *files):
+            each.close()
 
     return stop

@@ -73,6 +73,11 @@ class Directory:
         spec = self.spec_of(stream)
         return ((spec.retention_days if spec else None) or DEFAULT_RETENTION_DAYS) * DAY_NS
 
+    def retention_of(self, namespace: str, name: str) -> int:
+        """The same of the group of that name, whether or not it is there."""
+        found = self.groups.get(group_resource(name), namespace)
+        return ((found.spec.retention_days if found else None) or DEFAULT_RETENTION_DAYS) * DAY_NS
+
     def most_bytes(self, stream: Stream) -> int:
         spec = self.spec_of(stream)
         return spec.max_bytes if spec else DEFAULT_BYTES

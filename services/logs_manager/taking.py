@@ -35,6 +35,10 @@ class Taking:
             written.append(Written(stream, [new_line(*line, oldest, now + AHEAD_NS) for line in each.lines]))
         await self.keep(written, now)
 
+    def oldest(self, namespace: str, group: str, now: int) -> int:
+        """The moment (ns) before which that group takes no lines."""
+        return now - self._directory.retention_of(namespace, group)
+
     async def keep(self, written: Sequence[Written], now: int) -> None:
         """`now` in ns. Raises Unavailable."""
         try:

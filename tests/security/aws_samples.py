@@ -233,6 +233,10 @@ LOGS: Samples = {
     "retentionInDays": 7,
     "logEvents": [{"timestamp": 1, "message": "x"}],
     "filterPattern": "x",
+    "StartQuery.logGroupName": "/app/web",
+    "queryString": "limit 1",
+    "startTime": 1,
+    "endTime": 2,
     **dict.fromkeys(
         ("FilterLogEvents.logGroupName", "GetLogEvents.logGroupName", "DescribeLogStreams.logGroupName"), "/app/web"
     ),

@@ -39,7 +39,7 @@ class Row:
 
     def get(self, name: str) -> str:
         if name == LEVEL and LEVEL not in self.labels:
-            self.labels[LEVEL] = level_of(self.line)
+            self.labels[LEVEL] = self.labels.get("level") or level_of(self.line)
         return self.labels.get(name, "")
 
     def extract(self, name: str, value: str) -> None:
@@ -193,7 +193,7 @@ def _json(fields: Sequence[tuple[str, str]]) -> Step:
             row.fail("JSONParserErr")
         elif paths:
             for label, path in paths:
-                row.extract(label, _text(_at(found, path)))
+                row.extract(label, text_of_json(_at(found, path)))
         else:
             _flatten(row, "", found)
         return True
@@ -208,7 +208,7 @@ def _flatten(row: Row, prefix: str, found: dict[str, Any], depth: int = 0) -> No
         if isinstance(value, dict) and depth < 8:
             _flatten(row, f"{name}_", value, depth + 1)
         elif name and value is not None and not isinstance(value, list | dict):
-            row.extract(name, _text(value))
+            row.extract(name, text_of_json(value))
 
 
 def _path(expression: str) -> list[str | int]:
@@ -242,7 +242,8 @@ def _at(value: Any, path: Sequence[str | int]) -> Any:
     return value
 
 
-def _text(value: Any) -> str:
+def text_of_json(value: Any) -> str:
+    """A value of JSON as a field's text; empty for none."""
     if isinstance(value, str):
         return value
     if value is None:

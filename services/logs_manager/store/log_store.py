@@ -44,8 +44,8 @@ class Written(NamedTuple):
 class LogStore:
     """Used by one event loop; `reader` for each other thread."""
 
-    def __init__(self, file: SqliteFile, committer: GroupCommitter, folder: Path) -> None:
-        self._committer, self._path = committer, folder / tables.FILE
+    def __init__(self, file: SqliteFile, committer: GroupCommitter, folder: Path, name: str = tables.FILE) -> None:
+        self._committer, self._path = committer, folder / name
         db = file.connection
         self.streams = StreamIndex(tables.all_streams(db))
         self._saved = set(self.streams.by_id)

@@ -21,7 +21,7 @@ from services.sdk.sqlite_file import SqliteFile, give_back
 from services.sdk.sqlite_schema import Migrations
 
 OWN = FormatVersion(version=1, oldest_reader=1)
-FILE, LOCK = "logs.db", "logs.lock"
+FILE = "logs.db"
 SEALED = 9
 FULL_BLOCK, MOST_FRESH = 256 << 10, 32
 """Bytes of text at which a block stays as it is, and fresh blocks of a stream at which they become one."""
@@ -48,9 +48,9 @@ def _create(db: sqlite3.Connection) -> None:
 MIGRATIONS: Migrations = {1: _create}
 
 
-def open_logs(folder: Path) -> SqliteFile:
+def open_logs(folder: Path, file: str = FILE) -> SqliteFile:
     """Raises AlreadyServed, and NewerFormat for a file that only a newer version reads."""
-    return SqliteFile(folder / FILE, folder / LOCK, OWN, MIGRATIONS)
+    return SqliteFile(folder / file, folder / f"{file}.lock", OWN, MIGRATIONS)
 
 
 class NewBlock(NamedTuple):

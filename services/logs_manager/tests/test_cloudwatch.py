@@ -5,12 +5,16 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from services.logs_manager.filter_patterns import pattern_of
+from services.logs_manager.insights import Record, parse_query
 from services.logs_manager.logql.errors import QueryFault
 from services.sdk.aws.accounts import account_of
 from services.sdk.testing import ServiceHarness, User, serving
@@ -165,3 +169,68 @@ def test_filter_patterns(pattern: str, line: str, fits: bool) -> None:
 def test_filter_patterns_that_are_none(pattern: str) -> None:
     with pytest.raises(QueryFault):
         pattern_of(pattern)
+
+
+def asked(logs: Any, query: str, **more: Any) -> list[dict[str, str]]:
+    now = round(time.time())
+    ask = {"logGroupName": GROUP, "startTime": now - 3600, "endTime": now + 60, "queryString": query, **more}
+    id = logs.start_query(**ask)["queryId"]
+    deadline = time.monotonic() + 60
+    while (found := logs.get_query_results(queryId=id))["status"] == "Running":
+        assert time.monotonic() < deadline
+    assert found["status"] == "Complete", found
+    return [{each["field"]: each["value"] for each in row} for row in found["results"]]
+
+
+def test_insights(logs: Any) -> None:
+    put(
+        logs,
+        *(f'{{"status": {200 if n % 3 else 503}, "ms": {n}, "user": {{"name": "u{n % 2}"}}}}' for n in range(12)),
+    )
+    put(logs, "a plain line")
+    failing = asked(
+        logs, 'fields ms, user.name as who | filter status >= 500 and user.name != "x" | sort ms desc | limit 2'
+    )
+    assert failing == [{"ms": "9", "who": "u1"}, {"ms": "6", "who": "u0"}]
+    counted = asked(logs, "filter ispresent(status) | stats count(*) as n, avg(ms), max(ms) by status | sort n desc")
+    assert counted == [
+        {"status": "200", "n": "8", "avg(ms)": "6", "max(ms)": "11"},
+        {"status": "503", "n": "4", "avg(ms)": "4.5", "max(ms)": "9"},
+    ]
+    assert asked(logs, "filter @message like /pl[a-z]+n/ or user.name in ['none'] | stats count()") == [
+        {"count(*)": "1"}
+    ]
+    assert asked(logs, "filter not (@message like 'status') | display @logStream") == [{"@logStream": STREAM}]
+    (bins,) = asked(logs, "stats count_distinct(user.name) as users by bin(1h)", limit=1)
+    assert bins["users"] == "2" and bins["bin(1h)"].endswith(":00:00.000")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "parse @message '*' as x",
+        "fields strlen(@message)",
+        "filter a >",
+        "stats pct(ms, 95)",
+        "limit 0",
+        "",
+        "filter (a = 1",
+        "filter a like b",
+        "stats count(*) | filter x = 1",
+        "bin",
+        "'",
+    ],
+)
+def test_insights_that_are_not_done_are_refused(query: str) -> None:
+    with pytest.raises(QueryFault):
+        parse_query(query, 10)
+
+
+@settings(max_examples=60)
+@given(
+    st.text(max_size=50)
+    | st.lists(st.sampled_from(["filter", "a", "=", "1", "(", "|", "stats", "by", ","])).map(" ".join)
+)
+def test_any_text_is_a_query_of_insights_or_refused(text: str) -> None:
+    with suppress(QueryFault):
+        list(parse_query(text, 10).rows([Record(5, "x", "s", "g", 0)]))

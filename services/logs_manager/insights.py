@@ -1,0 +1,474 @@
+"""Queries of CloudWatch Logs Insights: what is done of its language, and what it finds.
+
+    fields @timestamp, @message as text | filter status >= 500 and @message like /time(out|d)/ | sort @timestamp desc
+    | limit 20        stats count(*) as n, avg(ms) by bin(5m), service
+
+Source: Amazon CloudWatch Logs User Guide, "CloudWatch Logs Insights language query syntax". Fields of JSON lines are
+found by their paths (`user.name`). What is not done is refused by its name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import orjson
+
+from services.logs_manager.logql.errors import QueryFault
+from services.logs_manager.logql.lexer import seconds_of
+from services.logs_manager.logql.matching import compiled
+from services.logs_manager.logql.stages import COMPARE, number_of, text_of_json
+
+LONGEST_QUERY, DEFAULT_LIMIT, MOST_ROWS, MOST_GROUPS, DEEPEST = 10_000, 1_000, 10_000, 10_000, 30
+_COMMANDS = ("fields", "display", "filter", "sort", "limit", "stats")
+_REFUSED = (
+    "parse",
+    "dedup",
+    "pattern",
+    "diff",
+    "unmask",
+    "unnest",
+    "anomaly",
+    "source",
+    "lookup",
+    "join",
+    "filterindex",
+)
+_AGGREGATES = ("count", "sum", "avg", "min", "max", "count_distinct")
+_SIGNS = ("!=", ">=", "<=", "=~", "=", "<", ">", "(", ")", ",", "|", "*", "[", "]")
+Row = dict[str, str]
+Test = Callable[["Record"], bool]
+
+
+class Record:
+    """One line, as a query sees it. `at` in ns; what is not among `own` is looked for in its JSON."""
+
+    __slots__ = ("_fields", "at", "own")
+
+    def __init__(self, at: int, message: str, stream: str, group: str, arrived: int) -> None:
+        self.at = at
+        self.own = {
+            "@timestamp": said_time(at),
+            "@message": message,
+            "@logStream": stream,
+            "@log": group,
+            "@ingestionTime": said_time(arrived * 1_000_000),
+        }
+        self._fields: Any = None
+
+    def get(self, name: str) -> str:
+        if (known := self.own.get(name)) is not None:
+            return known
+        if self._fields is None:
+            try:
+                self._fields = orjson.loads(self.own["@message"])
+            except ValueError:
+                self._fields = {}
+        value: Any = self._fields
+        if isinstance(value, dict) and name in value:
+            return text_of_json(value[name])
+        for part in name.split("."):
+            if isinstance(value, dict):
+                value = value.get(part)
+            elif isinstance(value, list) and part.isascii() and part.isdigit() and int(part) < len(value):
+                value = value[int(part)]
+            else:
+                return ""
+        return text_of_json(value)
+
+
+def said_time(ns: int) -> str:
+    """`2026-01-31 12:00:00.123`."""
+    at = datetime.fromtimestamp(ns // 1_000_000_000, UTC)
+    return f"{at:%Y-%m-%d %H:%M:%S}.{ns // 1_000_000 % 1000:03d}"
+
+
+class Shown(NamedTuple):
+    """A column. `value`: what it shows of a line."""
+
+    name: str
+    value: Callable[[Record], str]
+
+
+class Aggregate(NamedTuple):
+    name: str
+    function: str
+    field: str
+
+
+class Query(NamedTuple):
+    """`sort`: names of columns, each with whether it is descending. `aggregates` and `by` are of stats."""
+
+    shown: tuple[Shown, ...]
+    tests: tuple[Test, ...]
+    sort: tuple[tuple[str, bool], ...]
+    limit: int
+    aggregates: tuple[Aggregate, ...]
+    by: tuple[Shown, ...]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the newest, or the oldest, lines that fit are all it asks for."""
+        return not self.aggregates and (not self.sort or [name for name, _ in self.sort] == ["@timestamp"])
+
+    @property
+    def newest_first(self) -> bool:
+        return not self.sort or self.sort[0][1]
+
+    def fits(self, record: Record) -> bool:
+        return all(test(record) for test in self.tests)
+
+    def rows(self, records: Iterable[Record]) -> list[Row]:
+        """What is shown of lines that fit. Raises QueryFault."""
+        found = self._counted(records) if self.aggregates else [self._row(each) for each in records]
+        for name, descending in reversed(self.sort):
+            found.sort(key=lambda row, name=name: _key(row.get(name, "")), reverse=descending)  # type: ignore[misc]
+        return found[: self.limit]
+
+    def _row(self, record: Record) -> Row:
+        row = {each.name: text for each in self.shown if (text := each.value(record))}
+        for name, _ in self.sort:
+            row.setdefault(name, record.get(name))
+        return row
+
+    def _counted(self, records: Iterable[Record]) -> list[Row]:
+        groups: dict[tuple[str, ...], list[_Counting]] = {}
+        for record in records:
+            key = tuple(each.value(record) for each in self.by)
+            counting = groups.get(key)
+            if counting is None:
+                if len(groups) >= MOST_GROUPS:
+                    raise QueryFault(f"there are more than {MOST_GROUPS} groups: add filters, or group by less")
+                counting = groups[key] = [_Counting(each) for each in self.aggregates]
+            for each in counting:
+                each.take(record)
+        names = [each.name for each in self.by]
+        return [
+            {**dict(zip(names, key, strict=True)), **{each.of.name: text for each in found if (text := each.said())}}
+            for key, found in groups.items()
+        ]
+
+
+class _Counting:
+    """One aggregate of one group."""
+
+    __slots__ = ("count", "distinct", "most", "of", "total")
+
+    def __init__(self, of: Aggregate) -> None:
+        self.of, self.count, self.total = of, 0, 0.0
+        self.most: float | None = None
+        self.distinct: set[str] = set()
+
+    def take(self, record: Record) -> None:
+        of = self.of
+        text = record.get(of.field) if of.field else ""
+        if of.function.startswith("count"):
+            self.count += not of.field or bool(text)
+            if of.function == "count_distinct" and text and len(self.distinct) < MOST_GROUPS:
+                self.distinct.add(text)
+            return
+        if (value := number_of(text)) is None:
+            return
+        self.count += 1
+        self.total += value
+        best = {"min": min, "max": max}.get(of.function)
+        if best is not None:
+            self.most = value if self.most is None else best(self.most, value)
+
+    def said(self) -> str:
+        match self.of.function:
+            case "count":
+                return str(self.count)
+            case "count_distinct":
+                return str(len(self.distinct))
+        if not self.count:
+            return ""
+        if self.most is not None:
+            return said_number(self.most)
+        return said_number(self.total / self.count if self.of.function == "avg" else self.total)
+
+
+def said_number(value: float) -> str:
+    return str(int(value)) if value == int(value) and abs(value) < 1e15 else f"{value:.6g}"
+
+
+def _key(text: str) -> tuple[bool, float, str]:
+    """Numbers in the order of numbers, before texts."""
+    number = number_of(text)
+    return (number is None, math.inf if number is None else number, text)
+
+
+def parse_query(text: str, most: int) -> Query:
+    """`most`: rows that are wanted, where the query does not say. Raises QueryFault."""
+    if len(text) > LONGEST_QUERY:
+        raise QueryFault(f"queryString has more than {LONGEST_QUERY} characters")
+    return _Reader(_words(text)).query(most)
+
+
+def _words(text: str) -> list[str]:
+    found, at, here = list[str](), 0, text
+    while at < len(here):
+        char = here[at]
+        if char.isspace():
+            at += 1
+        elif char == "#":
+            at = (here + "\n").index("\n", at)
+        elif char in "\"'`/":
+            end = at + 1
+            while end < len(here) and here[end] != char:
+                end += 2 if here[end] == "\\" and char != "`" else 1
+            if end >= len(here):
+                raise QueryFault(f"what begins with {char} at {at + 1} has no end")
+            found.append(here[at : end + 1])
+            at = end + 1
+        elif sign := next((each for each in _SIGNS if here.startswith(each, at)), ""):
+            found.append(sign)
+            at += len(sign)
+        else:
+            end = at
+            while end < len(here) and (here[end].isalnum() or here[end] in "_@.-$:"):
+                end += 1
+            if end == at:
+                raise QueryFault(f"{char!r} at {at + 1} is not understood")
+            found.append(here[at:end])
+            at = end
+    return found
+
+
+class _Reader:
+    def __init__(self, words: Sequence[str]) -> None:
+        self._words, self._at, self._depth = words, 0, 0
+        self._shown: list[Shown] = []
+        self._displayed: list[Shown] = []
+        self._tests: list[Test] = []
+        self._sort: list[tuple[str, bool]] = []
+        self._aggregates: list[Aggregate] = []
+        self._by: list[Shown] = []
+        self._limit = 0
+
+    def query(self, most: int) -> Query:
+        while self._here:
+            self._command()
+            if self._here and self._next() != "|":
+                raise QueryFault(f"| is expected before {self._words[self._at - 1]!r}")
+        shown = self._displayed or self._shown or [_column("@timestamp"), _column("@message")]
+        limit = self._limit or most
+        if not self._words:
+            raise QueryFault("queryString is empty")
+        return Query(
+            tuple(shown), tuple(self._tests), tuple(self._sort), limit, tuple(self._aggregates), tuple(self._by)
+        )
+
+    @property
+    def _here(self) -> str:
+        return self._words[self._at] if self._at < len(self._words) else ""
+
+    def _next(self) -> str:
+        word = self._here
+        self._at += 1
+        return word
+
+    def _is(self, *words: str) -> bool:
+        if self._here.lower() in words:
+            self._at += 1
+            return True
+        return False
+
+    def _expect(self, word: str) -> None:
+        if not self._is(word):
+            raise QueryFault(f"{word!r} is expected, not {self._here or 'the end'!r}")
+
+    def _command(self) -> None:
+        word = self._next().lower()
+        if word not in _COMMANDS:
+            why = "is not done here" if word in _REFUSED else "is no command"
+            raise QueryFault(f"{word[:40]!r} {why}; there are {', '.join(_COMMANDS)}")
+        if self._aggregates and word in ("fields", "filter", "stats"):
+            raise QueryFault(f"{word} after stats is not done here")
+        getattr(self, f"_read_{word}")()
+
+    def _read_fields(self) -> None:
+        self._shown += self._columns()
+
+    def _read_display(self) -> None:
+        self._displayed = self._columns()
+
+    def _columns(self) -> list[Shown]:
+        found = [self._named_column()]
+        while self._is(","):
+            found.append(self._named_column())
+        return found
+
+    def _named_column(self) -> Shown:
+        column = self._column()
+        return column._replace(name=self._name()) if self._is("as") else column
+
+    def _column(self) -> Shown:
+        name = self._name()
+        if self._here != "(":
+            return _column(name)
+        if name != "bin":
+            raise QueryFault(f"the function {name} is not done here")
+        self._expect("(")
+        said = self._next()
+        self._expect(")")
+        seconds = seconds_of(said)
+        if seconds is None or seconds < 1:
+            raise QueryFault(f"bin({said}): is no period of a second or more")
+        width = round(seconds) * 1_000_000_000
+        return Shown(f"bin({said})", lambda record: said_time(record.at - record.at % width))
+
+    def _name(self) -> str:
+        word = self._next()
+        if not word or word in _SIGNS or word[0] in "\"'/":
+            raise QueryFault(f"the name of a field is expected, not {word or 'the end'!r}")
+        return word.strip("`")
+
+    def _read_limit(self) -> None:
+        word = self._next()
+        if not (word.isascii() and word.isdigit() and 1 <= int(word) <= MOST_ROWS):
+            raise QueryFault(f"limit: {word[:40]!r} is no count from 1 to {MOST_ROWS}")
+        self._limit = int(word)
+
+    def _read_sort(self) -> None:
+        while True:
+            name = self._name()
+            if self._here == "(":
+                self._at -= 1
+                name = self._column().name
+            descending = self._is("desc")
+            if not descending:
+                self._is("asc")
+            self._sort.append((name, descending))
+            if not self._is(","):
+                return
+
+    def _read_stats(self) -> None:
+        while True:
+            self._aggregates.append(self._aggregate())
+            if not self._is(","):
+                break
+        if self._is("by"):
+            self._by = self._columns()
+
+    def _aggregate(self) -> Aggregate:
+        function = self._next().lower()
+        if function not in _AGGREGATES:
+            raise QueryFault(f"stats {function[:40]} is not done here; there are {', '.join(_AGGREGATES)}")
+        self._expect("(")
+        field = "" if self._is("*") or self._here == ")" else self._name()
+        self._expect(")")
+        if not field and function != "count":
+            raise QueryFault(f"{function} takes a field")
+        said = f"{function}({field or '*'})"
+        return Aggregate(self._name() if self._is("as") else said, function, field)
+
+    def _read_filter(self) -> None:
+        self._tests.append(self._any())
+
+    def _any(self) -> Test:
+        tests = [self._all()]
+        while self._is("or"):
+            tests.append(self._all())
+        return lambda record: any(test(record) for test in tests)
+
+    def _all(self) -> Test:
+        tests = [self._one()]
+        while self._is("and"):
+            tests.append(self._one())
+        return lambda record: all(test(record) for test in tests)
+
+    def _one(self) -> Test:
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise QueryFault(f"the query has more than {DEEPEST} brackets in one another")
+        found = self._negated() if self._is("not") else self._condition()
+        self._depth -= 1
+        return found
+
+    def _negated(self) -> Test:
+        test = self._one()
+        return lambda record: not test(record)
+
+    def _condition(self) -> Test:
+        if self._is("("):
+            test = self._any()
+            self._expect(")")
+            return test
+        name = self._name()
+        if name == "ispresent":
+            self._expect("(")
+            field = self._name()
+            self._expect(")")
+            return lambda record: bool(record.get(field))
+        if self._here == "(":
+            raise QueryFault(f"the function {name} is not done here")
+        negated = self._is("not")
+        op = self._next().lower()
+        if op == "like" or op == "=~":
+            test = _like(name, self._next())
+        elif op == "in":
+            test = self._among(name)
+        elif op in ("=", "!=", "<", ">", "<=", ">=") and not negated:
+            test = _compared(name, op, self._value())
+        else:
+            raise QueryFault(f"{op or 'the end'!r} after {name} is no comparison")
+        return (lambda record: not test(record)) if negated else test
+
+    def _among(self, name: str) -> Test:
+        self._expect("[")
+        values = {self._value()}
+        while self._is(","):
+            values.add(self._value())
+        self._expect("]")
+        return lambda record: record.get(name) in values
+
+    def _value(self) -> str:
+        word = self._next()
+        if not word or word in _SIGNS or word[0] == "/":
+            raise QueryFault(f"a value is expected, not {word or 'the end'!r}")
+        return _unquoted(word)
+
+
+def _column(name: str) -> Shown:
+    return Shown(name, lambda record: record.get(name))
+
+
+def _unquoted(word: str) -> str:
+    if word[0] not in "\"'`":
+        return word
+    return word[1:-1].replace(f"\\{word[0]}", word[0]).replace("\\\\", "\\")
+
+
+def _like(name: str, word: str) -> Test:
+    """`like /expression/`, or a text that is found anywhere as it stands."""
+    if word[:1] == "/" and len(word) > 1:
+        search = compiled(word[1:-1].replace("\\/", "/"), whole=False).search
+        return lambda record: search(record.get(name)) is not None
+    if word[:1] not in ("'", '"') or not word:
+        raise QueryFault(f"like takes a text in quotes or an expression in slashes, not {word or 'the end'!r}")
+    text = _unquoted(word)
+    return lambda record: text in record.get(name)
+
+
+def _compared(name: str, op: str, value: str) -> Test:
+    if op in ("=", "!="):
+        number = number_of(value)
+
+        def equals(record: Record) -> bool:
+            found = record.get(name)
+            return found == value or (number is not None and number_of(found) == number)
+
+        return equals if op == "=" else lambda record: not equals(record)
+    wanted = number_of(value)
+    if wanted is None:
+        raise QueryFault(f"{op} compares numbers, {value[:40]!r} is none")
+    compare = COMPARE[op]
+
+    def compares(record: Record) -> bool:
+        found = number_of(record.get(name))
+        return found is not None and compare(found, wanted)
+
+    return compares

@@ -1,0 +1,94 @@
+"""What OpenTelemetry's SDKs and collectors send: requests of OTLP over HTTP, as protobuf or JSON, and their values.
+
+Source: opentelemetry.io/docs/specs/otlp; opentelemetry-proto. Members that are not known are passed over, as the
+protocol has it.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from crds.errors import BadRequest, UnsupportedMedia
+from services.logs_manager.bodies import unpacked
+from services.sdk.routes import Request, Response
+
+PROTOBUF, JSON = "application/x-protobuf", "application/json"
+MOST_ITEMS, DEEPEST = 20_000, 16
+_IDS = frozenset({"traceId", "spanId", "parentSpanId"})
+
+
+def sent_type(request: Request) -> str:
+    """Raises UnsupportedMedia."""
+    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if sent not in (PROTOBUF, JSON):
+        raise UnsupportedMedia(f"OTLP is taken as {PROTOBUF} or {JSON}, not as {sent or 'a body without a type'}")
+    return sent
+
+
+def read_into(message: Any, request: Request) -> None:
+    """Raises UnsupportedMedia, BadRequest, TooLarge."""
+    from google.protobuf.json_format import ParseDict, ParseError
+    from google.protobuf.message import DecodeError
+
+    body = unpacked(bytes(request.body), request.headers.get("content-encoding"))
+    try:
+        if sent_type(request) == PROTOBUF:
+            message.ParseFromString(body)
+        else:
+            ParseDict(_with_ids(orjson.loads(body), 0), message, ignore_unknown_fields=True, max_recursion_depth=40)
+    except (DecodeError, ParseError, ValueError, TypeError, AttributeError) as error:
+        raise BadRequest(f"the body is no {type(message).__name__} of OTLP: {str(error)[:200]}") from None
+
+
+def answer(message: Any, request: Request) -> Response:
+    """In the words the request came in."""
+    if sent_type(request) == PROTOBUF:
+        return Response(message.SerializeToString(), content_type=PROTOBUF)
+    from google.protobuf.json_format import MessageToJson
+
+    return Response(MessageToJson(message, indent=None).encode())
+
+
+def _with_ids(value: Any, depth: int) -> Any:
+    """OTLP writes ids in hexadecimal digits where JSON of protobuf has base64."""
+    if depth > 40:
+        raise ValueError("it is nested too deeply")
+    if isinstance(value, list):
+        return [_with_ids(each, depth + 1) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: base64.b64encode(bytes.fromhex(each)).decode()
+        if key in _IDS and isinstance(each, str)
+        else _with_ids(each, depth + 1)
+        for key, each in value.items()
+    }
+
+
+def attributes_of(found: Iterable[Any]) -> dict[str, Any]:
+    """As JSON has them."""
+    return {each.key: value_of(each.value) for each in found}
+
+
+def value_of(value: Any, depth: int = 0) -> Any:
+    """An AnyValue as JSON has it; bytes in base64. Raises BadRequest."""
+    if depth > DEEPEST:
+        raise BadRequest(f"a value is nested more than {DEEPEST} deep")
+    kind = value.WhichOneof("value")
+    if kind is None:
+        return None
+    found = getattr(value, kind)
+    if kind == "array_value":
+        return [value_of(each, depth + 1) for each in found.values]
+    if kind == "kvlist_value":
+        return {each.key: value_of(each.value, depth + 1) for each in found.values}
+    return base64.b64encode(found).decode() if kind == "bytes_value" else found
+
+
+def text_of(value: Any) -> str:
+    """A value as one text."""
+    return value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()

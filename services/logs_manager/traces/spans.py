@@ -1,0 +1,73 @@
+"""Spans of OpenTelemetry as lines of a store of their own: JSON that begins with the trace, in the order they began.
+
+{"traceId": "<32 hex>", "spanId": "<16 hex>", "parentId": "", "name": "GET /", "kind": 2, "start": ns, "end": ns,
+ "error": "", "attributes": {...}, "events": [[ns, name, {...}]], "links": [[trace, span]], "resource": {...},
+ "scope": "name"}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import orjson
+
+from services.logs_manager.otlp import attributes_of, text_of
+from services.logs_manager.push import LONGEST_VALUE
+from services.logs_manager.store.log_store import NewLine
+
+LONGEST_SPAN = 64 << 10
+KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
+_PREFIX = b'{"traceId":"'
+_ERROR = 2
+
+
+class NewSpan(NamedTuple):
+    service: str
+    line: NewLine
+
+
+def spans_of(sent: Any) -> Iterator[NewSpan | None]:
+    """Of an ExportTraceServiceRequest; None for one without ids, or too large. Raises BadRequest."""
+    for part in sent.resource_spans:
+        resource = attributes_of(part.resource.attributes)
+        service = text_of(resource.pop("service.name", "unknown_service"))[:LONGEST_VALUE]
+        for scope in part.scope_spans:
+            for span in scope.spans:
+                line = _line(span, resource, scope.scope.name)
+                is_one = len(span.trace_id) == 16 and len(span.span_id) == 8 and len(line) <= LONGEST_SPAN
+                yield NewSpan(service, NewLine(span.start_time_unix_nano, line)) if is_one else None
+
+
+def _line(span: Any, resource: dict[str, Any], scope: str) -> bytes:
+    return orjson.dumps(
+        {
+            "traceId": span.trace_id.hex(),
+            "spanId": span.span_id.hex(),
+            "parentId": span.parent_span_id.hex(),
+            "name": span.name,
+            "kind": span.kind,
+            "start": span.start_time_unix_nano,
+            "end": span.end_time_unix_nano,
+            "error": (span.status.message or "error") if span.status.code == _ERROR else "",
+            "attributes": attributes_of(span.attributes),
+            "events": [[each.time_unix_nano, each.name, attributes_of(each.attributes)] for each in span.events],
+            "links": [[each.trace_id.hex(), each.span_id.hex()] for each in span.links],
+            "resource": resource,
+            "scope": scope,
+        }
+    )
+
+
+def needle_of(trace: str) -> bytes:
+    """What every span of that trace begins with."""
+    return _PREFIX + trace.encode() + b'"'
+
+
+def trace_in(line: bytes) -> bytes:
+    """The id of its trace."""
+    return line[len(_PREFIX) : len(_PREFIX) + 32]
+
+
+def is_trace_id(text: str) -> bool:
+    return len(text) == 32 and all(each in "0123456789abcdef" for each in text)
