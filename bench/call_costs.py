@@ -283,7 +283,8 @@ async def object_costs(s3: RunningService) -> None:
     await s3.told(s3.raw("s3", "PUT", "/bench"))
     await s3.told(s3.raw("s3", "PUT", "/bench/object", b"x" * 4096))
     for method in ("HEAD", "GET"):
-        await s3.clients.measure(f"storage-manager: {method} of 4 KiB", partial(s3.raw, "s3", method, "/bench/object"))
+        request = partial(s3.raw, "s3", method, "/bench/object")
+        await s3.clients.measure(f"storage-manager: {method} of 4 KiB", request)
 
 
 async def secret_cost(secrets: RunningService) -> None:
