@@ -20,6 +20,9 @@ _START = re.compile(rf"\s*\[?({_ISO})")
 _NEEDED = 300
 """Characters looked at: a time stands near the beginning or end of a line, and lines may have megabytes."""
 
+_NEVER = 1 << 33
+"""Seconds since 1970, in the year 2242: soon after it, ns do not fit into 64 bits."""
+
 
 def moment_of(line: str) -> float | None:
     """Seconds since 1970; None when the line says no time. One without a zone is meant in this machine's."""
@@ -28,14 +31,16 @@ def moment_of(line: str) -> float | None:
         return None
     try:
         return datetime.fromisoformat(found[1].replace(",", ".")).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 
 def nanoseconds_of(line: str) -> int | None:
-    """As `moment_of`, in ns since 1970, as exact as microseconds."""
+    """As `moment_of`, in ns since 1970, as exact as microseconds. A time that no clock shows is none: Go's zero is of
+    the year 1.
+    """
     found = moment_of(line)
-    return None if found is None else round(found * 1_000_000) * 1_000
+    return round(found * 1_000_000) * 1_000 if found is not None and 0 <= found < _NEVER else None
 
 
 def in_order(logs: Sequence[tuple[Sequence[str], float]]) -> list[str]:

@@ -41,6 +41,14 @@ class Written(NamedTuple):
     lines: Sequence[NewLine]
 
 
+class Progress(NamedTuple):
+    """How far a source was read with some lines: from the position `before` (empty: its beginning) to `position`."""
+
+    source: str
+    before: str
+    position: str
+
+
 class LogStore:
     """Used by one event loop; `reader` for each other thread."""
 
@@ -53,20 +61,26 @@ class LogStore:
         self._number = tables.newest_line(db)
         self.lines_taken = self.bytes_taken = 0
 
-    async def append(self, written: Sequence[Written], arrived: int, positions: dict[str, str] | None = None) -> None:
-        """Durable when it returns, with how far sources were read. `arrived`: ms since 1970. Raises sqlite3.Error."""
+    async def append(self, written: Sequence[Written], arrived: int, read: Progress | None = None) -> None:
+        """Durable when it returns, with how far a source was read: not at all where it is read further already.
+        `arrived`: ms since 1970. Raises sqlite3.Error.
+        """
         new = [each.stream for each in written if each.stream.id not in self._saved]
         blocks = [self._block(each, arrived) for each in written if each.lines]
 
-        def write(db: sqlite3.Connection) -> None:
+        def write(db: sqlite3.Connection) -> bool:
+            if read is not None and not tables.move_position(db, *read):
+                return False
             tables.add_streams(db, new)
             tables.add_blocks(db, blocks)
-            if positions:
-                tables.put_positions(db, positions)
+            return True
 
-        def done(_: None) -> None:
+        def done(kept: bool) -> None:
+            if not kept:
+                return
             self._saved.update(each.id for each in new)
-            self.positions.update(positions or {})
+            if read is not None:
+                self.positions[read.source] = read.position
             self.lines_taken += sum(each.lines for each in blocks)
             self.bytes_taken += sum(each.size for each in blocks)
 

@@ -106,8 +106,13 @@ def add_blocks(db: sqlite3.Connection, blocks: Iterable[NewBlock]) -> None:
     )
 
 
-def put_positions(db: sqlite3.Connection, positions: dict[str, str]) -> None:
-    db.executemany("INSERT OR REPLACE INTO positions (source, position) VALUES (?, ?)", positions.items())
+def move_position(db: sqlite3.Connection, source: str, before: str, position: str) -> bool:
+    """Whether the source stood at `before` (empty: nothing of it was read), and is now at `position`."""
+    found = db.execute("SELECT position FROM positions WHERE source = ?", (source,)).fetchone()
+    if (found[0] if found is not None else "") != before:
+        return False
+    db.execute("INSERT OR REPLACE INTO positions (source, position) VALUES (?, ?)", (source, position))
+    return True
 
 
 def forget_positions(db: sqlite3.Connection, sources: Iterable[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,20 +26,27 @@ NS = 1_000_000_000
 
 @dataclass
 class Instances:
-    """What instances wrote, by `namespace/service/instance`; a position is how many lines were read."""
+    """What instances wrote, by `namespace/service/instance`; a position is how many lines were read. `seconds`: how
+    long it takes to answer for one; `broken`: of whom nothing is told.
+    """
 
     lines: dict[str, list[tuple[int | None, str]]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     first_kept: int = 0
     most: int = 1_000
+    seconds: dict[str, float] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
 
-    def answer(self, request: httpx.Request) -> httpx.Response:
+    async def answer(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path.removeprefix("/logs/instances").strip("/")
         if not path:
             marks = [(each.split("/"), str(len(lines))) for each, lines in self.lines.items()]
             found = [{"namespace": n, "service": s, "instance": i, "mark": mark} for (n, s, i), mark in marks]
             return httpx.Response(200, json={"instances": found})
         self.asked.append(path)
+        await asyncio.sleep(self.seconds.get(path, 0.0))
+        if path in self.broken:
+            return httpx.Response(503, json={"message": "away"})
         start = max(int(request.url.params.get("position") or 0), self.first_kept)
         lost = start > int(request.url.params.get("position") or 0)
         entries = self.lines[path][start : start + self.most]
@@ -94,7 +102,7 @@ async def logs(
 
     async def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path.startswith("/logs/instances"):
-            return written.answer(request)
+            return await written.answer(request)
         return await conductor.answer(request)
 
     with tempfile.TemporaryDirectory() as made:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from services.logs_manager.kinds import LOG_GROUP
 from services.logs_manager.tests.in_memory import NS, Instances, Logs, logs
@@ -73,6 +74,44 @@ async def test_lines_that_were_lost_are_told_of_and_times_are_those_of_the_lines
         values = [pair for stream in found["result"] for pair in stream["values"]]
         assert [line.partition(":")[0] for _, line in values] == ["logs-manager", "kept", " a traceback"]
         assert (await m.lines('{service="web"} |= "x"')) == ["x"]
+
+
+@virtual_time
+@pytest.mark.parametrize("at", [None, -62_135_596_800 * NS, -(1 << 63) - 1, 1 << 63, 253_402_300_799 * NS])
+async def test_a_line_of_any_time_is_kept_and_holds_up_nobody(at: int | None) -> None:
+    """Go's zero time, as so many write it, and what is beyond 64 bits."""
+    line = '{"time": "0001-01-01T00:00:00Z", "msg": "x"}'
+    async with logs(instances=written("before")) as m:
+        m.instances.lines[WEB] += [(at, line), (None, "after")]
+        m.instances.lines["shop/db/db-0"] = [(None, "of another")]
+        await m.advance(5)
+        assert await m.lines('{service="web"}', start=0) == ["before", line, "after"]
+        m.instances.lines[WEB].append((None, "later"))
+        m.instances.lines["shop/db/db-0"].append((None, "more of it"))
+        await m.advance(3)
+        assert (await m.lines('{service="web"}', start=0))[-1] == "later"
+        assert await m.lines('{service="db"}') == ["of another", "more of it"]
+
+
+@virtual_time
+async def test_who_cannot_be_read_or_is_slow_holds_up_nobody_and_no_line_comes_twice() -> None:
+    """Also where what one wrote cannot be kept, for whatever reason."""
+    slow, broken, odd = "shop/slow/slow-0", "shop/bad/bad-0", "shop/odd/odd-0"
+    async with logs(instances=written("one")) as m:
+        m.instances.lines |= {slow: [(None, "late")], broken: [(None, "away")], odd: [("no time", "x")]}  # type: ignore[list-item]
+        m.instances.seconds, m.instances.broken = {slow: 7.0}, {broken}
+        for number in range(10):
+            await m.advance(2)
+            m.instances.lines[WEB].append((None, f"more {number}"))
+        await m.advance(2)
+        assert await m.lines('{service="web"}') == ["one", *(f"more {number}" for number in range(10))]
+        assert await m.lines('{service="slow"}') == ["late"]
+        async with m.service.probe() as client:
+            assert "bad-0, and of 1 others cannot be read" in (await client.get("/ready")).text
+        assert m.instances.asked.count(broken) == 3
+        m.instances.broken.clear()
+        await m.advance(12)
+        assert await m.lines('{service="bad"}') == ["away"]
 
 
 @virtual_time

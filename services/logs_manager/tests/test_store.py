@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from services.logs_manager.store import tables
 from services.logs_manager.store.blocks import Block, Entry, columns_of, in_order, joined, packed
-from services.logs_manager.store.log_store import LogStore, NewLine, Written
+from services.logs_manager.store.log_store import LogStore, NewLine, Progress, Written
 from services.logs_manager.store.reader import Span
 from services.sdk.group_commit import GroupCommitter
 from services.sdk.sqlite_file import SqliteFile
@@ -105,14 +106,15 @@ import asyncio, sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from services.logs_manager.tests.test_store import opened
-from services.logs_manager.store.log_store import NewLine, Written
+from services.logs_manager.store.log_store import NewLine, Progress, Written
 
 async def main():
     file, store = opened(Path(sys.argv[1]), ThreadPoolExecutor(1))
     stream = store.streams.make("a", "g", "s", {"s": "1"}, 0)
     first = int(store.positions.get("x", "0"))
     for number in range(first, first + 100_000):
-        await store.append([Written(stream, [NewLine(number + 1, b"line %d" % number)])], 0, {"x": str(number + 1)})
+        read = Progress("x", str(number) if number else "", str(number + 1))
+        await store.append([Written(stream, [NewLine(number + 1, b"line %d" % number)])], 0, read)
         print(number, flush=True)
         if number % 40 == 39:
             await store.merge()
@@ -139,6 +141,23 @@ def test_a_kill_loses_nothing_that_was_acknowledged_and_doubles_nothing(tmp_path
     there = int(store.positions["x"])
     assert there > acknowledged
     assert sorted(found) == sorted(b"line %d" % number for number in range(there))
+    reader.close()
+    file.close()
+
+
+@virtual_time
+async def test_what_is_read_twice_from_one_position_is_kept_once(tmp_path: Path) -> None:
+    file, store = opened(tmp_path)
+    stream = store.streams.make("a", "g", "s", {}, 0)
+    both = [
+        store.append([Written(stream, [NewLine(1, b"one")])], 0, Progress("x", "", "1")),
+        store.append([Written(stream, [NewLine(1, b"one"), NewLine(2, b"two")])], 0, Progress("x", "", "2")),
+        store.append([Written(stream, [NewLine(2, b"two")])], 0, Progress("x", "1", "2")),
+    ]
+    await asyncio.gather(*both)
+    reader = store.reader()
+    assert [each.entry.line for each in reader.walk({stream.id}, ALWAYS)] == [b"one", b"two"]
+    assert store.positions == tables.all_positions(file.connection) == {"x": "2"}
     reader.close()
     file.close()
 

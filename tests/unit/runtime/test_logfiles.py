@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.runtime.log_order import in_order, moment_of
+from controller.runtime.log_order import in_order, moment_of, nanoseconds_of
 from controller.runtime.process.logfiles import logged_instances, rotate, tail_of
 
 
@@ -75,3 +75,10 @@ def test_no_line_is_lost_and_none_of_one_instance_changes_places(logs):
 def test_where_a_line_says_its_time(line, seconds):
     found = moment_of(line)
     assert found == seconds or (seconds is None and line.startswith("2026-11-28 "))
+
+
+@pytest.mark.parametrize("year", ["0001-01-01", "1969-12-31", "2300-01-01", "9999-12-31"])
+@pytest.mark.parametrize("zone", ["Z", "", "+14:00", "-14:00"])
+def test_a_time_that_no_clock_shows_is_none(year, zone):
+    assert nanoseconds_of(f"{year}T00:00:00{zone} x") is None
+    assert nanoseconds_of(f"2026-11-28T10:00:01{zone} x") is not None
