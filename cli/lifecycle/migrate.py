@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from cli.lifecycle.backup import refusals
 from cli.output import Progress
@@ -16,6 +17,7 @@ from controller.main.remembered_settings import remember
 from controller.main.settings import Settings, read_store
 from controller.store.leading import Lead
 from controller.store.migrating import Digest, migrate
+from controller.store.records import NotLeading
 from controller.store.sql import prepare
 
 FILE = "file"
@@ -32,9 +34,14 @@ def move(settings: Settings, to: str) -> str:
         before = held.enter_context(led(source.store, _place(target))) if source.store else None
         if target.store:
             held.enter_context(led(target.store))
+        _discard_unfinished(target)
         moved = migrate(source.store_url, _part(target))
         if before:  # first: no other conductor goes on there, with records that ours has not
-            before.retire(_place(target))
+            try:
+                before.retire(_place(target))
+            except NotLeading:
+                _discard_unfinished(target)
+                raise
         _settle(source, target)
     return _words(source, target, moved)
 
@@ -76,14 +83,24 @@ def _place(target: Settings) -> str:
 def _part(target: Settings) -> str:
     """A file is put into its place when it is whole."""
     file = target.store_file
-    return target.store or f"sqlite:///{file if file.exists() else file.with_suffix('.part')}"
+    return target.store or f"sqlite:///{file if file.exists() else _unfinished(target)}"
+
+
+def _unfinished(target: Settings) -> Path:
+    return target.store_file.with_suffix(".part")
+
+
+def _discard_unfinished(target: Settings) -> None:
+    """What is in it may have gone on where it came from: it is copied again."""
+    for end in ("", "-wal", "-shm", "-journal"):
+        Path(f"{_unfinished(target)}{end}").unlink(missing_ok=True)
 
 
 def _settle(source: Settings, target: Settings) -> None:
     """The settings before the file: a start in between is refused, for a store in both places."""
     file = target.store_file
     if not target.store and not file.exists():
-        file.with_suffix(".part").rename(file)
+        _unfinished(target).rename(file)
     remember(target)
     if not source.store:
         file.rename(file.with_name(f"{file.name}.moved-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"))

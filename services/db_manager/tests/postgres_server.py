@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import os
 import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,6 +29,7 @@ INITDB = shutil.which("initdb", path=os.pathsep.join([os.environ.get("PATH", "")
 SUPERUSER = "super's-\\password"
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 """Nothing here is meant to outlive the machine: no test waits for a disk."""
+_PREFIX, _YOUNG_SECONDS = "postgres-test-", 60.0
 # PostgreSQL refuses to run as root.
 WHO: dict[str, Any] = {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
 
@@ -47,6 +50,7 @@ class PostgresServer:
 
     def start(self) -> None:
         options = f"-c listen_addresses=127.0.0.1 -c port={self.endpoint.port} -c unix_socket_directories=''"
+        options += " -c dynamic_shared_memory_type=mmap"  # below its folder: what is killed leaves nothing elsewhere
         self._run("pg_ctl", "-w", "-l", str(self.folder / "log"), "-o", f"{options} -c fsync=off", "start")
 
     def stop(self, mode: str = "immediate") -> None:
@@ -89,9 +93,9 @@ def running() -> Iterator[PostgresServer]:
     """A new server, started."""
     if INITDB is None:
         pytest.skip("no PostgreSQL: aerekos engine install postgresql")
-    with tempfile.TemporaryDirectory(prefix="postgres-", dir=MEMORY) as name, socket.socket() as probe:
+    with _folder() as folder, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        made = PostgresServer(Path(name), Endpoint(host="127.0.0.1", port=int(probe.getsockname()[1])))
+        made = PostgresServer(folder, Endpoint(host="127.0.0.1", port=int(probe.getsockname()[1])))
         probe.close()
         made.make()
         made.start()
@@ -99,6 +103,43 @@ def running() -> Iterator[PostgresServer]:
             yield made
         finally:
             made.stop()
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A new one, gone at the end; those of test runs that were killed go now, and their servers."""
+    for left in Path(MEMORY or tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        _take_away(left)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=MEMORY))
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _take_away(folder: Path) -> None:
+    """Unless somebody holds its lock, it is another user's, or so young that it may still get one."""
+    try:
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return
+    try:
+        if time.time() - os.fstat(lock).st_ctime < _YOUNG_SECONDS:
+            return
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with suppress(OSError, ValueError, IndexError, psutil.NoSuchProcess):
+            first = psutil.Process(int((folder / "data" / "postmaster.pid").read_text().split()[0]))
+            if str(folder / "data") in first.cmdline():
+                for each in (first, *first.children(recursive=True)):
+                    each.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(lock)
 
 
 @pytest.fixture(scope="session")
