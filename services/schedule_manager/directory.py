@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from services.schedule_manager import errors
+from services.schedule_manager.changing import Changing
 from services.schedule_manager.kinds import SCHEDULE, SCHEDULE_GROUP, Schedule, ScheduleGroup
 from services.schedule_manager.names import (
     DEFAULT_GROUP,
@@ -16,6 +18,7 @@ from services.schedule_manager.names import (
 )
 from services.sdk.aws.operations import RequestContext
 from services.sdk.context import ServiceContext
+from services.sdk.resources import Resources
 
 Json = dict[str, Any]
 
@@ -25,6 +28,19 @@ class Directory:
 
     def __init__(self, context: ServiceContext) -> None:
         self.schedules, self.groups = context.informer(SCHEDULE), context.informer(SCHEDULE_GROUP)
+        self._changing = Changing(context)
+
+    async def change_schedule(
+        self, acting: Resources, schedule: Schedule, edit: Callable[[Schedule], None]
+    ) -> Schedule:
+        """As `Changing.change`."""
+        return await self._changing.change(SCHEDULE, self.schedules, acting, schedule, edit)
+
+    async def change_group(
+        self, acting: Resources, group: ScheduleGroup, edit: Callable[[ScheduleGroup], None]
+    ) -> ScheduleGroup:
+        """As `Changing.change`."""
+        return await self._changing.change(SCHEDULE_GROUP, self.groups, acting, group, edit)
 
     async def schedule(self, call: RequestContext, name: str, group: str) -> Schedule | None:
         """Of the caller's region, else one that is seen in all."""

@@ -205,6 +205,15 @@ def test_tags_and_attributes_of_a_topic(sns: Any) -> None:
     assert refusal(sns.publish, TopicArn=arn, Message="x")[0] == "NotFound"
 
 
+def test_what_asks_for_nothing_is_taken(sns: Any) -> None:
+    """As Terraform's provider sets it on every topic."""
+    off = {"SQSSuccessFeedbackSampleRate": "0", "HTTPFailureFeedbackRoleArn": "", "TracingConfig": "PassThrough"}
+    arn = sns.create_topic(Name="plain", Attributes={"SignatureVersion": "1", **off})["TopicArn"]
+    sns.set_topic_attributes(TopicArn=arn, AttributeName="SQSSuccessFeedbackSampleRate", AttributeValue="0")
+    sampled = {"TopicArn": arn, "AttributeName": "SQSSuccessFeedbackSampleRate", "AttributeValue": "50"}
+    assert "is not done here" in refusal(sns.set_topic_attributes, **sampled)[1]
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [

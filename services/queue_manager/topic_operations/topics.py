@@ -42,6 +42,16 @@ _DELIVERY = orjson.dumps(
 ).decode()
 """How addresses get messages, whatever the topic."""
 _CHANGEABLE = ("DisplayName", "Policy", "ContentBasedDeduplication", "SignatureVersion")
+_LOGGED = ("Application", "Firehose", "HTTP", "Lambda", "SQS")
+_OFF = {
+    **{f"{each}SuccessFeedbackSampleRate": "0" for each in _LOGGED},
+    **{f"{each}{when}FeedbackRoleArn": "" for each in _LOGGED for when in ("Success", "Failure")},
+    "KmsMasterKeyId": "",
+    "DeliveryPolicy": "",
+    "ArchivePolicy": "{}",
+    "TracingConfig": "PassThrough",
+}
+"""What is not done here, and the value that asks for nothing: tools set it on every topic."""
 
 
 class TopicOperations:
@@ -74,8 +84,8 @@ class TopicOperations:
                     raise
         elif tags and tags != (found.spec.tags or {}):
             raise invalid("Tags Reason: Topic already exists with different tags")
-        known = shown(found)
-        if any(known.get(each) != value for each, value in attributes.items()):
+        known = {"SignatureVersion": "1", **shown(found)}
+        if any(each not in _OFF and known.get(each) != value for each, value in attributes.items()):
             raise invalid("Attributes Reason: Topic already exists with different attributes")
         return {"TopicArn": found.arn}
 
@@ -197,6 +207,8 @@ def _patch_of(name: str, value: str, *, fifo: bool) -> Json:
         if value not in ("true", "false"):
             raise invalid("ContentBasedDeduplication Reason: true or false")
         return {"fifo": {"contentBasedDeduplication": value == "true"}}
+    if name in _OFF and value in ("", _OFF[name]):
+        return {}
     raise invalid(f"AttributeName Reason: {name[:100]} is not done here; there are {', '.join(_CHANGEABLE)}")
 
 

@@ -122,14 +122,15 @@ class GroupOperations:
         acting = await self._access.resources_for(call, group_resource(name, call.region))
         if name == DEFAULT_GROUP:
             raise errors.validation("The default schedule group has no tags here.")
-        found = await self._found(call, name)
-        tags = change(found.spec.tags or {})
-        require_tags(tags, _VALIDATION)
-        changed = found.model_copy(deep=True)
-        changed.spec.tags = tags or None
-        noted = {**(changed.metadata.annotations or {}), MODIFIED: rfc3339_micro(self._clock.now())}
-        changed.metadata.annotations = noted
-        self._directory.groups.put(await acting.replace(SCHEDULE_GROUP, changed))
+
+        def edit(group: ScheduleGroup) -> None:
+            tags = change(group.spec.tags or {})
+            require_tags(tags, _VALIDATION)
+            group.spec.tags = tags or None
+            noted = {**(group.metadata.annotations or {}), MODIFIED: rfc3339_micro(self._clock.now())}
+            group.metadata.annotations = noted
+
+        await self._directory.change_group(acting, await self._found(call, name), edit)
 
     async def _found(self, call: RequestContext, name: str) -> ScheduleGroup:
         """Raises AwsError."""

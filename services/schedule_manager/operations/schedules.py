@@ -77,17 +77,17 @@ class ScheduleOperations:
         acting = await self._access.resources_for(call, _resource(call, request))
         spec = spec_of(request, call.region)
         await self._passed.require(call, request["Target"]["RoleArn"])
+
+        def edit(schedule: Schedule) -> None:
+            before = schedule.spec
+            kept = {"schedule_name": before.schedule_name, "region": before.region}
+            ours = {"missed_runs": before.missed_runs, "concurrency": before.concurrency}
+            schedule.spec = spec.model_copy(update=kept | ours)
+            noted = {**(schedule.metadata.annotations or {}), MODIFIED: rfc3339_micro(self._clock.now())}
+            schedule.metadata.annotations = noted
+
         found = await self._found(call, request)
-        kept = {
-            "schedule_name": found.spec.schedule_name,
-            "region": found.spec.region,
-            "missed_runs": found.spec.missed_runs,
-            "concurrency": found.spec.concurrency,
-        }
-        changed = found.model_copy(update={"spec": spec.model_copy(update=kept)}, deep=True)
-        noted = {**(changed.metadata.annotations or {}), MODIFIED: rfc3339_micro(self._clock.now())}
-        changed.metadata.annotations = noted
-        return {"ScheduleArn": arn_of(self._directory.schedules.put(await acting.replace(SCHEDULE, changed)))}
+        return {"ScheduleArn": arn_of(await self._directory.change_schedule(acting, found, edit))}
 
     @operation("DeleteSchedule", permission=("delete", SCHEDULE), understands=_ONE)
     async def delete_schedule(self, call: RequestContext, request: Json) -> None:

@@ -190,6 +190,20 @@ async def test_buses_are_apart() -> None:
 
 
 @virtual_time
+async def test_buses_and_rules_have_tags() -> None:
+    async with schedules_in_memory() as s:
+        events = Events(s)
+        await events.call("CreateEventBus", Name="shop")
+        await events.rule()
+        for each in ("event-bus/shop", "rule/orders"):
+            arn = f"arn:aws:events:us-east-1:000000000000:{each}"
+            await events.call("TagResource", ResourceARN=arn, Tags=[{"Key": k, "Value": "1"} for k in "ab"])
+            await events.call("UntagResource", ResourceARN=arn, TagKeys=["b"])
+            told = await events.call("ListTagsForResource", ResourceARN=arn)
+            assert told["Tags"] == [{"Key": "a", "Value": "1"}]
+
+
+@virtual_time
 async def test_entries_are_judged_one_by_one() -> None:
     async with schedules_in_memory() as s:
         events = Events(s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -55,6 +56,19 @@ def test_an_update_replaces_everything(account: Account, scheduler: Any) -> None
     assert (told["ScheduleExpression"], told["State"]) == ("rate(5 days)", "ENABLED")
     assert "Description" not in told and "StartDate" not in told
     assert told["LastModificationDate"] > told["CreationDate"]
+
+
+def test_updates_at_once_are_no_conflict(account: Account, scheduler: Any) -> None:
+    """As one that comes while what was planned is noted of the schedule."""
+    made(account, scheduler)
+
+    def update(days: int) -> None:
+        wanted = {"ScheduleExpression": f"rate({days} days)", "FlexibleTimeWindow": OFF, "Target": account.target}
+        scheduler.update_schedule(Name="nightly", **wanted)
+
+    with ThreadPoolExecutor(3) as clients:
+        list(clients.map(update, (2, 3, 4)))
+    assert scheduler.get_schedule(Name="nightly")["ScheduleExpression"] in [f"rate({n} days)" for n in (2, 3, 4)]
 
 
 def test_names_are_told_apart_by_case_and_group(account: Account, scheduler: Any) -> None:

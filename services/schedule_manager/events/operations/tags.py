@@ -45,8 +45,8 @@ class TagOperations:
     @operation("ListTagsForResource", permission=("get", EVENT_RULE), understands=("ResourceARN",))
     async def list_tags_for_resource(self, call: RequestContext, request: Json) -> Json:
         arn = _own_arn(call, request["ResourceARN"])
-        asked = _asked(call, arn)
-        await self._access.require(asked, resource_of(arn))
+        await self._access.require(_asked(call, arn), resource_of(arn))
+        _note_asked(call, arn)
         if arn.resource == f"event-bus/{DEFAULT_BUS}":
             return {"Tags": []}
         return {"Tags": tag_list((await self._found(call, arn)).spec.tags or {})}
@@ -54,6 +54,7 @@ class TagOperations:
     async def _retag(self, call: RequestContext, text: str, change: Callable[[Tags], Tags]) -> None:
         arn = _own_arn(call, text)
         acting = await self._access.resources_for(_asked(call, arn), resource_of(arn))
+        _note_asked(call, arn)
         if arn.resource == f"event-bus/{DEFAULT_BUS}":
             raise errors.validation("The event bus default has no tags here.")
 
@@ -102,3 +103,9 @@ def _asked(call: RequestContext, arn: Arn) -> RequestContext:
         return call
     permission = Permission(call.permission.verb, EVENT_BUS)
     return call._replace(declared=replace(call.declared, permission=permission))
+
+
+def _note_asked(call: RequestContext, arn: Arn) -> None:
+    """What was asked of a bus stands for what is declared."""
+    if arn.kind == "event-bus":
+        call.asked.append((call.permission.verb, EVENT_RULE.plural, resource_of(arn)))
