@@ -28,7 +28,7 @@ from services.sdk.aws.app import AwsApp
 from services.sdk.aws.authentication import authenticator_for
 from services.sdk.aws.model import load_model
 from services.sdk.aws.operations import RequestContext
-from services.sdk.aws.role_calls import RoleCalls
+from services.sdk.aws.role_calls import OwnCalls, RoleCalls
 from services.sdk.aws.signing_names import BySigningName
 from services.sdk.context import ServiceContext
 from services.sdk.outbound import open_outbound
@@ -41,7 +41,8 @@ RETRIES = Backoff(first=2.0, factor=2.0, limit=900.0, jitter=0.2)
 
 def create(context: ServiceContext) -> Service:
     """With calls over the network, where certificates are the system's."""
-    outside = OutsideCaller(RoleCalls(context, PRINCIPAL), RoleCalls(context, EVENTS), open_outbound())
+    own = OwnCalls(context.service_client("queue-manager"), {"sqs": "/", "sns": "/sns"})
+    outside = OutsideCaller(RoleCalls(context, PRINCIPAL), RoleCalls(context, EVENTS), own, open_outbound())
     return assembled(context, outside, Threads(1))
 
 

@@ -8,7 +8,7 @@ import httpx
 
 from services.schedule_manager.delivery import DeliveryFault, Occasion, time_text
 from services.schedule_manager.planning import moment
-from services.sdk.aws.role_calls import CallFault, RoleCalls, RoleUse
+from services.sdk.aws.role_calls import CallFault, OwnCalls, RoleCalls, RoleUse
 from services.sdk.outbound import OutboundFault, OutboundHttp, is_public
 
 POST_SECONDS = 20.0
@@ -20,15 +20,21 @@ _TRIED_AGAIN = frozenset({408, 409, 425, 429})
 class OutsideCaller:
     """As `delivery.Caller`."""
 
-    def __init__(self, calls: RoleCalls, rules: RoleCalls, http: httpx.AsyncClient) -> None:
-        """`calls`: as who calls for schedules; `rules`: for event rules."""
-        self._calls, self._rules, self._http = calls, rules, OutboundHttp(http)
+    def __init__(self, calls: RoleCalls, rules: RoleCalls, own: OwnCalls, http: httpx.AsyncClient) -> None:
+        """`calls`: as who calls for schedules; `rules`: for event rules; `own`: for targets of rules that have no
+        role, to which their own policies let us.
+        """
+        self._calls, self._rules, self._own, self._http = calls, rules, own, OutboundHttp(http)
 
     async def call(
         self, occasion: Occasion, service: str, region: str, operation: str, request: dict[str, Any]
     ) -> None:
-        use = RoleUse(occasion.spec.target.role_arn, occasion.namespace, occasion.source_arn)
+        role, namespace = occasion.spec.target.role_arn, occasion.namespace
+        use = RoleUse(role, namespace, occasion.source_arn)
         try:
+            if occasion.spec.bus and not role:
+                await self._own.call(occasion.source_arn, namespace, service, region, operation, request)
+                return
             calls = self._rules if occasion.spec.bus else self._calls
             await calls.call(use, service, region, operation, request)
         except CallFault as fault:

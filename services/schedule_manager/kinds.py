@@ -50,8 +50,6 @@ class ScheduleTarget(Model):
         target = read_target(self.arn)
         if self.role_arn and not is_role(self.role_arn):
             raise ValueError("roleArn: must be arn:aws:iam::ACCOUNT:role/NAME")
-        if not self.role_arn and (target.service != "https" or self.dead_letter_arn):
-            raise ValueError("roleArn: a call of AWS, and a dead-letter queue, need a role to be made under")
         if self.message_group_id and (target.service != "sqs" or target.universal):
             raise ValueError("messageGroupId: only messages to queues have a group")
         if self.dead_letter_arn:
@@ -59,6 +57,11 @@ class ScheduleTarget(Model):
         if target.universal and not _is_object(self.input):
             raise ValueError("input: a universal target needs its request, a JSON object")
         return self
+
+    @property
+    def is_of_aws(self) -> bool:
+        """Whether a call of AWS may come of it."""
+        return read_target(self.arn).service != "https" or bool(self.dead_letter_arn)
 
 
 class ScheduleSpec(Spec):
@@ -99,7 +102,12 @@ class ScheduleSpec(Spec):
                 raise ValueError(f"{field}: {fault}")
         if self.start_date and self.end_date and self.end_date <= self.start_date:
             raise ValueError("endDate: must be after startDate")
+        if self._needs_role() and self.target.is_of_aws and not self.target.role_arn:
+            raise ValueError("target.roleArn: a call of AWS, and a dead-letter queue, need a role to be made under")
         return self
+
+    def _needs_role(self) -> bool:
+        return True
 
 
 class ScheduleStatus(Status):

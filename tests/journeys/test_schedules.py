@@ -313,3 +313,26 @@ def test_when_an_object_arrives_a_rule_tells_who_wants_to_know(cloud: Cloud) -> 
     assert (event["source"], event["account"], event["region"]) == ("aws.s3", "000000000000", "us-east-1")
     assert event["resources"] == ["arn:aws:s3:::inbox"] and event["detail"]["reason"] == "PutObject"
     assert (event["detail"]["object"]["key"], event["detail"]["object"]["size"]) == ("a cat.jpg", 4)
+
+
+def test_a_queue_s_own_policy_lets_a_rule_send(cloud: Cloud) -> None:
+    """Which names the rule: what another one sends is refused, and without a role."""
+    events, sqs = client(cloud, "events"), client(cloud, "sqs")
+    pattern = json.dumps({"source": ["mine"]})
+    rules = {name: events.put_rule(Name=name, EventPattern=pattern)["RuleArn"] for name in ("named", "other")}
+    queues = {name: f"arn:aws:sqs:us-east-1:000000000000:{name}" for name in ("told", "untold")}
+    send = {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage"}
+    condition = {"ArnEquals": {"aws:SourceArn": rules["named"]}}
+    urls = {
+        name: sqs.create_queue(
+            QueueName=name, Attributes={"Policy": policy({**send, "Resource": arn, "Condition": condition})}
+        )["QueueUrl"]
+        for name, arn in queues.items()
+    }
+    events.put_targets(Rule="named", Targets=[{"Id": "q", "Arn": queues["told"]}])
+    dead = {"Id": "q", "Arn": queues["untold"], "DeadLetterConfig": {"Arn": queues["told"]}}
+    events.put_targets(Rule="other", Targets=[dead])
+    events.put_events(Entries=[{"Source": "mine", "DetailType": "Order", "Detail": "{}"}])
+    got = sqs.receive_message(QueueUrl=urls["told"], WaitTimeSeconds=20)["Messages"]
+    assert [json.loads(each["Body"])["source"] for each in got] == ["mine"]
+    assert "Messages" not in sqs.receive_message(QueueUrl=urls["untold"])

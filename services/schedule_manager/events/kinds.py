@@ -33,9 +33,10 @@ _Text = Annotated[str, Field(max_length=1600)]
 
 class EventTarget(Model):
     """Where events go. `id`: of its own in the rule. `arn`: in the forms of a Schedule's target. `roleArn`: the
-    IAM role under which it is called, which trusts `events.amazonaws.com`; an https address needs none, and what has
-    none takes the rule's. Of `input`, `inputPath` and `inputTransformer` at most one says what is sent instead of the
-    event. `messageGroupId`: for FIFO queues. `deadLetterArn`: the queue for what could not be delivered.
+    IAM role under which it is called, which trusts `events.amazonaws.com`; what has none takes the rule's. An https
+    address needs none, nor does a queue or topic whose policy lets `events.amazonaws.com` send there. Of `input`,
+    `inputPath` and `inputTransformer` at most one says what is sent instead of the event. `messageGroupId`: for FIFO
+    queues. `deadLetterArn`: the queue for what could not be delivered.
     """
 
     id: str
@@ -76,6 +77,11 @@ class EventTarget(Model):
 
     @property
     def needs_role(self) -> bool:
+        return read_target(self.arn).universal
+
+    @property
+    def takes_role(self) -> bool:
+        """Whether a role is of use: what has none is called as `events.amazonaws.com`, and its policy decides."""
         return bool(self.dead_letter_arn) or read_target(self.arn).service != "https"
 
 

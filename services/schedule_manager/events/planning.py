@@ -57,7 +57,7 @@ def _spec(rule: EventRule, target: EventTarget, *, timed: bool) -> PlannedSpec:
         enabled=spec.enabled and timed,
         target=ScheduleTarget(
             arn=target.arn,
-            role_arn=target.role_arn or (spec.role_arn if target.needs_role else ""),
+            role_arn=target.role_arn or (spec.role_arn if target.takes_role else ""),
             input="{}" if read_target(target.arn).universal else "",
             message_group_id=target.message_group_id,
             dead_letter_arn=target.dead_letter_arn,

@@ -18,6 +18,10 @@ class PlannedSpec(ScheduleSpec):
     path: str = ""
     transformer: InputTransformer | None = None
 
+    def _needs_role(self) -> bool:
+        """What a rule calls without one, the target's own policy decides on."""
+        return not self.bus
+
     @property
     def shaping(self) -> Shaping:
         return Shaping(self.text, self.path, self.transformer)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
+import httpx
 import pytest
 
 from services.schedule_manager.delivery import DeliveryFault
@@ -19,6 +20,8 @@ from services.schedule_manager.events.shaping import (
     shaped,
 )
 from services.schedule_manager.tests.in_memory import DEAD, QUEUE, ROLE, Schedules, schedules_in_memory
+from services.sdk.aws.role_calls import CallFault, OwnCalls
+from services.sdk.clients.service_client import ServiceClient
 from services.sdk.testing import User, virtual_time
 
 DETAIL = {"order": 7, "who": {"name": 'A "B"'}, "tags": ["x", "y"]}
@@ -189,6 +192,38 @@ async def test_buses_are_apart() -> None:
         assert rule["Arn"].endswith(":rule/shop.one/r") and rule["State"] == "ENABLED"
 
 
+class Queues:
+    """Answers as queue_manager does to `refused`."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.status, self.answer = 200, b"{}"
+
+    async def request(self, method: str, path: str, **more: Any) -> Any:
+        self.asked.append({"path": path, **more})
+        return httpx.Response(self.status, content=self.answer)
+
+
+@virtual_time
+async def test_what_has_no_role_is_called_in_its_own_name() -> None:
+    queues = Queues()
+    own = OwnCalls(cast(ServiceClient, queues), {"sqs": "/", "sns": "/sns"})
+    wanted = {"QueueUrl": "https://sqs.eu-central-1.amazonaws.com/1/orders", "MessageBody": "hello"}
+    await own.call("arn:rule", "team-a", "sqs", "eu-central-1", "SendMessage", wanted)
+    await own.call("arn:rule", "team-a", "sns", "eu-central-1", "Publish", {"TopicArn": "a", "Message": "hello"})
+    sent, published = queues.asked
+    assert (sent["path"], sent["namespace"], json.loads(sent["content"])) == ("/", "team-a", wanted)
+    assert (sent["headers"]["X-Aerekos-Region"], sent["headers"]["X-Aerekos-Source-Arn"]) == (
+        "eu-central-1",
+        "arn:rule",
+    )
+    assert published["path"] == "/sns" and b"Action=Publish" in published["content"]
+    queues.status, queues.answer = 403, b'{"__type": "AccessDeniedException", "message": "no"}'
+    with pytest.raises(CallFault) as refused:
+        await own.call("arn:rule", "team-a", "sqs", "eu-central-1", "SendMessage", wanted)
+    assert (refused.value.code, refused.value.lasting) == ("AccessDeniedException", True)
+
+
 @virtual_time
 async def test_buses_and_rules_have_tags() -> None:
     async with schedules_in_memory() as s:
@@ -272,7 +307,7 @@ async def test_a_bus_has_so_many_rules(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("target", "why"),
     [
-        ({"RoleArn": ""}, "roleArn"),
+        ({"RoleArn": "", "Arn": "arn:aws:scheduler:::aws-sdk:kms:createKey", "Input": "{}"}, "roleArn"),
         ({"Input": "1", "InputPath": "$"}, "Only one of Input, InputPath, or InputTransformer"),
         (
             {"InputTransformer": {"InputTemplate": "<x>"}},

@@ -17,6 +17,8 @@ import httpx
 
 from crds.errors import ApiError, Forbidden
 from services.sdk.aws.model import load_model
+from services.sdk.aws.service_callers import REGION, SOURCE_ARN
+from services.sdk.clients.service_client import ServiceClient
 from services.sdk.conductor_client import fetch_json
 from services.sdk.context import ServiceContext
 from services.sdk.discovery import managed_services
@@ -142,6 +144,30 @@ class RoleCalls:
             raise CallFault(type(error).__name__, error.message, lasting=False) from error
         lives: timedelta = datetime.fromisoformat(made["expiration"]) - now
         return _Credentials(made["accessKeyId"], made["secretAccessKey"], made["sessionToken"], now, now + lives / 2)
+
+
+class OwnCalls:
+    """Calls of one of our services in this service's own name, which policies know (`ManagedService.known_as`): what
+    it may, the policy of the queue or topic says. `paths`: where that service answers for AWS's, by its name.
+    """
+
+    def __init__(self, client: ServiceClient, paths: Mapping[str, str]) -> None:
+        self._client, self._paths = client, paths
+
+    async def call(
+        self, source_arn: str, namespace: str, service: str, region: str, operation: str, request: Mapping[str, Any]
+    ) -> None:
+        """As `RoleCalls.call`, for a resource of that namespace. Raises CallFault."""
+        wire = _serialized(service, operation, dict(request))
+        said = {**wire.headers, REGION: region, SOURCE_ARN: source_arn}
+        try:
+            response = await self._client.request(
+                "POST", self._paths[service], namespace=namespace, headers=said, content=wire.body, idempotent=False
+            )
+        except ApiError as away:
+            raise CallFault("ServiceUnavailable", away.message, lasting=False) from away
+        if response.status_code >= 300:
+            raise _fault_of(response)
 
 
 class SignedCalls:

@@ -37,7 +37,7 @@ class TargetOperations:
         wanted = [target_from(each) for each in request["Targets"]]
         for arn in sorted({each.role_arn for each in wanted if each.role_arn}):
             await self._passed.require(call, arn)
-        if rule.spec.role_arn and any(each.needs_role and not each.role_arn for each in wanted):
+        if rule.spec.role_arn and any(each.takes_role and not each.role_arn for each in wanted):
             await self._passed.require(call, rule.spec.role_arn)
 
         def merged(before: list[EventTarget]) -> list[EventTarget]:
