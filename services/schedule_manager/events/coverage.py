@@ -22,8 +22,8 @@ COVERAGE = Coverage(
         "(`arn:aws:scheduler:::aws-sdk:service:operation`, with what the rule sends as its request); others (Lambda, "
         "another bus, `eventbridge:putEvents`, ...) are refused by name.",
         "A queue or topic is called under an IAM role where there is one (`RoleArn` of the target or of the rule, "
-        "which trusts `events.amazonaws.com`); without one, as `events.amazonaws.com`, where its own policy allows that "
-        "(`aws:SourceArn`, `aws:SourceAccount`). Universal targets need a role.",
+        "which trusts `events.amazonaws.com`); without one, as `events.amazonaws.com`, where its own policy allows "
+        "that (`aws:SourceArn`, `aws:SourceAccount`). Universal targets need a role.",
         "Events that one target of a rule gets are sent one after another, in the order in which they were put; one "
         "that failed waits for its next attempt and lets the later ones pass. For one target 10,000 may wait, and "
         "256 MiB in an account; then `PutEvents` answers `ThrottlingException` for the entry.",
