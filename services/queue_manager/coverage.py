@@ -35,7 +35,8 @@ SNS_COVERAGE = Coverage(
     differences=(
         "Queues (`sqs`) and addresses (`https`, `http`) subscribe; email, sms, application, lambda and firehose are "
         "refused. An address that is asked anew to confirm gets another token; each holds for two days.",
-        "Addresses get messages by AWS's default policy (three retries, 20 s apart); `DeliveryPolicy` is refused. "
+        "Of a `DeliveryPolicy` its healthy phase, its throttle and its `headerContentType` count; there is no sickly "
+        "phase, and the curves of the functions are ours between the two waits.",
         "Who unsubscribes by `UnsubscribeURL` is not asked once more (no `UnsubscribeConfirmation`).",
         "Messages, in queues too, are signed by a key of this cloud: `SigningCertURL` is at its own address, which "
         "verifiers that ask for one of amazonaws.com do not take.",
@@ -44,8 +45,7 @@ SNS_COVERAGE = Coverage(
         "(`sns.amazonaws.com`, `aws:SourceArn`).",
         "A FIFO topic delivers to FIFO queues alone; each queue forgets doubles itself, so a second `Publish` of the "
         "same deduplication id has another `MessageId`.",
-        "Attributes of topics that are not done (`KmsMasterKeyId`, `DeliveryPolicy`, `TracingConfig`, archives, "
-        "logging) are refused.",
+        "Attributes of topics that are not done (`KmsMasterKeyId`, `TracingConfig`, archives, logging) are refused.",
     ),
 )
 COVERAGE = (SQS_COVERAGE, SNS_COVERAGE)

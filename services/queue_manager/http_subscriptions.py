@@ -20,6 +20,13 @@ import orjson
 from crds.kinds.namespace import NAMESPACE
 from crds.model import rfc3339_milli
 from services.queue_manager.broker import Broker, Gone, NotInFlight, TooLong, ToSend
+from services.queue_manager.delivery_policy import (
+    DeliveryPolicy,
+    RequestPolicy,
+    RetryPolicy,
+    ThrottlePolicy,
+    effective,
+)
 from services.queue_manager.envelopes import CONFIRM, OpenEnvelopes
 from services.queue_manager.found_topic import FoundTopic, subscription_arn
 from services.queue_manager.live_queue import LiveQueue
@@ -31,8 +38,8 @@ from services.queue_manager.topics import ADDRESS_RULES, Topics, address_queue
 from services.sdk.context import ServiceContext
 from services.sdk.outbound import OutboundFault, OutboundHttp, allowed_addresses, allows_private
 
-RETRIES, RETRY_SECONDS, TIMEOUT_SECONDS = 3, 20, 15.0
-"""AWS's default delivery policy: three retries, twenty seconds apart; an answer may take fifteen."""
+TIMEOUT_SECONDS = 15.0
+"""An answer may take so long."""
 WORKERS = 4
 _HIDDEN_MS, _WAIT_SECONDS, _FAILED_SECONDS = 60_000, 60.0, 5.0
 _ASKED_SECONDS = 2.0
@@ -64,6 +71,7 @@ class HttpSubscriptions:
         self._subscriptions, self._namespaces = context.informer(SUBSCRIPTION), context.informer(NAMESPACE)
         self._served: set[str] = set()
         self._faults: dict[str, LastFault] = {}
+        self._free_at: dict[str, float] = {}
 
     def fault_of(self, uid: str) -> LastFault | None:
         """Of the last time something was posted to that subscription; None where it was taken, or nothing was posted
@@ -138,6 +146,7 @@ class HttpSubscriptions:
         finally:
             self._served.discard(uid)
             self._faults.pop(uid, None)
+            self._free_at.pop(uid, None)
 
     async def _ask_in_the_end(self, uid: str) -> None:
         """Again after a while where it failed: the conductor may be starting anew."""
@@ -177,13 +186,16 @@ class HttpSubscriptions:
     async def _attempt(self, subscription: Subscription, queue: LiveQueue, message: Received) -> None:
         handle = ReceiptHandle(queue.number, message.number, message.receipt)
         told: dict[str, str] = orjson.loads(message.body)
-        fault, lasting = await self._post(subscription, told)
-        self._note(subscription.metadata.uid or "", fault)
+        uid, policy = subscription.metadata.uid or "", self._policy_of(subscription)
+        await self._wait_for_turn(uid, policy.throttle_policy)
+        fault, lasting = await self._post(subscription, told, policy.request_policy or RequestPolicy())
+        retries = policy.healthy_retry_policy or RetryPolicy()
+        self._note(uid, fault)
         if not fault:
             await self._broker.delete(queue, handle)
-        elif not lasting and message.receives <= RETRIES:
+        elif not lasting and message.receives <= retries.num_retries:
             with suppress(Gone, NotInFlight, TooLong):  # it was kept for a day while it was posted
-                await self._broker.postpone(queue, handle, RETRY_SECONDS * 1000)
+                await self._broker.postpone(queue, handle, round(retries.wait(message.receives) * 1000))
         else:
             fields = {"subscription": subscription.metadata.name}
             log.warning("not delivered to an address: %s", fault, extra={"fields": fields})
@@ -191,20 +203,33 @@ class HttpSubscriptions:
                 await self._topics.bury(subscription, await self._signed(subscription, told))
             await self._broker.delete(queue, handle)
 
+    def _policy_of(self, subscription: Subscription) -> DeliveryPolicy:
+        found = self._topics.topic_of(subscription)
+        return effective(found.spec.delivery_policy if found is not None else "", subscription.spec.delivery_policy)
+
+    async def _wait_for_turn(self, uid: str, throttle: ThrottlePolicy | None) -> None:
+        """Until that address may get another message."""
+        if throttle is None:
+            return
+        now = anyio.current_time()
+        turn = max(self._free_at.get(uid, now), now)
+        self._free_at[uid] = turn + 1 / throttle.max_receives_per_second
+        await anyio.sleep_until(turn)
+
     def _note(self, uid: str, fault: str) -> None:
         if fault:
             self._faults[uid] = LastFault(self._context.clock.now(), fault)
         else:
             self._faults.pop(uid, None)
 
-    async def _post(self, subscription: Subscription, told: dict[str, Any]) -> tuple[str, bool]:
+    async def _post(self, subscription: Subscription, told: dict[str, Any], how: RequestPolicy) -> tuple[str, bool]:
         """Why it was not taken, empty where it was, and whether trying again cannot help."""
         meta, spec = subscription.metadata, subscription.spec
         raw = spec.raw_delivery and told["Type"] == "Notification"
         content = (told["Message"] if raw else await self._signed(subscription, told)).encode()
         found = self._topics.topic_of(subscription)
         headers = {
-            "content-type": "text/plain; charset=UTF-8",
+            "content-type": how.header_content_type,
             "user-agent": _AGENT,
             "x-amz-sns-message-type": told["Type"],
             "x-amz-sns-message-id": told["MessageId"],

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from crds.kind import Column, Kind, Resource
 from crds.meta import Spec, Status
 from crds.model import Model
+from services.queue_manager.delivery_policy import PolicyFault, delivery_policy, topic_delivery_policy
 from services.queue_manager.filter_policy import FilterPolicy, FilterPolicyError
 from services.queue_manager.message_attributes import text_fault
 from services.queue_manager.names import parse_queue_arn
@@ -47,7 +48,8 @@ class FifoTopic(Model):
 class TopicSpec(Spec):
     """`topicName`: as AWS calls it, the resource's own name where it is empty; `region`: where AWS clients find it,
     empty: everywhere; neither may change, nor `fifo`. `policy`: a resource policy of AWS, JSON.
-    `signatureVersion`: of what is sent to addresses, `1` (SHA1) or `2` (SHA256).
+    `signatureVersion`: of what is sent, `1` (SHA1) or `2` (SHA256). `deliveryPolicy`: how often and when addresses
+    get again what they did not take, JSON.
     """
 
     topic_name: str = ""
@@ -56,6 +58,7 @@ class TopicSpec(Spec):
     fifo: FifoTopic | None = None
     policy: str = ""
     signature_version: Literal["1", "2"] = "1"
+    delivery_policy: Annotated[str, Field(max_length=4096)] = ""
     tags: dict[str, str] | None = None
 
     @field_validator("tags")
@@ -77,6 +80,13 @@ class TopicSpec(Spec):
             raise ValueError(fault)
         return text
 
+    @field_validator("delivery_policy")
+    @classmethod
+    def _is_delivery_policy(cls, text: str) -> str:
+        if text:
+            topic_delivery_policy(text)
+        return text
+
 
 class TopicStatus(Status):
     """What was seen."""
@@ -96,7 +106,8 @@ class SubscriptionSpec(Spec):
     """`endpoint`: the ARN of the queue (`protocol: sqs`), or the address (`https`, `http`), that gets what is
     published to `topicArn`, a topic of the same namespace; none of them may change. An address gets nothing until it
     has confirmed. `rawDelivery`: as it was published, without SNS's envelope. `filterPolicy`: JSON, of the
-    attributes or the body. `deadLetterTargetArn`: the queue that gets what could not be delivered.
+    attributes or the body. `deadLetterTargetArn`: the queue that gets what could not be delivered. `deliveryPolicy`:
+    how often and when an address gets again what it did not take, JSON; else the topic's.
     """
 
     topic_arn: Annotated[str, Field(max_length=512)]
@@ -106,6 +117,7 @@ class SubscriptionSpec(Spec):
     filter_policy: str = ""
     filter_policy_scope: Literal["MessageAttributes", "MessageBody"] = "MessageAttributes"
     dead_letter_target_arn: str = ""
+    delivery_policy: Annotated[str, Field(max_length=4096)] = ""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -118,6 +130,13 @@ class SubscriptionSpec(Spec):
         for each in filter(None, queues):
             if parse_queue_arn(each) is None:
                 raise ValueError(f"{each!r} is no ARN of a queue")
+        if self.delivery_policy and self.protocol not in ADDRESSES:
+            raise ValueError("deliveryPolicy: only addresses have one")
+        if self.delivery_policy:
+            try:
+                delivery_policy(self.delivery_policy)
+            except PolicyFault as wrong:
+                raise ValueError(f"deliveryPolicy: {wrong}") from None
         if self.filter_policy:
             try:
                 _require_text(self.filter_policy)

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -410,3 +411,33 @@ async def test_what_queues_get_is_signed_as_well(tmp_path: Path) -> None:
         link = urlsplit(told["UnsubscribeURL"])
         arn = subscribed.findtext(".//SubscriptionArn")
         assert (link.path, parse_qs(link.query)) == ("/", {"Action": ["Unsubscribe"], "SubscriptionArn": [arn]})
+
+
+@virtual_time
+async def test_a_delivery_policy_says_when_it_is_tried_again_and_how_often(tmp_path: Path) -> None:
+    async with topics(tmp_path) as queues:
+        retry = {"numRetries": 3, "numNoDelayRetries": 1, "minDelayTarget": 5, "maxDelayTarget": 5}
+        policy = {
+            "healthyRetryPolicy": retry,
+            "throttlePolicy": {"maxReceivesPerSecond": 1},
+            "requestPolicy": {"headerContentType": "application/json"},
+        }
+        said = {"Attributes.entry.1.key": "DeliveryPolicy", "Attributes.entry.1.value": orjson.dumps(policy).decode()}
+        await subscribe(queues, **said)
+        await confirm(queues)
+        arn = OUTSIDE.requests[-1].headers["x-amz-sns-subscription-arn"]
+        told = await attributes(queues, arn)
+        assert orjson.loads(told["DeliveryPolicy"]) == policy
+        assert orjson.loads(told["EffectiveDeliveryPolicy"])["healthyRetryPolicy"]["numRetries"] == 3
+        loop, times = asyncio.get_running_loop(), list[float]()
+
+        def refuse(request: httpx.Request) -> httpx.Response:
+            times.append(loop.time())
+            return httpx.Response(503)
+
+        OUTSIDE.answer = refuse
+        await publish(queues)
+        await queues.service.advance(30)
+        waits = [round(after - before) for before, after in pairwise(times)]
+        assert waits == [1, 5, 5], "at once, but one in a second; then the waits, and then it is given up"
+        assert OUTSIDE.requests[-1].headers["content-type"] == "application/json"

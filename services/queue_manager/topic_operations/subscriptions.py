@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
+from services.queue_manager.delivery_policy import shown_for_subscription
 from services.queue_manager.found_topic import FoundTopic, subscription_arn
 from services.queue_manager.http_subscriptions import HttpSubscriptions
 from services.queue_manager.names import parse_queue_arn
@@ -134,6 +135,8 @@ def _patch_of(name: str, value: str) -> Json:
         return {"filterPolicy": "" if value in ("", "{}") else value}
     if name == "FilterPolicyScope":
         return {"filterPolicyScope": value}
+    if name == "DeliveryPolicy":
+        return {"deliveryPolicy": value}
     if name == "RedrivePolicy":
         return {"deadLetterTargetArn": _target_of(value)}
     raise invalid(f"AttributeName Reason: {name[:100]} is not done here")
@@ -163,7 +166,9 @@ def _valid(wire: Json) -> SubscriptionSpec:
         return SubscriptionSpec.model_validate(wire)
     except ValidationError as wrong:
         text = wrong.errors()[0]["msg"].removeprefix("Value error, ")
-        raise invalid(text.replace("filterPolicy:", "FilterPolicy:")) from None
+        raise invalid(
+            text.replace("filterPolicy:", "FilterPolicy:").replace("deliveryPolicy:", "DeliveryPolicy:")
+        ) from None
 
 
 def _attributes(found: FoundTopic, subscription: Subscription) -> dict[str, str]:
@@ -182,6 +187,11 @@ def _attributes(found: FoundTopic, subscription: Subscription) -> dict[str, str]
     }
     if spec.filter_policy:
         known |= {"FilterPolicy": spec.filter_policy, "FilterPolicyScope": spec.filter_policy_scope}
+    if spec.delivery_policy:
+        known["DeliveryPolicy"] = spec.delivery_policy
+    if spec.protocol in ADDRESSES:
+        topic = found.spec.delivery_policy
+        known["EffectiveDeliveryPolicy"] = shown_for_subscription(topic, spec.delivery_policy)
     if spec.dead_letter_target_arn:
         known["RedrivePolicy"] = orjson.dumps({"deadLetterTargetArn": spec.dead_letter_target_arn}).decode()
     return known

@@ -8,8 +8,8 @@ import orjson
 
 from crds.errors import AlreadyExists
 from services.queue_manager.authorization import tag_facts
+from services.queue_manager.delivery_policy import PolicyFault, shown_for_topic, topic_delivery_policy
 from services.queue_manager.found_topic import FoundTopic
-from services.queue_manager.http_subscriptions import RETRIES, RETRY_SECONDS
 from services.queue_manager.message_attributes import text_fault
 from services.queue_manager.queue_policy import policy_fault
 from services.queue_manager.topic_kinds import TOPIC, FifoTopic, TopicSpec
@@ -23,31 +23,12 @@ from services.sdk.aws.tags import require_tags, tag_list, tags_of
 from services.sdk.resources import Resources
 
 Json = dict[str, Any]
-_DELIVERY = orjson.dumps(
-    {
-        "http": {
-            "defaultHealthyRetryPolicy": {
-                "minDelayTarget": RETRY_SECONDS,
-                "maxDelayTarget": RETRY_SECONDS,
-                "numRetries": RETRIES,
-                "numMaxDelayRetries": 0,
-                "numNoDelayRetries": 0,
-                "numMinDelayRetries": 0,
-                "backoffFunction": "linear",
-            },
-            "disableSubscriptionOverrides": False,
-            "defaultRequestPolicy": {"headerContentType": "text/plain; charset=UTF-8"},
-        }
-    }
-).decode()
-"""How addresses get messages, whatever the topic."""
-_CHANGEABLE = ("DisplayName", "Policy", "ContentBasedDeduplication", "SignatureVersion")
+_CHANGEABLE = ("DisplayName", "Policy", "ContentBasedDeduplication", "SignatureVersion", "DeliveryPolicy")
 _LOGGED = ("Application", "Firehose", "HTTP", "Lambda", "SQS")
 _OFF = {
     **{f"{each}SuccessFeedbackSampleRate": "0" for each in _LOGGED},
     **{f"{each}{when}FeedbackRoleArn": "" for each in _LOGGED for when in ("Success", "Failure")},
     "KmsMasterKeyId": "",
-    "DeliveryPolicy": "",
     "ArchivePolicy": "{}",
     "TracingConfig": "PassThrough",
 }
@@ -115,7 +96,13 @@ class TopicOperations:
             "SubscriptionsPending": str(len(known) - sum(known)),
             "SubscriptionsDeleted": "0",
         }
-        return {"Attributes": {**shown(found), "EffectiveDeliveryPolicy": _DELIVERY, **counts}}
+        return {
+            "Attributes": {
+                **shown(found),
+                "EffectiveDeliveryPolicy": shown_for_topic(found.spec.delivery_policy),
+                **counts,
+            }
+        }
 
     @operation(
         "SetTopicAttributes",
@@ -166,6 +153,8 @@ def shown(found: FoundTopic) -> dict[str, str]:
     }
     if found.spec.signature_version != "1":
         attributes["SignatureVersion"] = found.spec.signature_version
+    if found.spec.delivery_policy:
+        attributes["DeliveryPolicy"] = found.spec.delivery_policy
     if found.spec.fifo is not None:
         content_based = str(found.spec.fifo.content_based_deduplication).lower()
         attributes |= {"FifoTopic": "true", "ContentBasedDeduplication": content_based}
@@ -203,6 +192,11 @@ def _patch_of(name: str, value: str, *, fifo: bool) -> Json:
         if value not in ("1", "2"):
             raise invalid("SignatureVersion Reason: 1 or 2")
         return {"signatureVersion": value}
+    if name == "DeliveryPolicy":
+        try:
+            return {"deliveryPolicy": value if value and topic_delivery_policy(value) else ""}
+        except PolicyFault as fault:
+            raise invalid(f"DeliveryPolicy: {fault}") from None
     if name == "ContentBasedDeduplication" and fifo:
         if value not in ("true", "false"):
             raise invalid("ContentBasedDeduplication Reason: true or false")
@@ -220,6 +214,7 @@ def _as_fields(patch: Json, spec: TopicSpec) -> Json:
         "policy": made.policy,
         "fifo": made.fifo,
         "signature_version": made.signature_version,
+        "delivery_policy": made.delivery_policy,
     }
 
 
