@@ -73,6 +73,7 @@ class Upkeep:
 
     async def forget_old(self) -> None:
         """What is older than its group says, and streams of which nothing is left. Raises sqlite3.Error."""
+        await self._store.forget_gone()
         now = round(self._clock.now().timestamp() * 1e9)
         for streams in self.by_group().values():
             await self._store.forget_before(streams, now - self._directory.retention_ns(streams[0]))
@@ -80,7 +81,7 @@ class Upkeep:
         long_ago = now // 1_000_000 - _IDLE_MS
         empty = [each for each in self._store.streams.all() if self._is_idle(each, long_ago)]
         if empty:
-            await self._store.delete(empty)
+            await self._store.forget_empty(empty)
 
     def _is_idle(self, stream: Stream, long_ago: int) -> bool:
         """What `CreateLogStream` made stays: whoever did counts on it."""

@@ -22,6 +22,7 @@ from services.sdk.sqlite_file import SqliteFile
 LONGEST_LINE = 256 << 10
 """Bytes of UTF-8."""
 _MERGED_AT_ONCE = 8
+_ALWAYS = (1 << 63) - 1
 _LARGE = 8 << 10
 """Bytes of text above which fresh lines are compressed: small blocks are merged soon."""
 
@@ -49,22 +50,35 @@ class Progress(NamedTuple):
     position: str
 
 
+class StreamIsGone(ValueError):
+    """Lines come for a stream that was deleted: whoever writes makes it anew."""
+
+
 class LogStore:
     """Used by one event loop; `reader` for each other thread."""
 
     def __init__(self, file: SqliteFile, committer: GroupCommitter, folder: Path, name: str = tables.FILE) -> None:
         self._committer, self._path = committer, folder / name
         db = file.connection
-        self.streams = StreamIndex(tables.all_streams(db))
+        file.begin()
+        tables.forget_strays(db)
+        file.commit()
+        self.streams = StreamIndex(tables.all_streams(db), tables.newest_stream(db))
+        self._gone, self._ending = set[int](), set[int]()
         self._saved = set(self.streams.by_id)
         self.positions = tables.all_positions(db)
         self._number = tables.newest_line(db)
-        self.lines_taken = self.bytes_taken = 0
+        self.lines_taken = self.bytes_taken = self._writes = 0
 
     async def append(self, written: Sequence[Written], arrived: int, read: Progress | None = None) -> None:
         """Durable when it returns, with how far a source was read: not at all where it is read further already.
-        `arrived`: ms since 1970. Raises sqlite3.Error.
+        `arrived`: ms since 1970. Raises sqlite3.Error, StreamIsGone.
         """
+        self._writes += 1
+        for each in written:
+            if self.streams.by_id.get(each.stream.id) is not each.stream:
+                raise StreamIsGone(f"the log stream {each.stream.name} was deleted")
+            each.stream.written = self._writes
         new = [each.stream for each in written if each.stream.id not in self._saved]
         blocks = [self._block(each, arrived) for each in written if each.lines]
 
@@ -78,7 +92,7 @@ class LogStore:
         def done(kept: bool) -> None:
             if not kept:
                 return
-            self._saved.update(each.id for each in new)
+            self._saved.update({each.id for each in new} - self._ending)
             if read is not None:
                 self.positions[read.source] = read.position
             self.lines_taken += sum(each.lines for each in blocks)
@@ -124,15 +138,41 @@ class LogStore:
         return moment is not None
 
     async def delete(self, streams: Sequence[Stream]) -> None:
-        """Them and their lines. Raises sqlite3.Error."""
-        await self.forget_before(streams, 1 << 62)
+        """Them and their lines, at once for whoever asks; what comes from now on makes a new one. Raises
+        sqlite3.Error: what is not gone then is there as before.
+        """
         ids = [each.id for each in streams]
+        self.streams.remove(ids)
+        self._saved.difference_update(ids)
+        await self._committer.submit(
+            lambda db: tables.forget_streams(db, streams), undo=lambda: self.streams.put_back(streams)
+        )
+        self._gone.update(ids)
+        await self.forget_gone()
 
-        def done(_: None) -> None:
-            self.streams.remove(ids)
-            self._saved.difference_update(ids)
+    async def forget_gone(self) -> None:
+        """Lines of streams that were deleted. Raises sqlite3.Error: they are let go of when this is called again."""
+        ids = list(self._gone)
+        while await self._committer.submit(lambda db: tables.forget_before(db, ids, _ALWAYS)):
+            pass
+        self._gone.difference_update(ids)
 
-        await self._committer.submit(lambda db: tables.forget_streams(db, ids), done)
+    async def forget_empty(self, streams: Sequence[Stream]) -> None:
+        """Those that have no lines, nor have any come meanwhile. Raises sqlite3.Error."""
+        before, ids = self._writes, {each.id for each in streams}
+        # What comes from now on brings its stream along.
+        self._saved -= ids
+        self._ending |= ids
+
+        def undo() -> None:
+            self._ending -= ids
+
+        def done(gone: list[int]) -> None:
+            undo()
+            found = [self.streams.by_id[id] for id in gone if id in self.streams.by_id]
+            self.streams.remove(each.id for each in found if each.written <= before)
+
+        await self._committer.submit(lambda db: tables.forget_empty(db, streams), done, undo)
 
     async def forget_positions(self, sources: Sequence[str]) -> None:
         """Raises sqlite3.Error."""

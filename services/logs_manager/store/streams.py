@@ -17,11 +17,14 @@ class TooManyStreams(Exception):
 
 
 class Stream:
-    """`group`: the LogGroup's name as a resource. `labels`: as Loki has them. `created`: ms since 1970."""
+    """`group`: the LogGroup's name as a resource. `labels`: as Loki has them. `created`: ms since 1970. `written`:
+    which write since the start was its last.
+    """
 
     def __init__(self, id: int, namespace: str, group: str, name: str, labels: Labels, created: int) -> None:
         self.id, self.namespace, self.group, self.name = id, namespace, group, name
         self.labels, self.created = labels, created
+        self.written = 0
 
     @cached_property
     def labels_text(self) -> str:
@@ -34,11 +37,12 @@ Key = tuple[str, str, str, str]
 class StreamIndex:
     """Used by one event loop; read by any thread."""
 
-    def __init__(self, streams: Iterable[Stream] = ()) -> None:
+    def __init__(self, streams: Iterable[Stream] = (), newest: int = 0) -> None:
+        """`newest`: the greatest number that was ever given."""
         self.by_id: dict[int, Stream] = {}
         self._by_key: dict[Key, Stream] = {}
         self._of_namespace: dict[str, int] = {}
-        self._next = 1
+        self._next = newest + 1
         for each in streams:
             self._add(each)
 
@@ -73,6 +77,12 @@ class StreamIndex:
             if (found := self.by_id.pop(id, None)) is not None:
                 del self._by_key[_key(found)]
                 self._of_namespace[found.namespace] -= 1
+
+    def put_back(self, streams: Iterable[Stream]) -> None:
+        """What was removed, but where another one has that name and labels by now."""
+        for each in streams:
+            if _key(each) not in self._by_key:
+                self._add(each)
 
     def _all(self) -> list[Stream]:
         return list(self.by_id.values())

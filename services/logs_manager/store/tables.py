@@ -2,7 +2,9 @@
 
 `streams`: who wrote, by number. `blocks`: lines of one stream, `first` to `last` in ns. `level`: fresh ones
 (0) become fewer and larger ones until they are sealed. `positions`: how far each source was read, with the lines
-of it in one transaction. Statements name their columns: a newer version may have added some.
+of it in one transaction. `counters`: the greatest number a stream was ever given; none is given twice, so
+that what belonged to one that is gone can never be another's. Statements name their columns: a newer version may have
+added some.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from services.logs_manager.store.streams import Stream
 from services.sdk.sqlite_file import SqliteFile, give_back
 from services.sdk.sqlite_schema import Migrations
 
-OWN = FormatVersion(version=1, oldest_reader=1)
+OWN = FormatVersion(version=2, oldest_reader=1)
 FILE = "logs.db"
 SEALED = 9
 FULL_BLOCK, MOST_FRESH = 256 << 10, 32
@@ -45,7 +47,12 @@ def _create(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
-MIGRATIONS: Migrations = {1: _create}
+def _count_streams(db: sqlite3.Connection) -> None:
+    db.execute("CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID")
+    db.execute("INSERT INTO counters (name, value) VALUES ('stream', 0)")
+
+
+MIGRATIONS: Migrations = {1: _create, 2: _count_streams}
 
 
 def open_logs(folder: Path, file: str = FILE) -> SqliteFile:
@@ -90,12 +97,30 @@ def all_streams(db: sqlite3.Connection) -> Iterator[Stream]:
         yield Stream(id, namespace, group, name, orjson.loads(labels), created)
 
 
-def add_streams(db: sqlite3.Connection, streams: Iterable[Stream]) -> None:
-    """Those that are there already stay."""
-    rows = [(s.id, s.namespace, s.group, s.name, s.labels_text, s.created) for s in streams]
+def add_streams(db: sqlite3.Connection, streams: Sequence[Stream]) -> None:
+    """Those that are there already stay; one of that name and labels whose end did not reach the disk makes way."""
+    rows = [(*_identity(s), s.id, s.created) for s in streams]
     db.executemany(
-        "INSERT OR IGNORE INTO streams (id, namespace, log_group, name, labels, created) VALUES (?,?,?,?,?,?)", rows
+        "INSERT OR REPLACE INTO streams (namespace, log_group, name, labels, id, created) VALUES (?,?,?,?,?,?)", rows
     )
+    if streams:
+        newest = max(each.id for each in streams)
+        db.execute("UPDATE counters SET value = max(value, ?) WHERE name = 'stream'", (newest,))
+
+
+def newest_stream(db: sqlite3.Connection) -> int:
+    """The greatest number a stream was ever given."""
+    # Version 1 counts nothing: it may have been back meanwhile.
+    queries = (
+        "SELECT value FROM counters WHERE name = 'stream'",
+        "SELECT max(id) FROM streams",
+        "SELECT max(stream) FROM blocks",
+    )
+    return max(db.execute(each).fetchone()[0] or 0 for each in queries)
+
+
+def _identity(stream: Stream) -> tuple[str, str, str, str]:
+    return stream.namespace, stream.group, stream.name, stream.labels_text
 
 
 def add_blocks(db: sqlite3.Connection, blocks: Iterable[NewBlock]) -> None:
@@ -185,8 +210,21 @@ def forget_before(db: sqlite3.Connection, streams: Sequence[int], moment: int) -
     return give_back(db)
 
 
-def forget_streams(db: sqlite3.Connection, streams: Iterable[int]) -> None:
-    db.executemany("DELETE FROM streams WHERE id = ?", [(each,) for each in streams])
+def forget_streams(db: sqlite3.Connection, streams: Iterable[Stream]) -> None:
+    """Their blocks have to follow."""
+    query = "DELETE FROM streams WHERE namespace = ? AND log_group = ? AND name = ? AND labels = ?"
+    db.executemany(query, [_identity(each) for each in streams])
+
+
+def forget_empty(db: sqlite3.Connection, streams: Iterable[Stream]) -> list[int]:
+    """Let go of those that have no lines. Which those were."""
+    query = "DELETE FROM streams WHERE id = ? AND NOT EXISTS (SELECT 1 FROM blocks WHERE stream = ?)"
+    return [each.id for each in streams if db.execute(query, (each.id, each.id)).rowcount]
+
+
+def forget_strays(db: sqlite3.Connection) -> None:
+    """Blocks whose stream is gone: the process ended between the two."""
+    db.execute("DELETE FROM blocks WHERE stream NOT IN (SELECT id FROM streams)")
 
 
 def moment_over(db: sqlite3.Connection, streams: Sequence[int], most: int) -> int | None:

@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import tempfile
-from concurrent.futures import Executor
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -18,8 +19,9 @@ from hypothesis import strategies as st
 
 from services.logs_manager.store import tables
 from services.logs_manager.store.blocks import Block, Entry, columns_of, in_order, joined, packed
-from services.logs_manager.store.log_store import LogStore, NewLine, Progress, Written
+from services.logs_manager.store.log_store import LogStore, NewLine, Progress, StreamIsGone, Written
 from services.logs_manager.store.reader import Span
+from services.logs_manager.store.streams import Stream
 from services.sdk.group_commit import GroupCommitter
 from services.sdk.sqlite_file import SqliteFile
 from services.sdk.testing.virtual import AtOnce, virtual_time
@@ -177,3 +179,85 @@ async def test_a_group_that_has_too_much_loses_its_oldest() -> None:
         assert after[stream.id].stored <= before.stored // 2 and after[stream.id].last == before.last
         assert after[other.id].lines == 20
         file.close()
+
+
+class Held(Executor):
+    """A thread that takes a step when it is told to."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Callable[[], None]] = []
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        found: Future[Any] = Future()
+        self._waiting.append(lambda: found.set_result(function(*arguments, **named)))
+        return found
+
+    async def step(self) -> None:
+        await asyncio.sleep(0)
+        if self._waiting:
+            self._waiting.pop(0)()
+
+
+async def kept(store: LogStore, namespace: str, line: bytes) -> None:
+    stream = store.streams.make(namespace, "g", "s", {"s": "1"}, 0)
+    await store.append([Written(stream, [NewLine(1, line)])], 0)
+
+
+@pytest.mark.parametrize("end", ["delete", "forget_empty"])
+@pytest.mark.parametrize("steps", range(4))
+@virtual_time
+async def test_lines_that_come_while_their_stream_ends_are_its_own_or_gone(
+    tmp_path: Path, end: str, steps: int
+) -> None:
+    """Never another's: not beside the end of the stream, nor after the file is opened again."""
+    thread = Held()
+    file, store = opened(tmp_path, thread)
+    tasks = [asyncio.ensure_future(kept(store, "a", b"before"))]
+    await asyncio.sleep(0)
+    if end == "forget_empty":
+        await thread.step()
+        await tasks[0]
+        file.connection.execute("DELETE FROM blocks")
+    tasks.append(asyncio.ensure_future(getattr(store, end)(store.streams.all("a"))))
+    for _ in range(steps):
+        await thread.step()
+    tasks.append(asyncio.ensure_future(kept(store, "a", b"during")))
+    while not all(each.done() for each in tasks):
+        await thread.step()
+    await asyncio.gather(*tasks)
+    assert [lines_of(store, each) for each in store.streams.all("a")] == [[b"during"]]
+    file.close()
+    file, store = opened(tmp_path)
+    await kept(store, "b", b"of another")
+    found = {each.namespace: lines_of(store, each) for each in store.streams.all()}
+    assert found == {"a": [b"during"], "b": [b"of another"]}
+    file.close()
+
+
+def lines_of(store: LogStore, stream: Stream) -> list[bytes]:
+    reader = store.reader()
+    found = [each.entry.line for each in reader.walk({stream.id}, ALWAYS)]
+    reader.close()
+    return found
+
+
+@virtual_time
+async def test_a_number_is_no_other_stream_s_ever(tmp_path: Path) -> None:
+    """Also where the process ended before the lines of a deleted one were gone."""
+    file, store = opened(tmp_path)
+    stream = store.streams.make("a", "g", "s", {"s": "1"}, 0)
+    await store.append([Written(stream, [NewLine(1, b"secret")])], 0)
+    file.connection.execute("DELETE FROM streams")
+    file.close()
+    file, store = opened(tmp_path)
+    other = store.streams.make("b", "g", "s", {"s": "1"}, 0)
+    await store.append([Written(other, [NewLine(1, b"mine")])], 0)
+    assert other.id > stream.id and lines_of(store, other) == [b"mine"]
+    assert set(await store.sizes()) == {other.id}
+    await store.delete([other])
+    with pytest.raises(StreamIsGone):
+        await store.append([Written(other, [NewLine(2, b"late")])], 0)
+    file.close()
+    file, store = opened(tmp_path)
+    assert store.streams.make("c", "g", "s", {"s": "1"}, 0).id > other.id
+    file.close()
