@@ -8,11 +8,13 @@ numpy and the parser are imported at the first one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from services.metrics_manager import api_answers as answers
+from services.metrics_manager.promql.errors import QueryError
 from services.metrics_manager.promql.labels import Labels
 from services.metrics_manager.promql.matcher import Matcher
 from services.metrics_manager.store.sample_store import SampleStore, StoreReader
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from services.metrics_manager.promql.values import SampleSource
 
 T = TypeVar("T")
+SERIES_SECONDS = 10.0
+"""So long it may be looked for series that have samples in some time."""
 
 
 class Queries:
@@ -56,26 +60,21 @@ class Queries:
         return await self.run(ask, namespace)
 
     async def series(self, selectors: Sequence[str], start: int, end: int, namespace: str | None) -> list[Labels]:
-        """The labels of series that match one of the selectors, or of all, and have samples in that time. Raises
-        QueryError.
+        """The labels of series that match one of the selectors, or of all, and have samples in that time, as far as
+        the borders of chunks tell; without a start, whenever they had some. Raises QueryError.
         """
 
-        def ask(source: SampleSource) -> list[Labels]:
+        def ask(reader: StoreReader) -> list[Labels]:
             from services.metrics_manager.promql.parsing import selector_matchers
 
             every = [Matcher("__name__", "!=", "")]
             groups = [group for each in selectors for group in selector_matchers(each)] or [every]
-            if not start:
-                return self._named(groups, namespace)
-            return [each.labels for each in source.select(groups, start, end) if len(each.times)]
+            index = self._store.index
+            ids = index.matching(groups if namespace is None else within(groups, namespace))
+            found = ids if not start else _with_samples(reader, ids, start, end)
+            return [index.labels[id] for id in found if id in index.labels]
 
-        return await self.run(ask, namespace)
-
-    def _named(self, groups: Sequence[Sequence[Matcher]], namespace: str | None) -> list[Labels]:
-        """Whenever they had samples."""
-        index = self._store.index
-        ids = index.matching(groups if namespace is None else within(groups, namespace))
-        return [index.labels[id] for id in ids if id in index.labels]
+        return await self.read(ask)
 
     async def run(self, ask: Callable[[SampleSource], T], namespace: str | None) -> T:
         """`ask`, in the thread, of the series that are seen there."""
@@ -98,6 +97,19 @@ class Queries:
         """At the end, when nothing is asked any more."""
         if self._reader is not None:
             self._reader.close()
+
+
+def _with_samples(reader: StoreReader, ids: Sequence[int], start: int, end: int) -> Iterator[int]:
+    """No sample is read: a year takes as long as a minute. Raises QueryError."""
+    until = monotonic() + SERIES_SECONDS
+    for id in ids:
+        if monotonic() > until:
+            text = (
+                f"it takes more than {SERIES_SECONDS:g} s to look through so many series; name more of their labels"
+            )
+            raise QueryError(text, "timeout")
+        if reader.has_samples(id, start, end):
+            yield id
 
 
 def _limits(timeout: int = 0, lookback: int = 0) -> Limits:

@@ -234,6 +234,13 @@ class StoreReader:
         """One after the other: whoever asks for too many has seen enough before all are read. Raises QueryError."""
         return (self._series(id, start, end) for id in self._store.index.matching(alternatives))
 
+    def has_samples(self, id: int, start: int, end: int) -> bool:
+        """Whether memory has one of that time, or a chunk that reaches into it."""
+        times, _ = self._store.newest(id)
+        if any(start <= each <= end for each in times):
+            return True
+        return tables.has_chunk(self._db, id, start, end)
+
     def named(self, labels: Labels, start: int, end: int) -> Series | None:
         """The one series of these labels, if there is one."""
         id = self._store.index.find(labels)

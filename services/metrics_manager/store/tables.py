@@ -156,6 +156,12 @@ def chunks_of(db: sqlite3.Connection, series: int, start: int, end: int) -> list
     return [row[0] for row in db.execute(query, (series, start, end))]
 
 
+def has_chunk(db: sqlite3.Connection, series: int, start: int, end: int) -> bool:
+    """Whether a chunk of that series reaches into that time."""
+    query = "SELECT 1 FROM chunks WHERE series = ? AND last >= ? AND first <= ? LIMIT 1"
+    return db.execute(query, (series, start, end)).fetchone() is not None
+
+
 def last_of(db: sqlite3.Connection, series: int) -> int:
     """Where the last chunk of that series ends; 0 without any."""
     found = db.execute("SELECT max(last) FROM chunks WHERE series = ?", (series,)).fetchone()[0]

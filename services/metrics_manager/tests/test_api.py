@@ -15,7 +15,7 @@ from opentelemetry.sdk.resources import Resource
 
 from crds.errors import BadRequest
 from crds.lent_rights import LentRight
-from services.metrics_manager import otlp, remote_write
+from services.metrics_manager import otlp, queries, remote_write
 from services.metrics_manager.kinds import SCRAPE_TARGET, ScrapeTargetSpec
 from services.metrics_manager.remote_write import RemoteWrites, message_class
 from services.metrics_manager.tests.in_memory import Metrics, metrics
@@ -240,3 +240,20 @@ def test_a_target_lends_the_right_to_ask_its_service() -> None:
     assert SCRAPE_TARGET.lends is not None
     assert [*SCRAPE_TARGET.lends({"target": {"service": "shop"}})] == [LentRight("get", "services/proxy", "shop")]
     assert [*SCRAPE_TARGET.lends({"target": {"url": "https://a.example"}})] == []
+
+
+@virtual_time
+async def test_series_are_those_of_the_time_that_is_asked_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No sample is read for it, and it takes no longer than it may."""
+    async with metrics() as m:
+        assert await write(m, {"__name__": "early"}, 1.0) == 204
+        await m.advance(100)
+        assert await write(m, {"__name__": "late"}, 1.0) == 204
+        now, match = m.service.context.clock.now().timestamp(), {"match[]": '{__name__=~"early|late"}'}
+        found = await m.ask("series", None, **match, start=now - 50)
+        assert [each["__name__"] for each in found] == ["late"]
+        assert len(await m.ask("series", None, **match, start=1)) == 2
+        assert (await m.ask("label/__name__/values", None, **match, start=now - 200, end=now - 50)) == ["early"]
+        monkeypatch.setattr(queries, "SERIES_SECONDS", -1.0)
+        refused = await m.ask("series", None, **match, start=1)
+        assert refused["errorType"] == "timeout" and "name more of their labels" in refused["error"]
