@@ -27,6 +27,8 @@ const Queues = lazily(() => import('./screens/Queues'), 'Queues');
 const Topics = lazily(() => import('./screens/Topics'), 'Topics');
 const Schedules = lazily(() => import('./screens/Schedules'), 'Schedules');
 const Webhooks = lazily(() => import('./screens/Webhooks'), 'Webhooks');
+const Metrics = lazily(() => import('./screens/Metrics'), 'Metrics');
+const Alerts = lazily(() => import('./screens/Alerts'), 'Alerts');
 const Keys = lazily(() => import('./screens/Keys'), 'Keys');
 const Kinds = lazily(() => import('./screens/Kinds'), 'Kinds');
 const ResourceList = lazily(() => import('./screens/ResourceList'), 'ResourceList');
@@ -102,6 +104,10 @@ function Screen(): ReactNode {
       return <Schedules />;
     case 'webhookendpoints':
       return <Webhooks />;
+    case 'metrics':
+      return <Metrics />;
+    case 'alerts':
+      return <Alerts />;
     case 'kinds':
       return <Kinds />;
     case 'users':

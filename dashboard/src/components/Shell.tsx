@@ -123,6 +123,8 @@ function usePlaces(): { groups: PlaceGroup[]; tabs: Place[] } {
       { to: '/ui/webhookendpoints', name: 'Webhooks', icon: 'webhooks' },
     ];
     const insight: Place[] = [
+      { to: '/ui/metrics', name: 'Metrics', icon: 'metrics' },
+      { to: '/ui/alerts', name: 'Alerts', icon: 'alerts' },
       { to: '/ui/kinds', name: 'All kinds', icon: 'kinds' },
       { to: '/ui/api', name: 'API explorer', icon: 'api' },
       ...(mayAudit ? [{ to: '/ui/audit', name: 'Audit log', icon: 'audit' } as const] : []),

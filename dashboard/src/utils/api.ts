@@ -56,6 +56,9 @@ export async function refusal(response: Response): Promise<ApiError> {
     // AWS's JSON names its errors in a way of its own.
     if (told.__type)
       return new ApiError(response.status, plainText(told.__type), plainText(told.message ?? told.Message ?? ''));
+    // Prometheus's API has words of its own, too.
+    if (told.status === 'error')
+      return new ApiError(response.status, plainText(told.errorType ?? ''), plainText(told.error ?? ''));
     return fromStatus(response.status, told);
   } catch {
     return fromStatus(response.status, null);

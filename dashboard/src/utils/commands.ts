@@ -48,6 +48,8 @@ const PLACES: [string, string, string][] = [
   ['Topics', '/ui/topics', 'get topics sns publish subscriptions subscribe'],
   ['Schedules', '/ui/schedules', 'get schedules cron rate eventbridge scheduler timer jobs'],
   ['Webhooks', '/ui/webhookendpoints', 'get webhookendpoints hooks replay attempts deliveries'],
+  ['Metrics', '/ui/metrics', 'promql prometheus graphs charts latency errors cpu memory cloudwatch top'],
+  ['Alerts', '/ui/alerts', 'get alertrules alertchannels alertsilences firing silence alarms pager notifications'],
   ['Secrets', listPage(MANAGED_SECRETS), 'get managedsecrets secrets manager secretsmanager vault passwords rotation'],
   ['All kinds', '/ui/kinds', 'api-resources apply create resources'],
   ['API explorer', '/ui/api', 'explain openapi curl swagger'],

@@ -16,6 +16,8 @@ export type Route =
         | 'topics'
         | 'schedules'
         | 'webhookendpoints'
+        | 'metrics'
+        | 'alerts'
         | 'kinds'
         | 'users'
         | 'settings'
@@ -37,6 +39,8 @@ const PLAIN = [
   'topics',
   'schedules',
   'webhookendpoints',
+  'metrics',
+  'alerts',
   'kinds',
   'users',
   'settings',
