@@ -1,4 +1,4 @@
-"""The commands about services and their instances: scale, enable, disable, restart, rollback, logs, exec, import."""
+"""The commands about services and their instances: scale, restart, rollback, logs, trace, exec, import, ..."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from controller.main.errors import Misuse
 
 def register(app: typer.Typer) -> None:
     """Make these commands part of `app`."""
-    for command in (scale, enable, disable, restart, rollback, logs):
+    for command in (scale, enable, disable, restart, rollback, logs, trace):
         app.command()(command)
     app.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})(exec_)
     app.command("import")(import_)
@@ -107,6 +107,33 @@ def logs(
         if instance is not None:
             found = references.ServiceReference(found.namespace, found.name, instance)
         logs_.show(api, found, choice)
+
+
+def trace(
+    id: Annotated[str, typer.Argument(help="Request id of an answer (X-Request-ID), or the id of a trace.")],
+    since: Annotated[str, typer.Option(help="How far back to look, e.g. 15m, 2h.")] = "1h",
+    output: Annotated[str, typer.Option("-o", "--output", help="text or json.")] = "text",
+) -> None:
+    """One request through everything that wrote of it: lines and spans by time, from logs_manager."""
+    import sys
+    import time
+
+    from cli import api_client
+    from cli.output import as_json, complain, has_colours, write
+    from cli.resources import trace as trace_
+    from cli.resources.moments import read_duration
+
+    if output not in ("text", "json"):
+        raise Misuse(f'-o: "{output}" is not known', hint="text or json")
+    with api_client.connect(settings.load()) as api:
+        found = trace_.steps(api, id, read_duration(since, "--since"), time.time_ns())
+    if output == "json":
+        say(as_json(trace_.as_dicts(found)))
+        return
+    if not found:
+        complain(f"nothing that is kept holds {id}")
+    for line in trace_.shown(found, colour=has_colours(sys.stdout)):
+        write(line)
 
 
 def exec_(
