@@ -105,8 +105,8 @@ def check_message(bucket: str, request: str, moment: float) -> str:
 
 
 def source_bucket(bucket: str, namespace: str, region: str) -> SourceBucket:
-    """Of a bucket in that namespace."""
-    return SourceBucket(bucket, account_of(namespace), region)
+    """Of a bucket in that namespace. `region`: its location; `EU` is the old name of one."""
+    return SourceBucket(bucket, account_of(namespace), "eu-west-1" if region == "EU" else region)
 
 
 def moment_text(seconds: float) -> str:

@@ -283,6 +283,7 @@ def test_a_bus_is_asked_again_for_what_it_may_take_later() -> None:
     assert bus.send("odd", "late", "b") == Sent([2], [0], "InvalidArgument: None")
     with pytest.raises(Undelivered, match="ThrottlingException"):
         bus.send("late", "odd")
+    assert default_bus(source_bucket("b", "default", "EU")).startswith("arn:aws:events:eu-west-1:")
     path, headers, entries = bus.asked[0]
     assert (path, headers["x-amz-target"], headers[REGION]) == ("/events", "AWSEvents.PutEvents", "eu-central-1")
     assert {each["EventBusName"] for each in entries} == {
