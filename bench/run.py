@@ -2,7 +2,8 @@
 
 Exit code 0 unless something breaks: a machine that is slow or busy is no fault of the code. `--fast` measures for a
 shorter time. The parts can also be run alone: store.py, small_objects.py, asking.py, aws.py, queues.py, objects.py,
-gateway.py, watching.py, idle.py, listing.py, etcd.py, healing.py, managed.py, page.py, schedules.py, agents.py.
+gateway.py, watching.py, idle.py, listing.py, etcd.py, healing.py, managed.py, page.py, schedules.py,
+log_lines.py, agents.py.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import gateway
 import healing
 import idle
 import listing
+import log_lines
 import managed
 import objects
 import page
@@ -51,6 +53,7 @@ def measure(patience: float) -> list[Verdict]:
     verdicts += managed.measure()
     verdicts += page.measure()
     verdicts += schedules.measure()
+    verdicts += log_lines.measure()
     with a_cloud() as cloud:
         verdicts += agents.measure(cloud, 60 * patience)
     return verdicts
