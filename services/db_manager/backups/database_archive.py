@@ -107,9 +107,9 @@ class DatabaseArchives:
             raise Temporary(text, reason=DatabaseReason.ARCHIVE_BEHIND, after=15.0) from error
 
     async def _has_a_server(self, database: Database) -> bool:
-        """Its namespace may be going, with all that is in it."""
+        """One that takes writes: its namespace may be going, with all that is in it."""
         try:
-            name = member_name(database.metadata.name, 0)
+            name = database.status.primary or member_name(database.metadata.name, 0)
             service = await self._own.get(SERVICE, name, database.metadata.namespace)
         except NotFound:
             return False

@@ -25,6 +25,8 @@ SILENT_SECONDS = 2.5
 """A primary that has answered nothing for so long gives way."""
 DOWN_SECONDS = 1.5
 """So does one that is known to be down: longer than a start after a crash usually takes, by which no row is lost."""
+LEAST_LOOKS = 2
+"""That it was asked in vain before it gives way: one look may fail for reasons of ours."""
 MOST_BEHIND_BYTES = 16 << 20
 """What a replica may lack of the log, as it was known last, and still take the place of a primary that is lost."""
 
@@ -53,10 +55,10 @@ class Look:
 class Situation:
     """`others`: the members that may take the primary's place, besides it. `holders`: all that may have what was
     acknowledged, also those without a server now. `behind`: what each lacked of the log
-    when it was known last; of those alone that followed then. `silent`: seconds since the primary answered last;
-    `is_down`: its Service says that it is not ready. `wish`: why another one is wanted, though the primary is well;
-    empty for no reason. `settled`: no log of `others` has grown since they were looked at before. `fenced`: `old` is
-    gone, of the switch that `old`, `new` and `promoting` are of.
+    when it was known last; of those alone that followed then. `silent`: seconds since the primary answered last,
+    `unanswered`: looks at it since then; `is_down`: its Service says that it is not ready. `wish`: why another one
+    is wanted, though the primary is well; empty for no reason. `settled`: no log of `others` has grown since they
+    were looked at before. `fenced`: `old` is gone, of the switch that `old`, `new` and `promoting` are of.
     """
 
     primary: str
@@ -73,6 +75,7 @@ class Situation:
     new: str = ""
     promoting: bool = False
     holders: Sequence[str] = ()
+    unanswered: int = LEAST_LOOKS
 
 
 Action = Literal["nothing", "begin", "fence", "choose", "cancel", "promote", "finish", "wait"]
@@ -100,7 +103,7 @@ def _beginning(now: Situation) -> Step:
         if primary.in_recovery:
             return Step("promote", now.primary, f"{now.primary} does not take writes yet")
         return _begin(now, now.wish) if now.wish else Step("nothing")
-    if now.silent < (DOWN_SECONDS if now.is_down else SILENT_SECONDS):
+    if now.silent < (DOWN_SECONDS if now.is_down else SILENT_SECONDS) or now.unanswered < LEAST_LOOKS:
         return Step("nothing")
     return _begin(now, f"{now.primary} has not answered for {now.silent:.0f} s")
 

@@ -75,11 +75,12 @@ class Group:
 
 @dataclass(slots=True)
 class _Memory:
-    """`heard`: when the primary answered last. `looks`: the last ones before. `looked_after`: when all of it was
-    looked after, as it was `seen` then, and with what `outcome`.
+    """`heard`: when the primary answered last; `unanswered`: looks at it since then. `looks`: the last ones before.
+    `looked_after`: when all of it was looked after, as it was `seen` then, and with what `outcome`.
     """
 
     heard: float
+    unanswered: int = 0
     password: str = ""
     asks_again: bool = True
     looked_after: float = 0.0
@@ -120,7 +121,9 @@ class Groups:
         memory = self._memories.setdefault(uid, _Memory(world.clock.monotonic()))
         looks = await self._look(uid, memory, database, services)
         if looks.get(database.status.primary, Look()).answers:
-            memory.heard = world.clock.monotonic()
+            memory.heard, memory.unanswered = world.clock.monotonic(), 0
+        else:
+            memory.unanswered += 1
         situation = await self._situation(database, services, looks, memory, world)
         others = [each for each in database.member_names if each != primary]
         sizes = least_sizes(database.status.replica_parameters, primary, others, memory.looks, looks)
@@ -187,7 +190,8 @@ class Groups:
 
     def _over(self, database: Database, world: World) -> None:
         database.status.switch = None
-        self._memories[database.metadata.uid or ""].heard = world.clock.monotonic()
+        memory = self._memories[database.metadata.uid or ""]
+        memory.heard, memory.unanswered = world.clock.monotonic(), 0
 
     async def _look(
         self, uid: str, memory: _Memory, database: Database, services: Mapping[str, Service]
@@ -227,6 +231,7 @@ class Groups:
             strict=strict,
             behind={each.name: each.lag_bytes for each in status.members if each.lag_bytes is not None},
             silent=world.clock.monotonic() - memory.heard,
+            unanswered=memory.unanswered,
             is_down=status.primary not in services or endpoint_of(services[status.primary]) is None,
             wish=_why(database),
             settled=all(memory.looks.get(each, Look()).lsn == looks.get(each, Look()).lsn for each in others),

@@ -16,8 +16,8 @@ from services.db_manager.valkey import server as valkey
 from services.db_manager.valkey.connection import ValkeyConnection
 from services.sdk.postgres import PostgresConnection
 
-LOOK_SECONDS = 2.0
-"""Who says nothing for so long does not answer."""
+LOOK_SECONDS, SECOND_LOOK_SECONDS = 1.5, 1.0
+"""Who says nothing for so long does not answer; who did not the time before is asked over a new connection."""
 _ASK = f"""
 SELECT pg_is_in_recovery()::int::text,
   (CASE WHEN pg_is_in_recovery() THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
@@ -40,6 +40,7 @@ class MemberLooks:
     """The connections of one process. `uid`: of the Database."""
 
     def __init__(self) -> None:
+        self._silent: set[tuple[str, str]] = set()
         self._open: dict[tuple[str, str], tuple[Door, PostgresConnection | ValkeyConnection]] = {}
 
     async def look(self, uid: str, doors: Mapping[str, Door]) -> dict[str, Look]:
@@ -51,6 +52,7 @@ class MemberLooks:
         """Close those of Databases that are not among these any more."""
         for key in [each for each in self._open if each[0] not in uids]:
             self._close(key)
+        self._silent = {each for each in self._silent if each[0] in uids}
 
     async def close(self) -> None:
         self.forget(())
@@ -58,14 +60,15 @@ class MemberLooks:
     async def _look(self, uid: str, name: str, door: Door) -> Look:
         key = (uid, name)
         try:
-            async with asyncio.timeout(LOOK_SECONDS):
+            async with asyncio.timeout(SECOND_LOOK_SECONDS if key in self._silent else LOOK_SECONDS):
                 connection = await self._connection(key, door)
-                if isinstance(connection, ValkeyConnection):
-                    return await valkey.look(connection)
-                return await _asked(connection)
+                found = await _look_by(connection)
         except SERVER_FAULTS:
             self._close(key)
+            self._silent.add(key)
             return Look()
+        self._silent.discard(key)
+        return found
 
     async def _connection(self, key: tuple[str, str], door: Door) -> PostgresConnection | ValkeyConnection:
         kept = self._open.get(key)
@@ -87,6 +90,13 @@ async def _opened(door: Door) -> PostgresConnection:
     return await PostgresConnection.open(
         at.host, at.port, server.SUPERUSER, door.password, "postgres", application=server.APPLICATION
     )
+
+
+async def _look_by(connection: PostgresConnection | ValkeyConnection) -> Look:
+    """Raises what `SERVER_FAULTS` names."""
+    if isinstance(connection, ValkeyConnection):
+        return await valkey.look(connection)
+    return await _asked(connection)
 
 
 async def _asked(connection: PostgresConnection) -> Look:

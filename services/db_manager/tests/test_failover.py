@@ -32,6 +32,7 @@ GOING = replace(LOST, old="shop-0", new="shop-1")
 def test_a_primary_that_answers_stays() -> None:
     assert next_step(WELL).action == "nothing"
     assert next_step(replace(LOST, silent=SILENT_SECONDS - 0.1)).action == "nothing"
+    assert next_step(replace(LOST, unanswered=1)).action == "nothing", "one look may fail for reasons of ours"
     down = replace(LOST, is_down=True)
     assert next_step(replace(down, silent=DOWN_SECONDS - 0.1)).action == "nothing", "a start after a crash is awaited"
     assert next_step(replace(down, silent=DOWN_SECONDS)).action == "begin"
