@@ -11,6 +11,7 @@ class DatabaseCondition(Term):
     READY = "Ready", "Its endpoint takes writes, and its credentials open it."
     PARAMETERS_APPLIED = "ParametersApplied", "Every parameter of its spec is in force."
     BACKED_UP = "BackedUp", "Its moments can be brought back, up to a short while ago."
+    RESTORABLE = "Restorable", "What is stored of it was restored, and answered; as the last drill found."
     REPLICATED = "Replicated", "Every other member follows the primary; of one with members."
 
 
@@ -49,6 +50,8 @@ class DatabaseReason(Term):
     FINAL_BACKUP = "FinalBackup", "It is deleted once its last backup is taken."
     BACKUP_FAILED = "BackupFailed", "DatabaseBackup: it could not be taken."
     KEY_INVALID = "KeyInvalid", "The Secret database-backups has no key of backups."
+    DRILL_PASSED = "DrillPassed", "What is stored last was restored, and answered: the message says how much it held."
+    DRILL_FAILED = "DrillFailed", "What is stored could not be restored: the message says why."
     IN_FORCE = "InForce", "The server uses every parameter."
     APPLYING = "Applying", "The server has not read the parameters of the spec yet."
     PENDING_RESTART = "PendingRestart", "Some parameters count after a restart; `status.pendingRestart` names them."

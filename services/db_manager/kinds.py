@@ -11,7 +11,7 @@ from crds.kind import Column, Kind, Resource
 from crds.kinds.service import ResourceLimits
 from crds.lent_rights import LentRight
 from crds.meta import Spec, Status
-from crds.model import MicroTimestamp, Model
+from crds.model import MicroTimestamp, Model, Timestamp
 from crds.names import DnsLabel
 from crds.quantity import Quantity
 from services.db_manager.backup_kinds import DATABASE_BACKUP
@@ -55,7 +55,8 @@ class Exposure(Model):
 class BackupPolicy(Model):
     """`bucket`: a Bucket of the namespace; without one, a folder of db-manager on its machine. `retentionDays`: how
     far back its moments can be brought back. `everyHours`: base backups. `shipSeconds`: its log, and so what is lost
-    at most with its machine. `final`: whether a backup is taken when it is deleted.
+    at most with its machine. `final`: whether a backup is taken when it is deleted. `drillDays`: how
+    often what is stored last is restored, to see that it can be; without, never.
     """
 
     bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")] | None = None
@@ -63,6 +64,7 @@ class BackupPolicy(Model):
     every_hours: Annotated[int, Field(ge=1, le=168)] = 24
     ship_seconds: Annotated[int, Field(ge=1, le=3600)] = _SHIP_SECONDS
     final: bool = True
+    drill_days: Annotated[int, Field(ge=1, le=365)] | None = None
 
 
 class RestoreSource(Model):
@@ -201,6 +203,16 @@ class BackupStatus(Model):
     size: int = 0
 
 
+class DrillStatus(Model):
+    """The last drill: `time` is the moment that was brought back, `passed` whether that answered."""
+
+    began_at: Timestamp
+    finished_at: Timestamp | None = None
+    passed: bool = False
+    time: MicroTimestamp | None = None
+    message: str = ""
+
+
 class RestoreStatus(Model):
     """`database`, `username`: what the source called its first database and the owner of it. `version`: its server's.
     `base`: the base backup it begins with; `time`: the moment that is brought back. `bucket`, `archive`, `folder`:
@@ -248,6 +260,7 @@ class DatabaseStatus(Status):
     replica_parameters: dict[str, str] = Field(default_factory=dict)
     copied_anew: dict[str, MicroTimestamp] = Field(default_factory=dict)
     backup: BackupStatus | None = None
+    drill: DrillStatus | None = None
     restore: RestoreStatus | None = None
 
 

@@ -15,6 +15,7 @@ LONGEST_NAME = 61
 """Of a Database: its Service is called `<name>-0`, which is a label of DNS (63)."""
 LONGEST_NAME_WITH_MEMBERS = 60
 """Of one whose Services are also called `<name>-rw`."""
+_DRILL = "-drill"
 MOST_MEMBERS = 5
 SLOTS = "aerekos_member_"
 LONGEST_SQL_NAME = 63
@@ -66,6 +67,11 @@ def routes_config(database: str) -> str:
 def credentials_secret(database: str) -> str:
     """The Secret that says how to connect."""
     return f"{database}-credentials"
+
+
+def drill_name(database: str) -> str:
+    """The Database that its backups are tried with."""
+    return f"{database[: LONGEST_NAME - len(_DRILL)].rstrip('-')}{_DRILL}"
 
 
 def parameters_config(database: str) -> str:

@@ -29,6 +29,10 @@ SWITCHOVER_AT = "aerekos.cloud/switchoverAt"
 """A Database's annotation: when somebody wished for another primary."""
 
 
+DRILL_AT = "aerekos.cloud/drillAt"
+"""A Database's annotation: when somebody wished for a drill."""
+
+
 def owner_of(kind: Kind[Any], owner: KubeObject) -> OwnerReference:
     """Whatever has it goes when the owner goes."""
     meta = owner.metadata

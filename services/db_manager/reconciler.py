@@ -14,6 +14,7 @@ from services.db_manager.backups.database_archive import DatabaseArchives
 from services.db_manager.backups.database_restore import DatabaseRestores
 from services.db_manager.conditions import DatabaseCondition, DatabaseReason
 from services.db_manager.credentials import CredentialsSecret, connection_facts, password_of, superuser_password
+from services.db_manager.drills import Drills
 from services.db_manager.faults import SERVER_FAULTS
 from services.db_manager.kinds import DATABASE, Database, Endpoint
 from services.db_manager.members.group import SILENT_LOOK_SECONDS, Group, Groups
@@ -53,7 +54,11 @@ class DatabaseReconciler:
 
     kind = DATABASE
     finalizer: str | None = "aerekos.cloud/db-manager"
-    also_watch: Sequence[AlsoWatch[Any]] = (AlsoWatch(SERVICE, databases_of), AlsoWatch(DATABASE_BACKUP, _source_of))
+    also_watch: Sequence[AlsoWatch[Any]] = (
+        AlsoWatch(SERVICE, databases_of),
+        AlsoWatch(DATABASE, databases_of),  # that of a drill
+        AlsoWatch(DATABASE_BACKUP, _source_of),
+    )
 
     def __init__(
         self,
@@ -67,7 +72,7 @@ class DatabaseReconciler:
     ) -> None:
         self._owned, self._credentials, self._own, self._metrics = owned, credentials, own, metrics
         self._archives, self._restores = archives, restores
-        self._groups, self._keeper = groups, MemberKeeper(owned, own)
+        self._groups, self._keeper, self._drills = groups, MemberKeeper(owned, own), Drills(own)
 
     async def reconcile(self, resource: Database, world: World) -> Outcome:
         """What is raised is told by the condition Ready, too: it is the one that people wait for."""
@@ -147,6 +152,7 @@ class DatabaseReconciler:
         if text != self._keeper.text(database, group, service.metadata.name):
             outcome = done(requeue_after=SOON_SECONDS)  # what the server has taken belongs into its file
         outcome = outcome if await self._archived(database, world) else done(requeue_after=SOON_SECONDS)
+        await self._drills.keep(database, world)
         return self._groups.rest(database, group, outcome, world)
 
     async def _archived(self, database: Database, world: World) -> bool:

@@ -72,6 +72,8 @@ class FoundInstance(NamedTuple):
 
     def is_seen_from(self, region: str) -> bool:
         """Whether clients of that region find it: of what RDS has engines for."""
+        if any(each.kind == "Database" for each in self.database.metadata.owner_references or ()):
+            return False  # a drill's
         return self.database.spec.engine == "postgresql" and self.attributes.region in ("", region)
 
 

@@ -1,0 +1,153 @@
+"""Proves that a Database can be brought back: on the schedule of its backup policy what is stored last is restored
+into a Database of its own, which is asked how much it holds, and goes again.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from crds.errors import AlreadyExists, ApiError, NotFound
+from crds.kinds.service_engines import superuser_secret
+from crds.meta import condition, drop_condition
+from crds.model import rfc3339
+from services.db_manager import server
+from services.db_manager.conditions import DatabaseCondition, DatabaseReason
+from services.db_manager.credentials import superuser_password
+from services.db_manager.faults import SERVER_FAULTS
+from services.db_manager.kinds import DATABASE, Database, DatabaseSpec, DrillStatus, RestoreSource
+from services.db_manager.names import drill_name
+from services.db_manager.owned import DRILL_AT, belongs_to, moment_of, owner_of
+from services.db_manager.standing import say
+from services.db_manager.valkey import server as valkey
+from services.sdk.reconcile import Temporary, World
+from services.sdk.resources import Resources
+
+LONGEST = timedelta(hours=12)
+"""What takes longer has failed: nobody would wait for it."""
+PATIENCE = timedelta(seconds=45)
+"""A restore is tried again meanwhile: what its Database's status says of the archive may be older than the wish."""
+_TABLES = """
+SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p', 'm')
+  AND relnamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname LIKE 'pg\\_%' OR nspname = 'information_schema')
+"""
+
+
+class Drills:
+    """`own`: the service's own resources."""
+
+    def __init__(self, own: Resources) -> None:
+        self._own = own
+
+    async def keep(self, database: Database, world: World) -> None:
+        """Begin, go on or end the drill that is due. What cannot be done now is tried at the next pass."""
+        try:
+            await self._keep(database, world)
+        except (ApiError, Temporary, *SERVER_FAULTS):
+            return
+
+    async def _keep(self, database: Database, world: World) -> None:
+        drill, policy = database.status.drill, database.spec.backup
+        is_running = drill is not None and drill.finished_at is None
+        if policy is None or policy.drill_days is None:
+            if is_running:
+                await self._remove(database)
+            database.status.drill = None
+            drop_condition(database.status.conditions, DatabaseCondition.RESTORABLE)
+        elif drill is not None and is_running:
+            await self._look(database, drill, world)
+        elif is_due(database, world.clock.now()):
+            await self._begin(database, world)
+
+    async def _begin(self, database: Database, world: World) -> None:
+        spec = DatabaseSpec(
+            engine=database.spec.engine,
+            parameters=database.spec.parameters,
+            resources=database.spec.resources,
+            restore=RestoreSource(database=database.metadata.name),
+        )
+        made = DATABASE.new(drill_name(database.metadata.name), namespace=database.metadata.namespace, spec=spec)
+        made.metadata.owner_references = [owner_of(DATABASE, database)]
+        drill = database.status.drill = DrillStatus(began_at=world.clock.now())
+        try:
+            await self._own.create(DATABASE, made)
+        except AlreadyExists:
+            there = await self._own.get(DATABASE, made.metadata.name, database.metadata.namespace)
+            if not belongs_to(there, database):
+                text = f"the Database {made.metadata.name} is there already, and was not made here: delete it"
+                _finish(database, drill, world, text, passed=False)
+
+    async def _look(self, database: Database, drill: DrillStatus, world: World) -> None:
+        try:
+            there = await self._own.get(DATABASE, drill_name(database.metadata.name), database.metadata.namespace)
+        except NotFound:
+            _finish(database, drill, world, "its Database was deleted before it was there", passed=False)
+            return
+        ready = condition(there.status.conditions, DatabaseCondition.READY)
+        restored, taken = there.status.restore, world.clock.now() - drill.began_at
+        if ready is not None and ready.status == "True" and restored is not None:
+            held = await self._asked(there)
+            drill.time = restored.time
+            moment = rfc3339(restored.time) if restored.time else "it"
+            text = f"what {moment} was is back within {taken.total_seconds():.0f} s: {held}"
+            _finish(database, drill, world, text, passed=True)
+        elif ready is not None and ready.reason == DatabaseReason.RESTORE_FAILED and taken > PATIENCE:
+            _finish(database, drill, world, ready.message, passed=False)
+        elif taken > LONGEST:
+            said = ready.message if ready is not None else "nothing is said of it"
+            text = f"it was not back within {LONGEST.total_seconds() / 3600:.0f} hours: {said}"
+            _finish(database, drill, world, text, passed=False)
+        if drill.finished_at is not None:
+            await self._remove(database)
+
+    async def _asked(self, restored: Database) -> str:
+        """How much it holds, by its own answer. Raises Temporary, and what `SERVER_FAULTS` names."""
+        at, namespace = restored.status.endpoint, restored.metadata.namespace or "default"
+        if at is None:
+            raise Temporary("it has no address yet")
+        root = await superuser_password(self._own, superuser_secret(restored.status.primary), namespace)
+        if restored.is_valkey:
+            async with await valkey.opened(at, root) as keys:
+                said = await valkey.info(keys, "keyspace")
+            return f"{sum(_keys(each) for each in said.values())} keys"
+        async with server.opened(at, server.SUPERUSER, root, restored.sql_database) as connection:
+            ((tables,),) = await connection.fetch(_TABLES)
+        return f"{tables} tables"
+
+    async def _remove(self, database: Database) -> None:
+        """Its data lies in the trash then, as that of every Database."""
+        name, namespace = drill_name(database.metadata.name), database.metadata.namespace
+        try:
+            there = await self._own.get(DATABASE, name, namespace)
+        except NotFound:
+            return
+        if belongs_to(there, database):
+            await self._own.delete(DATABASE, name, namespace)
+
+
+def is_due(database: Database, now: datetime) -> bool:
+    """Whether the next drill is to begin: there is something to restore, and the last one was long enough ago, or
+    somebody wishes for one.
+    """
+    policy, backup, last = database.spec.backup, database.status.backup, database.status.drill
+    if policy is None or policy.drill_days is None or backup is None:
+        return False
+    earliest, latest = backup.earliest_restorable_time, backup.latest_restorable_time
+    if earliest is None or latest is None or latest < earliest:
+        return False
+    if last is None:
+        return True
+    wish = moment_of((database.metadata.annotations or {}).get(DRILL_AT, ""))
+    return now - last.began_at >= timedelta(days=policy.drill_days) or last.began_at < wish <= now
+
+
+def _finish(database: Database, drill: DrillStatus, world: World, text: str, *, passed: bool) -> None:
+    drill.finished_at, drill.passed, drill.message = world.clock.now(), passed, text
+    reason = DatabaseReason.DRILL_PASSED if passed else DatabaseReason.DRILL_FAILED
+    say(database, world, DatabaseCondition.RESTORABLE, passed, reason, text)
+    world.events.record(database, reason, text, warning=not passed)
+
+
+def _keys(said: str) -> int:
+    """Of `keys=3,expires=0,avg_ttl=0`."""
+    number = said.partition("keys=")[2].partition(",")[0]
+    return int(number) if number.isdigit() else 0
