@@ -8,7 +8,7 @@ import { color, font } from '../styles/tokens';
 import { graphTold, pieces, ticksOf, told, type Line, type Mark, type Unit } from '../utils/metrics';
 
 const HEIGHT = 150;
-const LEFT = 58;
+const LEFT = 78;
 const BOTTOM = 20;
 const TOP = 8;
 const MOST_LINES = 20;

@@ -188,6 +188,18 @@ async def test_alarms_that_cannot_be_are_refused_in_words() -> None:
         assert (await cloud.ask("SetAlarmState", AlarmName="x", StateValue="OK", StateReason="r"))[0] == 404
 
 
+def test_an_alarm_borrows_the_right_to_publish() -> None:
+    """Whoever may not use a topic has no alarm do it."""
+    assert METRIC_ALARM.lends is not None
+    lent = METRIC_ALARM.lends(
+        {"alarmActions": [TOPIC, TOPIC], "okActions": [f"{TOPIC}2"], "insufficientDataActions": 7}
+    )
+    assert [(each.verb, each.plural, each.name) for each in lent] == [
+        ("use", "topics", "ops"),
+        ("use", "topics", "ops2"),
+    ]
+
+
 def test_an_alarm_keeps_its_name_and_its_account() -> None:
     def written(name: str, **more: Any) -> Transition:
         body = {"metadata": {"name": name}, "spec": spec(**more).wire()}

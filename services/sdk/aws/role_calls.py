@@ -16,7 +16,7 @@ import anyio
 import httpx
 
 from crds.errors import ApiError, Forbidden
-from services.sdk.aws.model import load_model
+from services.sdk.aws.model import called, load_model
 from services.sdk.aws.service_callers import REGION, SOURCE_ARN
 from services.sdk.clients.service_client import ServiceClient
 from services.sdk.conductor_client import fetch_json
@@ -218,7 +218,7 @@ class _Wire(NamedTuple):
 @lru_cache(maxsize=1)
 def spoken() -> frozenset[str]:
     """The AWS services of this cloud. No other model is ever loaded: some take more memory than a service has."""
-    return frozenset(name for each in managed_services() for name in each.speaks)
+    return frozenset(called(name) for each in managed_services() for name in each.speaks)
 
 
 def operation_named(service: str, operation: str) -> str | None:
