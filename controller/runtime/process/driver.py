@@ -36,7 +36,7 @@ from controller.runtime.process import volumes
 from controller.runtime.process.crash_backoff import CrashBackoff
 from controller.runtime.process.exec import executing
 from controller.runtime.process.log_following import ReadLines, mark_of, read_after
-from controller.runtime.process.logfiles import log_path, logged_instances, rotate, tail_of, written_last
+from controller.runtime.process.logfiles import log_path, logged_instances, rotate, settle, tail_of, written_last
 from controller.runtime.process.planning import StartInstance, Step, base_name, index_of, key_of, plan
 from controller.runtime.process.process_host import Child, LocalProcessHost, ProcessHost, data_folder
 from controller.runtime.process.rollbacks import Rollbacks
@@ -268,7 +268,12 @@ class ProcessDriver:
         """Times are those the lines say. Raises ValueError."""
         if instance not in await self._threads.run(lambda: logged_instances(self._home, base_name(key))):
             return LogEntries((), position)
-        return await self._threads.run(lambda: _entries(read_after(log_path(self._home, instance), position)))
+        return await self._threads.run(lambda: self._read_after(log_path(self._home, instance), position))
+
+    def _read_after(self, path: Path, position: str) -> LogEntries:
+        with contextlib.suppress(OSError):  # of a full disk: what is there is read
+            settle(path, keep=self._log_files)
+        return _entries(read_after(path, position))
 
     async def _require_walls(self, name: str) -> None:
         """Raises DriverError."""

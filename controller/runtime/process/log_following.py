@@ -1,15 +1,19 @@
 """What was written to a log file since it was read last, over rotations and restarts of whoever reads.
 
-A position says how far a reader came and what stood before: `<offset>.<digest of the 256 bytes before it>`. Rotation
-copies a file to `<name>.1` and empties it (`logfiles.rotate`), so a file that does not have these bytes there is not
-the one that was read: an older one is, and what it has more comes first.
+A position says in which file a reader was, how far it came, and what stood before: `<began>.<offset>.<digest of the
+256 bytes before it>`. A file began when the one before it ended (ns since 1970; 0 where there is none before it):
+rotation (`logfiles.rotate`) moves it on, and what it has more is read there first. When the oldest file began is no
+longer known: it is the one that was read if it has these bytes there.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+from controller.runtime.process.logfiles import ROTATING, old_file
 
 MOST_BYTES = 1 << 20
 """Read at once."""
@@ -34,65 +38,81 @@ def mark_of(path: Path) -> str:
     return f"{found.st_size}.{found.st_mtime_ns}"
 
 
+class _File(NamedTuple):
+    path: Path
+    began: int
+
+    def read(self, offset: int, most: int) -> tuple[bytes, bytes]:
+        """Up to `_BEFORE` bytes before the offset, fewer where it has fewer, and up to `most` from it on."""
+        begin = max(offset - _BEFORE, 0)
+        try:
+            with self.path.open("rb") as file:
+                file.seek(begin)
+                content = file.read(offset - begin + most)
+        except FileNotFoundError:
+            content = b""
+        return content[: offset - begin], content[offset - begin :]
+
+
+class _Position(NamedTuple):
+    began: int
+    offset: int
+    digest: str
+
+    def is_in(self, file: _File) -> bool:
+        before, _ = file.read(self.offset, 0)
+        return len(before) == min(self.offset, _BEFORE) and _digest(before) == self.digest
+
+    def __str__(self) -> str:
+        return f"{self.began}.{self.offset}.{self.digest}"
+
+
 def read_after(path: Path, position: str, most: int = MOST_BYTES) -> ReadLines:
     """Whole lines after that position (empty: all that is kept), oldest first. A line of more than `most` bytes comes
     in pieces. Raises ValueError for what is no position, OSError.
     """
-    offset, digest = _parsed(position)
-    files = [path, *_older(path)]
-    found = next((at for at, file in enumerate(files) if position and _is_at(file, offset, digest)), None)
-    lost = bool(position) and found is None
-    at, offset = (len(files) - 1, 0) if found is None else (found, offset)
-    for number in range(at, -1, -1):
-        content = _read(files[number], offset, most)
+    with ROTATING:
+        files = _files(path)
+        if not position:
+            return _read_on(files, len(files) - 1, 0, most)
+        at = _parsed(position)
+        number = next((n for n, each in enumerate(files) if each.began == at.began), len(files) - 1)
+        if at.is_in(files[number]):
+            return _read_on(files, number, at.offset, most)
+        return _read_on(files, number, 0, most)._replace(lost=True)
+
+
+def _read_on(files: Sequence[_File], number: int, offset: int, most: int) -> ReadLines:
+    """From there on, over files that have nothing more."""
+    while True:
+        file = files[number]
+        before, content = file.read(offset, most)
         whole = _whole(content, most, ended=number > 0)
-        if whole:
-            end = offset + len(whole)
-            more = len(content) == most or number > 0
-            return ReadLines(_lines(whole), _position(files[number], end), more, lost)
-        offset = 0
-    return ReadLines([], position, lost=lost)
+        if whole or number == 0:
+            end = _Position(file.began, offset + len(whole), _digest((before + whole)[-_BEFORE:]))
+            more = bool(whole) and (len(content) == most or number > 0)
+            return ReadLines(_lines(whole) if whole else [], str(end), more)
+        number, offset = number - 1, 0
 
 
-def _parsed(position: str) -> tuple[int, str]:
-    if not position:
-        return 0, ""
-    offset, dot, digest = position.partition(".")
-    if not (dot and offset.isascii() and offset.isdigit() and len(offset) < 16 and len(digest) == 16):
-        raise ValueError(f"{position[:40]!r} is no position in a log")
-    return int(offset), digest
+def _parsed(text: str) -> _Position:
+    began, offset, digest = text.split(".") if text.count(".") == 2 else ("", "", "")
+    if not all(each.isascii() and each.isdigit() and len(each) < 20 for each in (began, offset)) or len(digest) != 16:
+        raise ValueError(f"{text[:40]!r} is no position in a log")
+    return _Position(int(began), int(offset), digest)
 
 
-def _older(path: Path) -> list[Path]:
-    """Rotated files, the newest first."""
-    found: list[Path] = []
-    while (each := path.with_name(f"{path.name}.{len(found) + 1}")).exists():
-        found.append(each)
-    return found
-
-
-def _is_at(path: Path, offset: int, digest: str) -> bool:
-    begin = max(offset - _BEFORE, 0)
-    before = _read(path, begin, offset - begin)
-    return len(before) == offset - begin and _digest(before) == digest
-
-
-def _position(path: Path, offset: int) -> str:
-    begin = max(offset - _BEFORE, 0)
-    return f"{offset}.{_digest(_read(path, begin, offset - begin))}"
+def _files(path: Path) -> list[_File]:
+    """The one that is written, then rotated ones, the newest first."""
+    paths = [path]
+    while (each := old_file(path, len(paths))).exists():
+        paths.append(each)
+    began = [each.stat().st_mtime_ns for each in paths[1:]]
+    return [_File(*each) for each in zip(paths, [*began, 0], strict=True)]
 
 
 def _digest(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=8).hexdigest()
-
-
-def _read(path: Path, offset: int, most: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            file.seek(offset)
-            return file.read(most)
-    except FileNotFoundError:
-        return b""
 
 
 def _whole(content: bytes, most: int, *, ended: bool) -> bytes:

@@ -2,6 +2,8 @@
 
 Rotation copies and truncates, because the writer holds the file open and knows nothing of us (it appends,
 so it goes on at the new end). Lines written between the copy and the truncation are lost: microseconds, rarely.
+The copy is `<name>.0` until the file is empty, then `<name>.1`: a rotation that was killed is finished, or taken
+back, by `settle`. When a rotated file was last changed is when it ended, another moment for each.
 """
 
 from __future__ import annotations
@@ -9,8 +11,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import threading
+import time
 from pathlib import Path
 
+ROTATING = threading.RLock()
+"""Held while files move; whoever reads several of them as one holds it too."""
 _BLOCK = 64 * 1024
 _TAIL_BYTES = 4 * 1024 * 1024
 
@@ -34,7 +40,7 @@ def tail_of(path: Path, lines: int) -> list[str]:
     """
     found = _last_lines(path, lines)
     if len(found) < lines:
-        found = _last_lines(_old(path, 1), lines - len(found)) + found
+        found = _last_lines(old_file(path, 1), lines - len(found)) + found
     return found
 
 
@@ -75,20 +81,59 @@ def rotate(path: Path, *, limit: int, keep: int) -> bool:
 
     On a full disk the copy fails and the content is dropped: what bounds the logs must not need space.
     """
-    try:
-        if path.stat().st_size <= limit:
+    with ROTATING:
+        settle(path, keep=keep)
+        try:
+            if path.stat().st_size <= limit:
+                return False
+        except FileNotFoundError:
             return False
-    except FileNotFoundError:
-        return False
-    for number in range(keep - 1, 0, -1):
-        if _old(path, number).exists():
-            _old(path, number).replace(_old(path, number + 1))
-    if keep:
-        with contextlib.suppress(OSError):
-            shutil.copyfile(path, _old(path, 1))
-    os.truncate(path, 0)
+        if keep:
+            with contextlib.suppress(OSError):
+                _copy(path, old_file(path, 0))
+        os.truncate(path, 0)
+        _finish(path, keep)
     return True
 
 
-def _old(path: Path, number: int) -> Path:
+def settle(path: Path, *, keep: int) -> None:
+    """End a rotation that was killed: take it back where the file still has what was copied."""
+    with ROTATING:
+        copied = old_file(path, 0)
+        if not copied.exists():
+            return
+        if path.exists() and _begins_with(path, copied):
+            copied.unlink()
+        else:
+            _finish(path, keep)
+
+
+def _copy(path: Path, to: Path) -> None:
+    try:
+        shutil.copyfile(path, to)
+    except OSError:
+        os.truncate(to, 0)
+    now = time.time_ns()  # finer than what a file system notes by itself
+    os.utime(to, ns=(now, now))
+
+
+def _finish(path: Path, keep: int) -> None:
+    """Again where it was killed in between: a number that nobody has ends the moving."""
+    if not old_file(path, 0).exists():
+        return
+    free = next((number for number in range(1, keep) if not old_file(path, number).exists()), keep)
+    for number in range(free - 1, -1, -1):
+        old_file(path, number).replace(old_file(path, number + 1))
+
+
+def _begins_with(path: Path, copied: Path) -> bool:
+    with path.open("rb") as file, copied.open("rb") as copy:
+        while part := copy.read(_BLOCK):
+            if file.read(len(part)) != part:
+                return False
+    return True
+
+
+def old_file(path: Path, number: int) -> Path:
+    """Where that content is which was moved away so many rotations ago."""
     return path.with_name(f"{path.name}.{number}")
