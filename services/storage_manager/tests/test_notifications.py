@@ -100,9 +100,14 @@ class Queue:
         return found
 
     def records(self, number: int) -> list[Json]:
-        return sorted(
-            (each["Records"][0] for each in self.bodies(number)), key=lambda each: each["s3"]["object"]["sequencer"]
-        )
+        """As many events, in order: one that came twice is one."""
+        found: dict[str, Json] = {}
+        for _ in range(5):
+            told = [each["Records"][0] for each in self.bodies(number - len(found))]
+            found |= {each["s3"]["object"]["sequencer"]: each for each in told}
+            if len(found) >= number:
+                break
+        return [found[each] for each in sorted(found)]
 
 
 def configure(s3: Any, bucket: str, arn: str, events: tuple[str, ...] = ("s3:ObjectCreated:*",), **more: Any) -> None:
