@@ -117,8 +117,8 @@ def test_one_that_hangs_is_killed_and_begins_again(cloud: Cloud) -> None:
     for pid in before:
         os.kill(pid, signal.SIGSTOP)
     eventually(lambda: len(pids(cloud) - before) == len(before), "the next ones")
-    with cloud.http() as client:
-        assert client.get("/version").status_code == 200
+    with cloud.http() as client:  # which is still to begin
+        assert client.get("/version", timeout=60).status_code == 200
 
 
 def test_one_that_makes_room_for_the_next_loses_no_request(cloud: Cloud) -> None:
