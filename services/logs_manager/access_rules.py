@@ -10,7 +10,7 @@ from services.sdk.aws.arns import Arn
 
 def locate(arn: Arn, _: StoredObjects, __: str) -> Located:
     """The log group of that ARN, or of the stream's."""
-    return Located(group_resource(group_in(str(arn)) or "", arn.region), str(arn))
+    return Located(group_resource(group_in(str(arn).partition(":log-stream:")[0]) or "", arn.region), str(arn))
 
 
 RULES = AccessRules(permissions_of("logs", OPERATIONS), locate)

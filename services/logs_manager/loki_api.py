@@ -1,6 +1,7 @@
 """Loki's HTTP API: what Grafana, logcli, promtail and Loki's clients ask and push.
 
-Below `/loki/api/v1/`. A caller sees the streams of their namespace; who may list LogGroups everywhere sees all.
+Below `/loki/api/v1/`. A caller sees the streams of their namespace; who may read (names of
+labels: list) LogGroups everywhere sees all.
 Errors are plain text, as Loki's. Source: grafana.com/docs/loki/latest/reference/loki-http-api.
 """
 
@@ -15,14 +16,14 @@ from services.logs_manager import loki_answers as answers
 from services.logs_manager.bodies import unpacked
 from services.logs_manager.kinds import LOG_GROUP
 from services.logs_manager.logql.errors import QueryFault
-from services.logs_manager.logql.evaluate import MOST_LINES, Source, Steps, lines_of, metric_of
+from services.logs_manager.logql.evaluate import MOST_LINES, Source, Steps, lines_of, matching, metric_of
 from services.logs_manager.logql.matching import require_selective, selects
 from services.logs_manager.logql.nodes import LogQuery, MetricQuery, Number
 from services.logs_manager.logql.parser import parse, parse_selector
 from services.logs_manager.parameters import NS, Parameters
 from services.logs_manager.push import MOST_BODY, of_json, of_protobuf
 from services.logs_manager.queries import Queries
-from services.logs_manager.store.reader import Span, TookTooLong
+from services.logs_manager.store.reader import LogReader, Span, TookTooLong
 from services.logs_manager.store.streams import Stream
 from services.logs_manager.taking import Taking
 from services.sdk.asgi import Receive, Scope, Send, header_of, note_action, read_body, send_bytes, send_json
@@ -33,7 +34,7 @@ from services.sdk.permissions import GuardedApp, Permission
 PREFIX = "/loki/api/v1/"
 HOUR = 3_600 * NS
 _FORM = 1 << 20
-_READ, _WRITE = Permission("list", LOG_GROUP), Permission("use", LOG_GROUP)
+_READ, _LIST, _WRITE = (Permission(verb, LOG_GROUP) for verb in ("get", "list", "use"))
 
 
 class Asked(NamedTuple):
@@ -86,14 +87,16 @@ class LokiApi:
         wanted = endpoint.permission
         kind, review = wanted.kind, self._context.authorizer
         note_action(scope, f"{kind.plural}:{wanted.verb}", caller.namespace)
-        everywhere = wanted is _READ and await review.allows(caller, wanted.verb, kind.plural, kind.group, "", "")
+        everywhere = wanted is not _WRITE and await review.allows(
+            caller, wanted.verb, kind.plural, kind.group, "", ""
+        )
         if not everywhere:
             await review.require(caller, wanted.verb, kind.plural, kind.group, "", caller.namespace)
         limit = MOST_BODY if wanted is _WRITE else _FORM
         body = await read_body(receive, limit)
         if body is None:
             raise TooLarge(f"the body is over {limit} bytes")
-        if body and wanted is _READ:
+        if body and wanted is not _WRITE:
             sent = (header_of(scope, "content-type") or "").partition(";")[0].strip().lower()
             if sent != "application/x-www-form-urlencoded":
                 raise UnsupportedMedia(
@@ -123,7 +126,7 @@ class LokiApi:
         if isinstance(query, Number) and not query.is_vector:
             return answers.scalar(query.value, at)
         steps = Steps(at, at, NS)
-        return answers.vector(await self._queries.run(lambda reader: metric_of(reader, source, query, steps)), at)
+        return await self._queries.run(lambda reader: answers.vector(metric_of(reader, source, query, steps), at))
 
     async def query_range(self, asked: Asked) -> Any:
         found = _members(asked, ("query", "limit", "start", "end", "since", "step", "interval", "direction"))
@@ -138,14 +141,14 @@ class LokiApi:
     async def _lines(self, query: LogQuery, source: Source, span: Span, found: Parameters) -> Any:
         newest = _newest_first(found)
         limit = found.count("limit", 100, MOST_LINES)
-        lines = await self._queries.run(lambda reader: lines_of(reader, source, query, span, limit, newest=newest))
-        return answers.streams(lines, newest=newest)
+        return await self._queries.run(
+            lambda reader: answers.streams(lines_of(reader, source, query, span, limit, newest=newest), newest=newest)
+        )
 
     async def _matrix(self, query: MetricQuery, source: Source, span: Span, found: Parameters) -> Any:
         step = found.duration("step", max(round((span.end - span.start) / NS / 250), 1) * 1000) * 1_000_000
         steps = Steps(span.start, span.end, step)
-        vector = await self._queries.run(lambda reader: metric_of(reader, source, query, steps))
-        return answers.matrix(vector, steps)
+        return await self._queries.run(lambda reader: answers.matrix(metric_of(reader, source, query, steps), steps))
 
     async def labels(self, asked: Asked) -> Any:
         found = _members(asked, ("start", "end", "since", "query"))
@@ -184,11 +187,15 @@ class LokiApi:
         selectors = [parse_selector(each) for each in texts if each]
         for each in selectors:
             require_selective(each)
-        tests = [selects(each) for each in selectors]
+        tests = [selects(each) for each in selectors] or [lambda _: True]
         streams = self._queries.of_namespace(asked.namespace).streams()
-        chosen = {s.id: s for s in streams if not tests or any(test(s.labels) for test in tests)}
-        written = await self._queries.run(lambda reader: reader.written_in(chosen.keys(), span))
-        return [stream for id, stream in chosen.items() if id in written]
+
+        def ask(reader: LogReader) -> list[Stream]:
+            chosen = {each.id: each for each in matching(reader, streams, tests)}
+            written = reader.written_in(chosen.keys(), span)
+            return [stream for id, stream in chosen.items() if id in written]
+
+        return await self._queries.run(ask)
 
     def _span(self, found: Parameters, before: int = HOUR) -> Span:
         """Raises BadRequest."""
@@ -205,11 +212,11 @@ _PATHS: dict[str, Endpoint] = {
     "push": Endpoint(LokiApi.push, ("POST",), _WRITE),
     "query": Endpoint(LokiApi.query, _BOTH),
     "query_range": Endpoint(LokiApi.query_range, _BOTH),
-    "labels": Endpoint(LokiApi.labels, _BOTH),
-    "label/{name}/values": Endpoint(LokiApi.label_values, _BOTH),
     "series": Endpoint(LokiApi.series, _BOTH),
-    "index/stats": Endpoint(LokiApi.stats, _BOTH),
-    "status/buildinfo": Endpoint(LokiApi.buildinfo, ("GET",)),
+    "labels": Endpoint(LokiApi.labels, _BOTH, _LIST),
+    "label/{name}/values": Endpoint(LokiApi.label_values, _BOTH, _LIST),
+    "index/stats": Endpoint(LokiApi.stats, _BOTH, _LIST),
+    "status/buildinfo": Endpoint(LokiApi.buildinfo, ("GET",), _LIST),
 }
 
 

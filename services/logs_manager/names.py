@@ -50,8 +50,9 @@ def stream_arn(region: str, account: str, group: str, stream: str) -> str:
 
 
 def group_in(text: str) -> str | None:
-    """The name of the group of an ARN, with or without `:*`; None for what is none."""
+    """The name of the group of an ARN, with or without `:*`; None for what is none, and for anything else behind."""
     arn = parse_arn(text)
     if arn is None or arn.service != "logs" or not arn.resource.startswith("log-group:"):
         return None
-    return arn.resource.removeprefix("log-group:").partition(":")[0] or None
+    name, colon, rest = arn.resource.removeprefix("log-group:").partition(":")
+    return name or None if not colon or rest == "*" else None

@@ -12,7 +12,7 @@ Json = dict[str, Any]
 T = TypeVar("T")
 # A token says where a page ended and opens nothing: who may read is asked again for each page.
 TOKENS = PageTokens(b"logs manager pages")
-MOST = 50
+MOST, _LAST = 50, (1 << 63) - 1
 
 
 def page(items: Sequence[T], by: Callable[[T], str], scope: Sequence[str], request: Json) -> tuple[list[T], Json]:
@@ -20,7 +20,7 @@ def page(items: Sequence[T], by: Callable[[T], str], scope: Sequence[str], reque
     most = int(request.get("limit") or MOST)
     try:
         found = TOKENS.page(items, by, scope, request.get("nextToken"), most)
-    except InvalidToken:
+    except (InvalidToken, ValueError, TypeError):
         raise errors.invalid("The specified nextToken is invalid.") from None
     return found.items, {"nextToken": found.token} if found.token else {}
 
@@ -35,5 +35,7 @@ def placed(scope: Sequence[str], token: str) -> tuple[int, int]:
     try:
         time, number = TOKENS.open(scope, token)
     except (InvalidToken, ValueError, TypeError):
-        raise errors.invalid("The specified nextToken is invalid.") from None
-    return int(time), int(number)
+        time = None
+    if not (isinstance(time, int) and isinstance(number, int) and 0 <= time <= _LAST and 0 <= number <= _LAST):
+        raise errors.invalid("The specified nextToken is invalid.")
+    return time, number

@@ -54,7 +54,8 @@ class Queries:
     def _asked(self, ask: Callable[[LogReader], T]) -> T:
         if self._reader is None:
             self._reader = self._store.reader()
-        return ask(self._reader)
+        with self._reader.in_time():
+            return ask(self._reader)
 
     def close(self) -> None:
         if self._reader is not None:

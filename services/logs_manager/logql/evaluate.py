@@ -6,8 +6,8 @@ import heapq
 import math
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, chain
 from typing import NamedTuple, Protocol
 
 import orjson
@@ -26,11 +26,14 @@ from services.logs_manager.logql.nodes import (
 )
 from services.logs_manager.logql.stages import COMPARE, ERROR, LEVEL, Row, Step, needles_of, steps_of
 from services.logs_manager.store.blocks import Entry
-from services.logs_manager.store.reader import FoundLine, LogReader, Span
+from services.logs_manager.store.reader import MOST_FOUND, FoundLine, LogReader, Span
 from services.logs_manager.store.streams import Stream
 
 MOST_STEPS, MOST_SERIES, MOST_LINES, MOST_SAMPLES = 11_000, 2_000, 5_000, 5_000_000
+MOST_VALUES = 1_000_000
+"""Series times steps, of all parts of a query together."""
 NS = 1_000_000_000
+_BLOCK = 1_024
 Labels = tuple[tuple[str, str], ...]
 Values = list[float | None]
 Vector = dict[Labels, Values]
@@ -67,30 +70,47 @@ def lines_of(
     reader: LogReader, source: Source, query: LogQuery, span: Span, limit: int, *, newest: bool
 ) -> list[Line]:
     """In the order that is asked for. Raises QueryFault, TookTooLong."""
-    chosen, steps = _chosen(source, query), steps_of(query.stages)
-    rows: dict[int, Row] = {}
+    chosen, steps = _chosen(reader, source, query), steps_of(query.stages)
 
     def wanted(stream: int, entry: Entry) -> bool:
-        row = _row(chosen[stream], entry)
-        if row.at < kept[stream] or not _passes(row, steps):
-            return False
-        rows[entry.number] = row
-        return True
+        return entry.time >= kept[stream] and _passes(_row(chosen[stream], entry), steps)
 
     kept = {id: source.kept_since(stream) for id, stream in chosen.items()}
     found = reader.first(chosen.keys(), span, limit, wanted, newest=newest, needles=needles_of(query.stages))
-    return [_shown(rows[each.entry.number]) for each in found]
+    return _shown(reader, (_row(chosen[each.stream], each.entry) for each in found), steps)
 
 
-def _shown(row: Row) -> Line:
-    row.get(LEVEL)
-    return Line(row.at, row.line, tuple(sorted(row.labels.items())))
+def _shown(reader: LogReader, rows: Iterable[Row], steps: Sequence[Step]) -> list[Line]:
+    """What stages make of lines may be more than these were: it is made when it is known which lines those are."""
+    found, size = list[Line](), 0
+    for row in rows:
+        reader.require_time()
+        _passes(row, steps)
+        row.get(LEVEL)
+        size += len(row.line) + sum(len(name) + len(value) for name, value in row.labels.items())
+        if size > MOST_FOUND:
+            raise QueryFault(
+                f"lines and labels have more than {MOST_FOUND >> 20} MiB: ask for fewer lines, or labels"
+            )
+        found.append(Line(row.at, row.line, tuple(sorted(row.labels.items()))))
+    return found
 
 
-def _chosen(source: Source, query: LogQuery) -> dict[int, Stream]:
+def _chosen(reader: LogReader, source: Source, query: LogQuery) -> dict[int, Stream]:
     require_selective(query.matchers)
-    fits = selects(query.matchers)
-    return {each.id: each for each in source.streams() if fits(each.labels)}
+    return {each.id: each for each in matching(reader, source.streams(), [selects(query.matchers)])}
+
+
+def matching(
+    reader: LogReader, streams: Iterable[Stream], tests: Sequence[Callable[[Mapping[str, str]], bool]]
+) -> list[Stream]:
+    """Those that fit one of these selectors. Raises TookTooLong."""
+    found = []
+    for each in streams:
+        reader.require_time()
+        if any(test(each.labels) for test in tests):
+            found.append(each)
+    return found
 
 
 def _row(stream: Stream, entry: Entry) -> Row:
@@ -118,21 +138,33 @@ class _Computing:
     def __init__(self, reader: LogReader, source: Source, steps: Steps) -> None:
         self._reader, self._source, self._steps = reader, source, steps
         self._moments = steps.moments()
+        self._samples_left, self._values_left = MOST_SAMPLES, MOST_VALUES
 
     def of(self, query: MetricQuery) -> Vector | float:
         if isinstance(query, Number):
-            return {(): [query.value] * len(self._moments)} if query.is_vector else query.value
+            return self._spent({(): [query.value] * len(self._moments)}) if query.is_vector else query.value
         if isinstance(query, RangeAggregation):
             return self._range(query, query.grouping)
         if isinstance(query, Aggregation):
-            return self._aggregated(query)
-        return self._operation(query)
+            return self._spent(self._aggregated(query))
+        found = self._operation(query)
+        return found if isinstance(found, float) else self._spent(found)
+
+    def _spent(self, found: Vector, series: int = 0) -> Vector:
+        """The same, counted among the values of the query. Raises QueryFault, TookTooLong."""
+        self._reader.require_time()
+        self._values_left -= (series or len(found)) * len(self._moments)
+        if self._values_left < 0:
+            raise QueryFault(f"there are more than {MOST_VALUES} values (series times steps): ask for a longer step")
+        return found
 
     def _range(self, query: RangeAggregation, grouping: Grouping | None) -> Vector:
         samples = self._samples(query, grouping)
         compute = _COUNTED.get(query.function)
         found: Vector = {}
+        self._spent(found, len(samples))
         for labels, (times, values) in samples.items():
+            self._reader.require_time()
             if compute is not None:
                 found[labels] = self._counted(query, times, values, compute)
             else:
@@ -143,14 +175,13 @@ class _Computing:
         self, query: RangeAggregation, grouping: Grouping | None
     ) -> dict[Labels, tuple[array[int], array[float]]]:
         """Times and values by labels, in the order of time."""
-        chosen = _chosen(self._source, query.query)
+        chosen = _chosen(self._reader, self._source, query.query)
         steps, is_bytes = steps_of(query.query.stages), query.function.startswith("bytes")
         shift = round(query.offset * NS)
         span = Span(self._steps.start - shift - round(query.seconds * NS) + 1, self._steps.end - shift + 1)
         kept = {id: self._source.kept_since(stream) for id, stream in chosen.items()}
         found: dict[Labels, tuple[array[int], array[float]]] = {}
         counting = query.function in _COUNTED
-        total = 0
         plain: dict[tuple[int, str], Labels] = {}
         by_level = grouping is not None and not grouping.without and LEVEL in grouping.names
         for stream, entry, _ in self._walk(chosen, span, query):
@@ -164,6 +195,7 @@ class _Computing:
                     key = plain[stream, level] = _labels_of(row, grouping)
                 value = float(len(entry.line)) if is_bytes else 1.0
             else:
+                self._reader.require_time()
                 row = _row(chosen[stream], entry)
                 if not _passes(row, steps):
                     continue
@@ -175,8 +207,8 @@ class _Computing:
             times, values = found[key]
             times.append(entry.time + shift)
             values.append(value)
-            total += 1
-            if total > MOST_SAMPLES:
+            self._samples_left -= 1
+            if self._samples_left < 0:
                 raise QueryFault(f"the query reads more than {MOST_SAMPLES} lines: ask for less time, or add filters")
         return {key: _sorted(*pair) for key, pair in found.items()}
 
@@ -190,7 +222,7 @@ class _Computing:
         values: array[float],
         compute: Callable[[float, float], float],
     ) -> Values:
-        width, sums = round(query.seconds * NS), [0.0, *accumulate(values)]
+        width, sums = round(query.seconds * NS), array("d", accumulate(values, initial=0.0))
         found: Values = []
         for at in self._moments:
             first, end = bisect_right(times, at - width), bisect_right(times, at)
@@ -198,10 +230,11 @@ class _Computing:
         return found
 
     def _unwrapped(self, query: RangeAggregation, times: array[int], values: array[float]) -> Values:
-        width, found = round(query.seconds * NS), list[float | None]()
+        width, found, window = round(query.seconds * NS), list[float | None](), _window(query, values)
         for at in self._moments:
+            self._reader.require_time()
             first, end = bisect_right(times, at - width), bisect_right(times, at)
-            found.append(_of_window(query, values[first:end]) if end > first else None)
+            found.append(window(first, end) if end > first else None)
         return found
 
     def _aggregated(self, query: Aggregation) -> Vector:
@@ -216,8 +249,11 @@ class _Computing:
             groups.setdefault(_group(labels, query.grouping), []).append((labels, values))
         if query.function in ("topk", "bottomk"):
             return _chosen_series(groups, query.parameter, largest=query.function == "topk")
-        reduce = _REDUCE[query.function]
-        return {key: _reduced([values for _, values in rows], reduce) for key, rows in groups.items()}
+        reduce, found = _REDUCE[query.function], Vector()
+        for key, rows in groups.items():
+            self._reader.require_time()
+            found[key] = _reduced([values for _, values in rows], reduce)
+        return found
 
     def _operation(self, query: Operation) -> Vector | float:
         left, right = self.of(query.left), self.of(query.right)
@@ -277,17 +313,36 @@ _COUNTED: dict[str, Callable[[float, float], float]] = {
 }
 
 
-def _of_window(query: RangeAggregation, values: Sequence[float]) -> float:
+def _window(query: RangeAggregation, values: array[float]) -> Callable[[int, int], float]:
+    """What computes the values from one place and before another."""
     match query.function:
         case "sum_over_time":
-            return math.fsum(values)
+            return Windows(values, math.fsum).of
         case "avg_over_time":
-            return math.fsum(values) / len(values)
+            sums = Windows(values, math.fsum)
+            return lambda first, end: sums.of(first, end) / (end - first)
         case "min_over_time":
-            return min(values)
+            return Windows(values, min).of
         case "max_over_time":
-            return max(values)
-    return _quantile(sorted(values), query.parameter)
+            return Windows(values, max).of
+    return lambda first, end: _quantile(sorted(values[first:end]), query.parameter)
+
+
+class Windows:
+    """Sums, or the least or largest, of many parts of a long row, without all of it being looked at for each."""
+
+    def __init__(self, values: array[float], reduce: Callable[[Iterable[float]], float]) -> None:
+        self._values, self._reduce = values, reduce
+        starts = range(0, len(values), _BLOCK)
+        self._blocks = array("d", (reduce(values[each : each + _BLOCK]) for each in starts))
+
+    def of(self, first: int, end: int) -> float:
+        """Of the values from `first` and before `end`, one at least."""
+        low, high = -(-first // _BLOCK), end // _BLOCK
+        if low >= high:
+            return self._reduce(self._values[first:end])
+        parts = (self._values[first : low * _BLOCK], self._blocks[low:high], self._values[high * _BLOCK : end])
+        return self._reduce(chain(*parts))
 
 
 def _quantile(ordered: Sequence[float], q: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from services.logs_manager.logql.errors import QueryFault
@@ -92,7 +93,9 @@ def _escaped(text: str, at: int) -> tuple[str, int]:
     length = {"x": 2, "u": 4, "U": 8}.get(char, 0)
     digits = text[at + 1 : at + 1 + length]
     try:
-        return chr(int(digits, 16)), at + 1 + length
+        found = chr(int(digits, 16))
+        found.encode()  # half of a pair is no text
+        return found, at + 1 + length
     except (ValueError, OverflowError):
         raise QueryFault(f"at {at}: \\{char} is no escape; write a regular expression in backticks") from None
 
@@ -109,9 +112,11 @@ def _number(text: str, at: int) -> tuple[Token, int]:
             end += 1
     word = text[at:end]
     try:
-        return Token("number", word, at, float(word)), end
+        number = float(word)
     except ValueError:
-        pass
+        number = math.nan
+    if math.isfinite(number):
+        return Token("number", word, at, number), end
     seconds = seconds_of(word)
     if seconds is not None:
         return Token("duration", word, at, seconds), end

@@ -37,7 +37,7 @@ _LINE_FILTERS = ("|=", "!=", "|~", "!~")
 _TEXT_OPS, _NUMBER_OPS = ("=", "!=", "=~", "!~"), ("==", "!=", ">", ">=", "<", "<=", "=")
 _PRECEDENCE = {"or": 1, "and": 2, "unless": 2}
 _PRECEDENCE |= dict.fromkeys(("==", "!=", ">", ">=", "<", "<="), 3) | {"+": 4, "-": 4, "*": 5, "/": 5, "%": 5, "^": 6}
-DEEPEST = 40
+DEEPEST, MOST_PARTS, LONGEST_RANGE = 40, 100, 100 * 365 * 86_400
 
 
 def parse(text: str) -> Query:
@@ -58,7 +58,7 @@ def parse_selector(text: str) -> tuple[Matcher, ...]:
 
 class _Reader:
     def __init__(self, tokens: list[Token]) -> None:
-        self._tokens, self._at, self._depth = tokens, 0, 0
+        self._tokens, self._at, self._depth, self._parts = tokens, 0, 0, 0
 
     @property
     def here(self) -> Token:
@@ -201,6 +201,7 @@ class _Reader:
     def _label_filter(self) -> LabelFilter:
         left = self._and_filter()
         while self.word("or"):
+            self._more()
             left = Both("or", left, self._and_filter())
         return left
 
@@ -208,6 +209,7 @@ class _Reader:
         left = self._comparison()
         while self.here.kind == "," or (self.here.kind == "name" and self.here.text == "and"):
             self.next()
+            self._more()
             left = Both("and", left, self._comparison())
         return left
 
@@ -240,6 +242,7 @@ class _Reader:
         self._deeper()
         left = self._operand()
         while (power := self._power()) > least:
+            self._more()
             op = self.next().text
             as_bool = self.word("bool")
             if self.here.kind == "name" and self.here.text in ("on", "ignoring"):
@@ -345,15 +348,24 @@ class _Reader:
         self.expect("[")
         found = self.expect("duration", "a duration such as 5m is expected").value
         self.expect("]")
-        if found <= 0:
-            raise self._fault("the range is nothing")
+        if not 0 < found <= LONGEST_RANGE:
+            raise self._fault("the range is nothing, or more than a hundred years")
         return found
 
     def _offset(self) -> float:
         if not self.word("offset"):
             return 0.0
         sign = -1.0 if self.take("-") else 1.0
-        return sign * self.expect("duration", "a duration such as 5m is expected").value
+        found = self.expect("duration", "a duration such as 5m is expected").value
+        if found > LONGEST_RANGE:
+            raise self._fault("the offset is more than a hundred years")
+        return sign * found
+
+    def _more(self) -> None:
+        """What is computed part within part, however it is written."""
+        self._parts += 1
+        if self._parts > MOST_PARTS:
+            raise QueryFault(f"the query has more than {MOST_PARTS} operations, or conditions joined by and or or")
 
     def _deeper(self) -> None:
         self._depth += 1

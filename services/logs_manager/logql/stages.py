@@ -23,6 +23,7 @@ from services.logs_manager.logql.nodes import (
     Stage,
     Unwrap,
 )
+from services.logs_manager.store.log_store import LONGEST_LINE
 
 ERROR, LEVEL = "__error__", "detected_level"
 MOST_LABELS, LONGEST_VALUE = 256, 32_768
@@ -220,7 +221,9 @@ def _path(expression: str) -> list[str | int]:
             inner, end, rest = rest[1:].partition("]")
             if not end or not inner:
                 raise QueryFault(f"json: {expression!r} is no path")
-            found.append(int(inner) if inner.isascii() and inner.isdigit() else inner.strip("\"'"))
+            if (is_index := inner.isascii() and inner.isdigit()) and len(inner) > 9:
+                raise QueryFault(f"json: {inner[:20]}... is no place in a list")
+            found.append(int(inner) if is_index else inner.strip("\"'"))
             continue
         rest = rest.removeprefix(".")
         end_at = min((at for sign in ".[" if (at := rest.find(sign)) >= 0), default=len(rest))
@@ -243,12 +246,15 @@ def _at(value: Any, path: Sequence[str | int]) -> Any:
 
 
 def text_of_json(value: Any) -> str:
-    """A value of JSON as a field's text; empty for none."""
+    """A value of JSON as a field's text; empty for none, and for what is nested too deeply to be written."""
     if isinstance(value, str):
         return value
     if value is None:
         return ""
-    return orjson.dumps(value).decode()
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        return ""
 
 
 def _logfmt(fields: Sequence[tuple[str, str]]) -> Step:
@@ -300,14 +306,25 @@ def _format(stage: Format) -> Step:
     parts = _template(stage.template)
 
     def step(row: Row) -> bool:
-        text = "".join(each if is_plain else _named(row, each) for is_plain, each in parts)
         if name:
-            row.labels[name] = text[:LONGEST_VALUE]
+            row.labels[name] = _filled(row, parts, LONGEST_VALUE)
         else:
-            row.line = text
+            row.line = _filled(row, parts, LONGEST_LINE)
         return True
 
     return step
+
+
+def _filled(row: Row, parts: Sequence[tuple[bool, str]], most: int) -> str:
+    """What a template says of that line, at most so many characters: each stage could double it."""
+    found, left = list[str](), most
+    for is_plain, each in parts:
+        text = (each if is_plain else _named(row, each))[:left]
+        found.append(text)
+        left -= len(text)
+        if not left:
+            break
+    return "".join(found)
 
 
 def _named(row: Row, name: str) -> str:

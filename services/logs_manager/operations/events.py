@@ -18,7 +18,7 @@ from services.logs_manager.operations.log_access import Parts
 from services.logs_manager.operations.streams import MS
 from services.logs_manager.pages import place, placed
 from services.logs_manager.store.log_store import LONGEST_LINE, NewLine, Written
-from services.logs_manager.store.reader import FoundLine, Span, TookTooLong
+from services.logs_manager.store.reader import OVERHEAD, FoundLine, FoundLines, Span, TookTooLong
 from services.logs_manager.store.streams import Stream
 from services.logs_manager.taking import AHEAD_NS
 from services.sdk.aws.errors import AwsError
@@ -26,7 +26,7 @@ from services.sdk.aws.operations import RequestContext, operation
 
 Json = dict[str, Any]
 MOST_EVENTS, MOST_EVENTS_READ = 10_000, 10_000
-MOST_BATCH, EVENT_OVERHEAD, MOST_ANSWER = 1_048_576, 26, 1 << 20
+MOST_BATCH, MOST_ANSWER = 1_048_576, 1 << 20
 _DAY_MS = 86_400_000
 _END_MS = 1 << 43
 _GET = ("logGroupName", "logGroupIdentifier", "logStreamName", "startTime", "endTime", "nextToken", "limit")
@@ -73,7 +73,6 @@ class EventOperations:
         span = self._span(request, streams[0], ends_before=True)
         limit = min(int(request.get("limit") or MOST_EVENTS_READ), MOST_EVENTS_READ)
         found = await self._first(streams, span, limit, None, newest=newest, after=after)
-        found = _within(found)
         if newest:
             found.reverse()
         here = after or (span.start, 0)
@@ -107,12 +106,9 @@ class EventOperations:
         span = self._span(request, streams[0], ends_before=False)
         if after is not None:
             span = span._replace(start=max(span.start, after[0]))
-        all_found = await self._first(streams, span, limit, pattern, newest=False, after=after)
-        found = _within(all_found)
+        found = await self._first(streams, span, limit, pattern, newest=False, after=after)
         names = {each.id: each.name for each in streams}
-        more = (
-            {"nextToken": place(scope, _key(found[-1]))} if len(found) == limit or len(found) < len(all_found) else {}
-        )
+        more = {"nextToken": place(scope, _key(found[-1]))} if len(found) == limit or found.is_cut else {}
         return {"events": [_filtered(each, names[each.stream]) for each in found], "searchedLogStreams": [], **more}
 
     def _chosen(self, group: LogGroup, request: Json) -> list[Stream]:
@@ -140,8 +136,8 @@ class EventOperations:
         *,
         newest: bool,
         after: tuple[int, int] | None,
-    ) -> list[FoundLine]:
-        """Raises AwsError."""
+    ) -> FoundLines:
+        """As many as an answer may hold. Raises AwsError."""
         ids = {each.id for each in streams}
         matches: Callable[[str], bool] = pattern.matches if pattern else lambda _: True
         try:
@@ -154,6 +150,7 @@ class EventOperations:
                     newest=newest,
                     needles=pattern.needles if pattern else (),
                     after=after,
+                    cut_at=MOST_ANSWER,
                 )
             )
         except TookTooLong as error:
@@ -181,7 +178,7 @@ def _pattern(text: str) -> FilterPattern:
 
 def _require_batch(events: Sequence[Json]) -> None:
     """Raises AwsError."""
-    size = sum(len(each["message"].encode("utf-8", "replace")) + EVENT_OVERHEAD for each in events)
+    size = sum(len(each["message"].encode("utf-8", "replace")) + OVERHEAD for each in events)
     if len(events) > MOST_EVENTS or size > MOST_BATCH:
         raise errors.invalid(f"Upload too large: at most {MOST_EVENTS} events and {MOST_BATCH} bytes, not {size}")
     if any(after["timestamp"] < before["timestamp"] for before, after in pairwise(events)):
@@ -206,16 +203,6 @@ def _rejected(lines: Sequence[NewLine], oldest: int, newest: int) -> Json:
     if new is not None:
         found["tooNewLogEventStartIndex"] = new
     return {"rejectedLogEventsInfo": found} if found else {}
-
-
-def _within(found: list[FoundLine]) -> list[FoundLine]:
-    """As many from the beginning as an answer may hold, one at least."""
-    size = 0
-    for count, each in enumerate(found):
-        size += len(each.entry.line) + EVENT_OVERHEAD
-        if size > MOST_ANSWER and count:
-            return found[:count]
-    return found
 
 
 def _key(found: FoundLine) -> tuple[int, int]:

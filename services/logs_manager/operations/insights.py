@@ -114,7 +114,7 @@ class InsightsOperations:
             started.status = "Failed" if started.status == "Running" else started.status
             raise
 
-    @operation("GetQueryResults", permission=("list", LOG_GROUP), understands=("queryId",))
+    @operation("GetQueryResults", permission=("get", LOG_GROUP), understands=("queryId",))
     async def get_query_results(self, call: RequestContext, request: Json) -> Json:
         found = await self._started(call, request)
         return {

@@ -77,7 +77,9 @@ async def judged_resource(call: RequestContext, request: Json) -> str:
     of a group ends in `:*` but where it is tagged.
     """
     if said := request.get("resourceArn"):
-        return str(said)
+        # As it is acted on, not as it is written.
+        named = group_in(str(said))
+        return str(said) if named is None else group_arn(call.region, call.account, named)
     names: list[str] = request.get("logGroupNames") or request.get("logGroupIdentifiers") or []
     named = request.get("logGroupName") or request.get("logGroupIdentifier")
     said = str(named or (names[0] if len(names) == 1 else ""))

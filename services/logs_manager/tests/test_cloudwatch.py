@@ -68,6 +68,7 @@ def test_groups_and_streams_are_what_was_asked_for(logs: Any, user: User) -> Non
     logs.untag_resource(resourceArn=arn, tagKeys=["team"])
     assert logs.list_tags_log_group(logGroupName=GROUP)["tags"] == {"cost": "1"}
     logs.delete_retention_policy(logGroupName=GROUP)
+    assert code_of(logs.tag_resource, resourceArn=f"{arn}:x", tags={"a": "b"}) == "InvalidParameterException"
     assert "retentionInDays" not in logs.describe_log_groups()["logGroups"][0]
     assert code_of(logs.create_log_group, logGroupName=GROUP) == "ResourceAlreadyExistsException"
     again = {"logGroupName": GROUP, "logStreamName": STREAM}
@@ -103,6 +104,15 @@ def test_lines_are_read_page_by_page_both_ways(logs: Any) -> None:
     assert [each["message"] for each in found] == [f"line {n}" for n in range(10)]
     assert len({each["eventId"] for each in found}) == 10
     assert code_of(logs.get_log_events, **ask, nextToken="f/nonsense") == "InvalidParameterException"
+
+
+def test_a_page_holds_a_mebibyte_and_the_next_one_goes_on(logs: Any) -> None:
+    lines = [f"{n} " + "x" * 250_000 for n in range(8)]
+    put(logs, *lines[:4])
+    put(logs, *lines[4:], at=round(time.time() * 1000))
+    pages = list(logs.get_paginator("filter_log_events").paginate(logGroupName=GROUP))
+    assert [each["message"] for page in pages for each in page["events"]] == lines
+    assert max(len(page["events"]) for page in pages) == 4
 
 
 def test_what_is_too_old_or_out_of_order_is_told(logs: Any) -> None:

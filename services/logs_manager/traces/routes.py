@@ -1,6 +1,6 @@
 """`POST /v1/traces`, where OpenTelemetry sends spans, and Jaeger's query API, which Grafana and Jaeger's page ask.
 
-A caller sees the spans of their namespace; who may list LogGroups everywhere sees all.
+A caller sees the spans of their namespace; who may read LogGroups everywhere sees all.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from services.logs_manager.traces.trace_store import KEPT_NS, TraceStore, Wanted
 from services.sdk.context import ServiceContext
 from services.sdk.routes import Request, Response, route
 
-_READ = ("list", LOG_GROUP)
+_READ = ("get", LOG_GROUP)
 _HOUR_US, _AHEAD_NS = 3_600_000_000, 7_200 * 1_000_000_000
 MOST_TRACES, LONGEST_TAGS = 200, 4_096
 _SEARCH = ("service", "operation", "tags", "start", "end", "minDuration", "maxDuration", "limit", "lookback")
@@ -116,7 +116,7 @@ class TraceRoutes:
     async def _asked(self, ask: Any) -> Any:
         """Raises BadRequest."""
         try:
-            return await self._queries.run(lambda _: ask())
+            return await self._queries.run(lambda _: self._store.in_time(ask))
         except TookTooLong as error:
             raise BadRequest(str(error)) from None
 

@@ -15,7 +15,7 @@ import orjson
 from crds.errors import BadRequest, Unavailable
 from services.logs_manager.otlp import text_of
 from services.logs_manager.store.log_store import LogStore, Written
-from services.logs_manager.store.reader import LogReader, Span
+from services.logs_manager.store.reader import MOST_FOUND, LogReader, Span
 from services.logs_manager.store.streams import Stream, TooManyStreams
 from services.logs_manager.traces.spans import NewSpan, needle_of, trace_in
 from services.sdk.reconcile import Clock
@@ -78,7 +78,7 @@ class TraceStore:
     def operations(self, namespace: str | None, service: str) -> list[tuple[str, int]]:
         """Names and kinds of that service's newest spans. Raises TookTooLong."""
         streams, found = self._streams(namespace, service), set[tuple[str, int]]()
-        for each in self.reader.first(streams.keys(), self._kept(), 5_000, lambda _, __: True, newest=True):
+        for each in self.reader.first(streams.keys(), self._kept(), 5_000, _any, newest=True, cut_at=MOST_FOUND):
             span = orjson.loads(each.entry.line)
             found.add((span["name"], span["kind"]))
         return sorted(found)
@@ -113,6 +113,11 @@ class TraceStore:
                 there.append((streams[each.stream].name, orjson.loads(each.entry.line)))
         return [(each.decode(), _in_order(traces[each])) for each in newest]
 
+    def in_time(self, ask: Callable[[], Any]) -> Any:
+        """What `ask` finds, all it reads within the time of one query. Raises what it raises."""
+        with self.reader.in_time():
+            return ask()
+
     @property
     def reader(self) -> LogReader:
         if self._reader is None:
@@ -141,6 +146,10 @@ class TraceStore:
                 await self._store.shrink(streams, MOST_BYTES)
                 forgotten = self._clock.monotonic()
             await asyncio.sleep(_MERGE_SECONDS)
+
+
+def _any(_: int, __: Any) -> bool:
+    return True
 
 
 def _in_order(spans: Any) -> Trace:
