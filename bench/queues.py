@@ -2,7 +2,8 @@
 
 `python bench/queues.py [seconds]`. Both are asked in turn by the same client, 16 connections, signed requests. Our
 side speaks TLS, verifies each signature, and has every send, receive and delete on the disk before it answers; the
-peer does none of that. Then ours with 100,000 messages waiting, and how long a send takes into a long poll.
+peer does none of that. Then ours with 100,000 messages waiting, how long a send takes into a long poll, and a message
+published to a hundred queues.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from statistics import median, quantiles
+from urllib.parse import urlencode
 
 import uvloop
 from aws import PEERS, Side, an_emulator, exports
@@ -24,7 +26,7 @@ from verdicts import Verdict, limit, ratio, table
 
 CLIENTS, ROUNDS, BACKLOG = 16, 3, 100_000
 BODY = "x" * 1024
-POLLS = 200
+POLLS, QUEUES, PUBLISHED = 200, 100, 30
 
 
 class Queue:
@@ -109,7 +111,8 @@ async def into_a_long_poll(queue: Queue) -> float:
     """
     sender, poller = await queue.side.connect(), await queue.side.connect()
     send = queue.call("SendMessage", MessageBody="now")
-    poll = queue.call("ReceiveMessage", WaitTimeSeconds=20)
+    # Nothing of before comes again, however long a slow machine takes.
+    poll = queue.call("ReceiveMessage", WaitTimeSeconds=20, VisibilityTimeout=43_200)
     taken = []
     for _ in range(POLLS):
         waiting = asyncio.ensure_future(poller.ask(poll))
@@ -121,6 +124,32 @@ async def into_a_long_poll(queue: Queue) -> float:
     sender.close()
     poller.close()
     return quantiles(taken, n=100)[98]
+
+
+async def to_many_queues(side: Side) -> float:
+    """Milliseconds until `Publish` is answered: then a hundred queues have the message, signed, on the disk."""
+    connection = await side.connect()
+
+    async def sns(action: str, **fields: str) -> str:
+        form = urlencode({"Action": action, "Version": "2010-03-31", **fields}).encode()
+        request = side.signed("sns", "POST", "/", form, content_type="application/x-www-form-urlencoded")
+        answer = (await connection.ask(request)).decode()
+        assert answer.startswith("HTTP/1.1 200"), answer
+        return answer
+
+    topic = (await sns("CreateTopic", Name="many")).partition("<TopicArn>")[2].partition("<")[0]
+    for number in range(QUEUES):
+        queue = await Queue(side, f"of-many-{number}").made()
+        asked = queue.call("GetQueueAttributes", AttributeNames=["QueueArn"])
+        arn = read(await connection.ask(asked))["Attributes"]["QueueArn"]
+        await sns("Subscribe", TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    taken = []
+    for _ in range(PUBLISHED):
+        began = time.perf_counter()
+        await sns("Publish", TopicArn=topic, Message=BODY)
+        taken.append((time.perf_counter() - began) * 1000)
+    connection.close()
+    return median(taken)
 
 
 async def _compared(
@@ -154,6 +183,8 @@ async def _measured(ours: Side, theirs: Side | None, seconds: float) -> list[Ver
     verdicts.append(ratio(f"Receive and delete in tens with {BACKLOG:,} waiting, against few", *beside, target=0.8))
     poll = await into_a_long_poll(await Queue(ours, "polled").made())
     verdicts.append(limit("A send into a long poll, 99th percentile", poll, 10.0, " ms"))
+    many = await to_many_queues(ours)
+    verdicts.append(limit(f"SNS Publish to {QUEUES} queues, in one transaction, median", many, 100.0, " ms"))
     return verdicts
 
 
