@@ -114,3 +114,24 @@ def test_databases(workspace: Callable[[str], Workspace], cloud: Cloud, monkeypa
     assert listed(cloud, "rds", "describe-db-instances", "DBInstances") == []
     groups = listed(cloud, "rds", "describe-db-parameter-groups", "DBParameterGroups")
     assert all(each["DBParameterGroupName"].startswith("default.") for each in groups)
+
+
+def test_what_happens(workspace: Callable[[str], Workspace], cloud: Cloud) -> None:
+    """Queues with dead letters, a topic that delivers to one of them, a bus, rules and their targets."""
+    space = workspace("events")
+    told = live(space)
+    assert told["before"] == told["after"]
+    assert told["after"]["topic"] == "arn:aws:sns:eu-central-1:000000000000:tf-news"
+    queue = told["after"]["queue"]
+    colour = json.dumps({"colour": {"DataType": "String", "StringValue": "blue"}})
+    said = ("--topic-arn", told["after"]["topic"], "--message", "hello", "--message-attributes", colour)
+    # With this region, version 1 of the CLI asks the SQS of Amazon, whatever endpoint the environment says.
+    here = ("--region", "eu-central-1", "--endpoint-url", cloud.aws_env()["AWS_ENDPOINT_URL"])
+    published = cloud.aws("sns", "publish", *said, *here)
+    assert published.code == 0, published
+    asked = ("--queue-url", queue, "--wait-time-seconds", "10", "--query", "Messages[].Body", "--output", "text")
+    received = cloud.aws("sqs", "receive-message", *asked, *here)
+    assert received.out.strip() == "hello", received
+    end(space)
+    left = cloud.aws("sqs", "list-queues", "--output", "text", *here)
+    assert (left.code, left.out.strip()) in ((0, ""), (0, "None")), left

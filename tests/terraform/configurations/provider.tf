@@ -22,11 +22,14 @@ provider "aws" {
   skip_get_ec2_platforms   = true
   skip_region_validation   = true
   endpoints {
+    cloudwatchevents = var.endpoint
     iam            = var.endpoint
     kms            = var.endpoint
     rds            = var.endpoint
     s3             = var.endpoint
     secretsmanager = var.endpoint
+    sns            = var.endpoint
+    sqs            = var.endpoint
     sts            = var.endpoint
   }
 }
