@@ -160,7 +160,9 @@ class Following:
         """`now` in ms. Raises ApiError, ValueError."""
         group = await self._directory.require(source.namespace, service_group(source.namespace, source.service))
         try:
-            return self._store.streams.make(source.namespace, group, source.instance, source.labels, now)
+            return self._store.streams.make(
+                source.namespace, group, source.instance, source.labels, now, of_instance=True
+            )
         except TooManyStreams as error:
             raise ValueError(str(error)) from None
 

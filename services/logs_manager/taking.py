@@ -15,7 +15,7 @@ from services.logs_manager.store.log_store import LONGEST_LINE, LogStore, NewLin
 from services.logs_manager.store.streams import Stream, TooManyStreams
 from services.sdk.reconcile import Clock
 
-AHEAD_NS, OWN_LABELS = 7_200 * 1_000_000_000, ("namespace", "log_group")
+AHEAD_NS, OWN_LABELS = 7_200 * 1_000_000_000, ("namespace", "log_group", "log_stream")
 
 
 class Taking:
@@ -28,11 +28,11 @@ class Taking:
         """Durable when it returns, all or none. Raises BadRequest, Unavailable, ApiError."""
         now = round(self._clock.now().timestamp() * 1e9)
         resource = await self._directory.require(namespace, group)
-        streams = [self._stream(namespace, resource, group, each.labels, now) for each in pushed]
-        written = []
-        for stream, each in zip(streams, pushed, strict=True):
-            oldest = now - self._directory.retention_ns(stream)
-            written.append(Written(stream, [new_line(*line, oldest, now + AHEAD_NS) for line in each.lines]))
+        written, oldest = [], self.oldest(namespace, group, now)
+        with self._store.streams.all_or_none():
+            for each in pushed:
+                lines = [new_line(*line, oldest, now + AHEAD_NS) for line in each.lines]
+                written.append(Written(self._stream(namespace, resource, group, each.labels, now), lines))
         await self.keep(written, now)
 
     def oldest(self, namespace: str, group: str, now: int) -> int:

@@ -7,6 +7,7 @@ transaction with their end: kill it anywhere, and each acknowledged line is ther
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -65,7 +66,9 @@ class LogStore:
         file.commit()
         self.streams = StreamIndex(tables.all_streams(db), tables.newest_stream(db))
         self._gone, self._ending = set[int](), set[int]()
-        self._saved = set(self.streams.by_id)
+        self._saved, self._coming = set(self.streams.by_id), Counter[int]()
+        for each in self.streams.all():
+            each.saved = True
         self.positions = tables.all_positions(db)
         self._number = tables.newest_line(db)
         self.lines_taken = self.bytes_taken = self._writes = 0
@@ -79,7 +82,7 @@ class LogStore:
             if self.streams.by_id.get(each.stream.id) is not each.stream:
                 raise StreamIsGone(f"the log stream {each.stream.name} was deleted")
             each.stream.written = self._writes
-        new = [each.stream for each in written if each.stream.id not in self._saved]
+        new = list({each.stream.id: each.stream for each in written if each.stream.id not in self._saved}.values())
         blocks = [self._block(each, arrived) for each in written if each.lines]
 
         def write(db: sqlite3.Connection) -> bool:
@@ -90,6 +93,7 @@ class LogStore:
             return True
 
         def done(kept: bool) -> None:
+            self._came(new, saved=kept)
             if not kept:
                 return
             self._saved.update({each.id for each in new} - self._ending)
@@ -98,7 +102,21 @@ class LogStore:
             self.lines_taken += sum(each.lines for each in blocks)
             self.bytes_taken += sum(each.size for each in blocks)
 
-        await self._committer.submit(write, done)
+        def undo() -> None:
+            self._came(new, saved=False)
+
+        self._coming.update(each.id for each in new)
+        await self._committer.submit(write, done, undo)
+
+    def _came(self, streams: Sequence[Stream], *, saved: bool) -> None:
+        """What is not on the disk, and about to be, takes nobody's place."""
+        self._coming.subtract(each.id for each in streams)
+        for each in streams:
+            each.saved |= saved
+            if not self._coming[each.id]:
+                del self._coming[each.id]
+                if not each.saved:
+                    self.streams.remove([each.id])
 
     def _block(self, written: Written, arrived: int) -> NewBlock:
         start = self._number + 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -10,6 +11,8 @@ import orjson
 
 Labels = dict[str, str]
 MOST_STREAMS, MOST_STREAMS_OF_NAMESPACE = 20_000, 5_000
+OF_INSTANCES, OF_INSTANCES_OF_NAMESPACE = 5_000, 1_000
+"""Of these, for what instances write alone: whoever pushes cannot use them up."""
 
 
 class TooManyStreams(Exception):
@@ -18,13 +21,13 @@ class TooManyStreams(Exception):
 
 class Stream:
     """`group`: the LogGroup's name as a resource. `labels`: as Loki has them. `created`: ms since 1970. `written`:
-    which write since the start was its last.
+    which write since the start was its last. `saved`: whether it ever was on the disk.
     """
 
     def __init__(self, id: int, namespace: str, group: str, name: str, labels: Labels, created: int) -> None:
         self.id, self.namespace, self.group, self.name = id, namespace, group, name
         self.labels, self.created = labels, created
-        self.written = 0
+        self.written, self.saved = 0, False
 
     @cached_property
     def labels_text(self) -> str:
@@ -53,18 +56,32 @@ class StreamIndex:
         text = orjson.dumps(dict(labels), option=orjson.OPT_SORT_KEYS).decode()
         return self._by_key.get((namespace, group, name, text))
 
-    def make(self, namespace: str, group: str, name: str, labels: Labels, created: int) -> Stream:
+    def make(
+        self, namespace: str, group: str, name: str, labels: Labels, created: int, *, of_instance: bool = False
+    ) -> Stream:
         """The one there is, or a new one, which is not on the disk yet. Raises TooManyStreams."""
         if (found := self.find(namespace, group, name, labels)) is not None:
             return found
-        if len(self) >= MOST_STREAMS:
-            raise TooManyStreams(f"there are {MOST_STREAMS} log streams already; delete some, or use fewer labels")
-        if self._of_namespace.get(namespace, 0) >= MOST_STREAMS_OF_NAMESPACE:
+        most = MOST_STREAMS - (0 if of_instance else OF_INSTANCES)
+        if len(self) >= most:
+            raise TooManyStreams(f"there are {most} log streams already; delete some, or use fewer labels")
+        most = MOST_STREAMS_OF_NAMESPACE - (0 if of_instance else OF_INSTANCES_OF_NAMESPACE)
+        if self._of_namespace.get(namespace, 0) >= most:
             raise TooManyStreams(
-                f"the namespace {namespace} has {MOST_STREAMS_OF_NAMESPACE} log streams already; ids belong into the "
-                "line or its structured metadata, not into labels"
+                f"the namespace {namespace} has {most} log streams already; ids belong into the line or its "
+                "structured metadata, not into labels"
             )
         return self._add(Stream(self._next, namespace, group, name, labels, created))
+
+    @contextmanager
+    def all_or_none(self) -> Iterator[None]:
+        """What is made inside is gone again where something is raised. Nothing is awaited inside."""
+        first = self._next
+        try:
+            yield
+        except Exception:
+            self.remove(range(first, self._next))
+            raise
 
     def of_group(self, namespace: str, group: str) -> list[Stream]:
         return [each for each in self._all() if (each.namespace, each.group) == (namespace, group)]

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from services.logs_manager.kinds import LOG_GROUP
+from services.logs_manager.store import streams
 from services.logs_manager.tests.in_memory import NS, Instances, Logs, logs
 from services.sdk.testing import User
 from services.sdk.testing.memory_resources import MemoryResources
@@ -119,13 +120,20 @@ async def test_a_tenant_sees_and_writes_what_is_theirs() -> None:
     async with logs(instances=written("secret")) as m:
         eve = m.service.conductor.add(User("eve", (), "team-e"))
         m.service.conductor.judge = only_in("team-e")
-        assert await m.push({"app": "mine", "namespace": "shop"}, "of eve", user=eve) == 204
+        mine = {"app": "mine", "namespace": "shop", "log_stream": "kept"}
+        assert await m.push(mine, "of eve", user=eve) == 204
         await m.advance(5)
         assert await m.lines('{namespace=~".+"}', eve) == ["of eve"]
         assert await m.lines('{namespace="shop"}', eve) == []
         assert await m.ask("label/namespace/values", eve) == ["team-e"]
         assert await m.ask("series", eve) == [
-            {"app": "mine", "exported_namespace": "shop", "namespace": "team-e", "log_group": "loki"}
+            {
+                "app": "mine",
+                "exported_namespace": "shop",
+                "exported_log_stream": "kept",
+                "namespace": "team-e",
+                "log_group": "loki",
+            }
         ]
         m.service.conductor.judge = lambda user, wanted: False
         await m.advance(2)
@@ -134,6 +142,25 @@ async def test_a_tenant_sees_and_writes_what_is_theirs() -> None:
                 method = client.post if path == "push" else client.get
                 answer: httpx.Response = await method(f"/loki/api/v1/{path}")
                 assert answer.status_code == 403, path
+
+
+@virtual_time
+async def test_what_is_refused_uses_up_nobody_s_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "MOST_STREAMS_OF_NAMESPACE", 10)
+    monkeypatch.setattr(streams, "OF_INSTANCES_OF_NAMESPACE", 3)
+    async with logs() as m:
+        for number in range(12):
+            assert await m.push({"app": f"old {number}"}, "x", at=1) == 400
+        async with m.service.client() as client:
+            body = {"streams": [{"stream": {"a": str(n)}, "values": [[str(m.now), "x"]]} for n in range(8)]}
+            assert (await client.post("/loki/api/v1/push", json=body)).status_code == 400
+            assert await m.ask("series") == []
+            del body["streams"][7:]
+            assert (await client.post("/loki/api/v1/push", json=body)).status_code == 204
+        assert await m.push({"app": "one more"}, "x") == 400
+        m.instances.lines |= {f"default/web/web-{n}": [(None, "there")] for n in range(3)}
+        await m.advance(3)
+        assert await m.lines('{service="web"}') == ["there"] * 3
 
 
 @virtual_time

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -161,6 +162,31 @@ async def test_what_is_read_twice_from_one_position_is_kept_once(tmp_path: Path)
     assert [each.entry.line for each in reader.walk({stream.id}, ALWAYS)] == [b"one", b"two"]
     assert store.positions == tables.all_positions(file.connection) == {"x": "2"}
     reader.close()
+    file.close()
+
+
+@virtual_time
+async def test_a_stream_that_did_not_become_durable_takes_nobody_s_place(tmp_path: Path) -> None:
+    """Unless it was there before."""
+    file, store = opened(tmp_path)
+    there, line = store.streams.make("a", "g", "there", {}, 0), NewLine(1, os.urandom(50_000))
+    await store.append([Written(there, [line])], 0)
+    file.connection.execute("PRAGMA max_page_count = 1")
+    for number in range(3):
+        new = store.streams.make("a", "g", f"new {number}", {}, 0)
+        same = (
+            store.append([Written(new, [line])], 0),
+            store.append([Written(new, [line]), Written(there, [line])], 0),
+        )
+        found = await asyncio.gather(*same, return_exceptions=True)
+        assert [type(each) for each in found] == [sqlite3.OperationalError] * 2
+        assert store.streams.all() == [there]
+    file.connection.execute("PRAGMA max_page_count = 100000")
+    again = store.streams.make("a", "g", "new 1", {}, 0)
+    await store.append([Written(again, [line])], 0)
+    file.close()
+    file, store = opened(tmp_path)
+    assert [each.name for each in store.streams.all()] == ["there", "new 1"]
     file.close()
 
 

@@ -56,7 +56,8 @@ class TraceStore:
         for each in spans:
             by_service.setdefault(each.service, []).append(each)
         try:
-            streams = {each: self._stream(namespace, each, now) for each in by_service}
+            with self._store.streams.all_or_none():
+                streams = {each: self._stream(namespace, each, now) for each in by_service}
         except TooManyStreams as error:
             raise BadRequest(str(error)) from None
         try:
@@ -144,6 +145,8 @@ class TraceStore:
                 streams = self._store.streams.all()
                 await self._store.forget_before(streams, self._kept().start)
                 await self._store.shrink(streams, MOST_BYTES)
+                there, old = await self._store.sizes(), self._kept().start // 1_000_000
+                await self._store.forget_empty([s for s in streams if s.id not in there and s.created < old])
                 forgotten = self._clock.monotonic()
             await asyncio.sleep(_MERGE_SECONDS)
 
