@@ -21,15 +21,23 @@ class MathFault(ValueError):
     """An expression means nothing, or something that is not done here."""
 
 
+Function: TypeAlias = "Callable[[Scope, Sequence[Given]], Given]"
+
+
 class Scope(NamedTuple):
-    """What an expression may name. `metrics`: the ids that METRICS() means."""
+    """What an expression may name. `metrics`: the ids that METRICS() means; `work`: told of so many numbers before they
+    are computed with.
+    """
 
     grid: Grid
     known: Mapping[str, Floats]
     metrics: Sequence[str]
+    work: Callable[[int], None]
 
-
-Function = Callable[[Scope, Sequence[Given]], Given]
+    def compute(self, function: Function, given: Sequence[Given]) -> Given:
+        """Each list and series counts whole, and so does what comes of them."""
+        self.work(self.grid.steps * (1 + sum(len(each) for each in given if isinstance(each, list))))
+        return function(self, given)
 
 
 def is_series(value: Any) -> TypeGuard[Floats]:

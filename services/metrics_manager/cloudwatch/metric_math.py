@@ -71,12 +71,14 @@ def names_in(node: Node) -> set[str]:
     return found.union(*map(names_in, node.arguments))
 
 
-def evaluate(node: Node, grid: Grid, known: Mapping[str, Floats], metrics: Sequence[str]) -> Floats:
-    """`known`: what the queries gave that it may name; `metrics`: those of them that METRICS() means. Raises
-    MathFault.
+def evaluate(
+    node: Node, grid: Grid, known: Mapping[str, Floats], metrics: Sequence[str], work: Callable[[int], None]
+) -> Floats:
+    """`known`: what the queries gave that it may name; `metrics`: those of them that METRICS() means; `work`: told of
+    each number it takes, and may raise. Raises MathFault.
     """
     with np.errstate(all="ignore"):
-        value = _value(node, Scope(grid, known, metrics))
+        value = _value(node, Scope(grid, known, metrics, work))
     if not is_series(value):
         kind = "a list of time series" if isinstance(value, list) else "a number"
         hint = "SUM(...) or another function makes one of them" if isinstance(value, list) else "TIME_SERIES(...)"
@@ -95,11 +97,11 @@ def _value(node: Node, scope: Scope) -> Given:
         raise MathFault(f"{node.name} is the id of no query of this request")
     if node.name == "FILL" and len(node.arguments) == 2 and isinstance(node.arguments[1], Name):
         word = node.arguments[1].name
-        return FUNCTIONS["FILL"](scope, [_value(node.arguments[0], scope), word])
+        return scope.compute(FUNCTIONS["FILL"], [_value(node.arguments[0], scope), word])
     function = FUNCTIONS.get(node.name)
     if function is None:
         raise MathFault(f"{node.name} is not done here")
-    return function(scope, [_value(each, scope) for each in node.arguments])
+    return scope.compute(function, [_value(each, scope) for each in node.arguments])
 
 
 class _Token(NamedTuple):

@@ -67,16 +67,22 @@ class MetricOperations:
         await self._access.require(call._replace(facts={"cloudwatch:namespace": request["Namespace"]}))
         data = read_data(request, call.namespace, call.region, self._now())
         try:
-            series = self._store.series_of_all([each.metric.labels(each.unit) for each in data])
+            labels = [each.metric.labels(each.unit) for each in data]
             async with self._slots.held():
-                wanted = [Wanted(id, each.time, each.span) for id, each in zip(series, data, strict=True)]
-                times = await self._slots.place(wanted)
-                placed = zip(data, times, strict=True)
-                await write(self._store, [sample for pair in placed for sample in _samples(*pair)])
+                with self._store.series_for(labels) as series:
+                    await self._keep(data, series)
         except TooManySeries as full:
             raise errors.limit(str(full)) from None
         except NoRoom as full:
             raise AwsError("Throttling", str(full)) from None
+
+    async def _keep(self, data: Sequence[Datum], series: Sequence[int]) -> None:
+        """Raises NoRoom, TooManySeries, Unavailable."""
+        times = await self._slots.place(
+            [Wanted(id, each.time, each.span) for id, each in zip(series, data, strict=True)]
+        )
+        samples = (_samples(*pair) for pair in zip(data, times, strict=True))
+        await write(self._store, [sample for each in samples for sample in each])
 
     @operation(
         "ListMetrics",

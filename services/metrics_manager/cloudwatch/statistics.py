@@ -44,16 +44,18 @@ class Points(NamedTuple):
 
 
 class Budget:
-    """How many values one question may read."""
+    """How many values one question may take. `does`: what it does with them."""
 
-    def __init__(self, most: int) -> None:
-        self._left, self._most = most, most
+    def __init__(self, most: int, does: str = "it reads") -> None:
+        self._left, self._most, self._does = most, most, does
 
     def take(self, number: int) -> None:
         """Raises QueryError."""
         self._left -= number
         if self._left < 0:
-            raise QueryError(f"it reads more than {self._most} values; ask of a shorter time, or of fewer metrics")
+            raise QueryError(
+                f"{self._does} more than {self._most} values; ask of a shorter time, or of fewer metrics"
+            )
 
 
 def percentile_of(statistic: str) -> float | None:

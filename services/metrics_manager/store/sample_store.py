@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -64,6 +66,7 @@ class SampleStore:
         self._committer, self._path = committer, folder / tables.FILE
         self._heads: dict[int, _Head] = {}
         self._unsaved: set[int] = set()
+        self._held: Counter[int] = Counter()  # new series that somebody is about to append to, or is appending to
         self._number = self._committed = self.in_memory = 0
         self.size = tables.size(file.connection)
         for id, labels in tables.all_series(file.connection):
@@ -105,6 +108,24 @@ class SampleStore:
             raise
         return found
 
+    @contextmanager
+    def series_for(self, wanted: Sequence[Labels]) -> Iterator[list[int]]:
+        """As `series_of_all`. New ones to which nothing is appended within are none afterwards: whoever is refused
+        would use up the series there may be.
+        """
+        ids = self.series_of_all(wanted)
+        new = self._unsaved.intersection(ids)
+        self._held.update(new)
+        try:
+            yield ids
+        finally:
+            self._held.subtract(new)
+            for id in new & self._unsaved:
+                if not self._held[id]:
+                    self._unsaved.discard(id)
+                    self.index.remove(id)
+            self._held = +self._held
+
     async def append(self, batch: Batch) -> None:
         """Durable when it returns. Raises sqlite3.Error."""
         if not batch.series:
@@ -120,10 +141,12 @@ class SampleStore:
 
         def done(_: None) -> None:
             self._unsaved -= new
+            self._held.subtract(new)
             self._committed = max(self._committed, number)
             self._take(batch)
 
-        await self._committer.submit(write, done)
+        self._held.update(new)  # until it is written, though whoever asked may have gone by then
+        await self._committer.submit(write, done, undo=lambda: self._held.subtract(new))
 
     async def add(self, samples: Iterable[Sample]) -> None:
         """As `append`. Raises TooManySeries, sqlite3.Error."""

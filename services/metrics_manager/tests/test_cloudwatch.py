@@ -237,6 +237,12 @@ async def test_what_is_wrong_is_named() -> None:
             assert code == "ValidationException" and words in text, text
         (found,) = (await cloud.statistics("nothing"),)
         assert found == []
+        once = {"Id": "e1", "Expression": "TIME_SERIES(1)", "Period": 1, "ReturnData": False}
+        many = {"Id": "e2", "Expression": f"SUM([{','.join(['e1'] * 140)}])"}
+        code, text = await cloud.refused(
+            "GetMetricData", StartTime=cloud.now - 80_000, EndTime=cloud.now, MetricDataQueries=[once, many]
+        )
+        assert code == "ValidationException" and "computes with more than 10000000 values" in text
 
 
 @virtual_time
@@ -287,17 +293,20 @@ def test_percentiles_are_those_of_all_values(values: list[tuple[float, int]], pe
 def test_any_expression_is_computed_or_refused(text: str) -> None:
     grid = Grid(0, 60_000, 3)
     with suppress(MathFault):
-        evaluate(parse(text), grid, {"m1": np.array([1.0, np.nan, 3.0])}, ["m1"])
+        evaluate(parse(text), grid, {"m1": np.array([1.0, np.nan, 3.0])}, ["m1"], lambda _: None)
 
 
 def test_operators_bind_as_everybody_expects() -> None:
-    known = {"a": np.array([2.0, 3.0]), "b": np.array([1.0, 0.0])}
+    known, taken = {"a": np.array([2.0, 3.0]), "b": np.array([1.0, 0.0])}, list[int]()
 
     def value(text: str) -> list[float]:
-        return [float(each) for each in evaluate(parse(text), Grid(0, 60_000, 2), known, ["a", "b"])]
+        return [float(each) for each in evaluate(parse(text), Grid(0, 60_000, 2), known, ["a", "b"], taken.append)]
 
     assert value("a + b * 2 ^ 2") == [6.0, 3.0] and value("-a ^ 2") == [-4.0, -9.0]
     assert value("(a > 2) OR (b == 1) AND 0") == [0.0, 1.0]
     assert value("SUM([a, b])") == [3.0, 3.0] and value("a / SUM(a) * 100") == [40.0, 60.0]
     assert math.isnan(value("a / b")[1]) and value("RUNNING_SUM(a)") == [2.0, 5.0]
     assert value("FILL(a / b, 0)") == [2.0, 0.0]
+    taken.clear()
+    assert value("SUM([a, b, a])") == [5.0, 6.0]
+    assert taken == [2, 8], "two numbers of a list's own, and three series of two to sum up to two"

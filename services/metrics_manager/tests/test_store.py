@@ -124,6 +124,39 @@ def test_a_burst_of_series_is_refused_in_words(tmp_path: Path, monkeypatch: pyte
     file.close()
 
 
+def test_a_new_series_to_which_nothing_was_appended_is_none(tmp_path: Path) -> None:
+    async def write() -> None:
+        file, store = opened(tmp_path)
+        with pytest.raises(OSError), store.series_for([A]), store.series_for([A, B]):
+            raise OSError
+        assert len(store.index) == 0
+        with store.series_for([A, B]) as ids, store.series_for([A]):
+            await store.append(Batch(array("q", ids[:1]), array("q", [1000]), array("d", [1.0])))
+        assert read(store) == {"a": [(1000, 1.0)]} and len(store.index) == 1
+        with store.series_for([A]):
+            pass
+        assert len(store.index) == 1, "one that has samples stays"
+        file.close()
+
+    asyncio.run(write())
+
+
+def test_a_new_series_stays_while_it_is_written_though_whoever_wrote_has_left(tmp_path: Path) -> None:
+    async def write() -> None:
+        file, store = opened(tmp_path)
+        with store.series_for([A]) as ids:
+            writing = asyncio.ensure_future(
+                store.append(Batch(array("q", ids), array("q", [1000]), array("d", [1.0])))
+            )
+            await asyncio.sleep(0)
+            writing.cancel()
+        await store.add([Sample(B, 1000, 2.0)])  # after it
+        assert read(store) == {"a": [(1000, 1.0)], "b": [(1000, 2.0)]}
+        file.close()
+
+    asyncio.run(write())
+
+
 def test_of_many_new_series_all_are_made_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sample_store, "MOST_SERIES", 4)
     monkeypatch.setattr(sample_store, "OF_PLATFORM", 2)
