@@ -1,7 +1,8 @@
 """What topics are told of alarms, and the way there: as CloudWatch, in this service's own name.
 
 A message is durable with the state it tells of, and is sent until the topic took it, or says that it never will. Told
-twice is possible where this process is killed within a moment; never told is not.
+twice is possible where this process is killed within a moment. Of a topic that is away the newest messages wait
+(`alarm_book.MOST_PENDING`).
 Source: Amazon SNS API reference, Publish; the messages are those of AWS.
 """
 
@@ -111,6 +112,8 @@ class AlarmActions:
                     await self._tell(alarm)
                 except sqlite3.Error as error:
                     log.warning("what was told cannot be written", extra={"fields": {"because": str(error)}})
+                except Exception:  # others have theirs to tell
+                    log.exception("the topics of an alarm could not be told")
 
     async def _tell(self, alarm: MetricAlarm) -> None:
         """Its messages, in their order; one that is not taken has the later ones wait. Raises sqlite3.Error."""

@@ -15,7 +15,10 @@ from services.sdk.group_commit import GroupCommitter
 from services.sdk.sqlite_file import SqliteFile
 
 PREFIX = "cloudwatch-alarm/"
-MOST_HISTORY, MOST_PENDING = 100, 20
+MOST_HISTORY, MOST_HISTORY_BYTES, MOST_PENDING = 100, 100_000, 20
+"""Of one alarm. Whoever tells a topic that is away for so long that more would wait loses the oldest message, and finds
+that in the history.
+"""
 Json = dict[str, Any]
 
 
@@ -87,6 +90,8 @@ class AlarmBook:
                 },
             }
             item = _item("StateUpdate", f"Alarm updated from {before.value} to {verdict.state}", told, now)
+            waiting = (*before.pending, *messages)
+            lost = [_acted(each, "too many messages wait", now) for each in waiting[:-MOST_PENDING]]
             after = replace(
                 before,
                 value=verdict.state,
@@ -94,8 +99,8 @@ class AlarmBook:
                 data=data,
                 updated=now,
                 since=now if verdict.state != before.value else before.since,
-                history=_with(before, item),
-                pending=(*before.pending, *messages)[-MOST_PENDING:],
+                history=_with(before, item, *lost),
+                pending=waiting[-MOST_PENDING:],
             )
             await self._put(alarm, after)
 
@@ -103,11 +108,7 @@ class AlarmBook:
         """A topic took it, or never will, for that reason. Raises sqlite3.Error."""
         async with self._one:
             state = self.state(alarm)
-            summary = f"Failed to execute action {message['topic']}" if why_not else ""
-            summary = summary or f"Successfully executed action {message['topic']}"
-            item = _item(
-                "Action", summary, {"actionState": "Failed" if why_not else "Succeeded", "error": why_not}, now
-            )
+            item = _acted(message, why_not, now)
             left = tuple(each for each in state.pending if each != message)
             await self._put(alarm, replace(state, pending=left, history=_with(state, item)))
 
@@ -129,5 +130,19 @@ def _item(kind: str, summary: str, data: Json, now: float) -> Json:
     return {"kind": kind, "summary": summary, "data": orjson.dumps(data).decode(), "at": now}
 
 
-def _with(state: AlarmState, item: Json) -> tuple[Json, ...]:
-    return (*state.history, item)[-MOST_HISTORY:]
+def _acted(message: Json, why_not: str, now: float) -> Json:
+    """A topic took it, or will not get it, for that reason."""
+    how = "Failed to execute" if why_not else "Successfully executed"
+    data = {"actionState": "Failed" if why_not else "Succeeded", "error": why_not}
+    return _item("Action", f"{how} action {message['topic']}", data, now)
+
+
+def _with(state: AlarmState, *items: Json) -> tuple[Json, ...]:
+    """The newest of all."""
+    kept, left = list[Json](), MOST_HISTORY_BYTES
+    for each in reversed((*state.history, *items)[-MOST_HISTORY:]):
+        left -= len(each["data"]) + len(each["summary"])
+        if left < 0:
+            break
+        kept.append(each)
+    return tuple(reversed(kept))

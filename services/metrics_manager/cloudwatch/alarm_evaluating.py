@@ -86,6 +86,10 @@ class AlarmEvaluator:
         except (AwsError, QueryError) as fault:
             self.errors[uid] = str(fault)
             return
+        except Exception:  # others are judged all the same
+            log.exception("an alarm could not be computed")
+            self.errors[uid] = "it cannot be computed; the log of metrics-manager tells more"
+            return
         self.errors.pop(uid, None)
         state = self._book.state(alarm)
         verdict = judge(alarm.spec, numbers, state.value, now)

@@ -74,7 +74,7 @@ class MetricAlarmSpec(Spec):
     period_seconds: Annotated[int, Field(ge=10, le=86_400)]
     evaluation_periods: Annotated[int, Field(ge=1, le=1_440)]
     datapoints_to_alarm: Annotated[int, Field(ge=1)] | None = None
-    threshold: float
+    threshold: Annotated[float, Field(allow_inf_nan=False)]
     comparison: Comparison
     treat_missing_data: Missing = "missing"
     actions_enabled: bool = True

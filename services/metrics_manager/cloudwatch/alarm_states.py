@@ -16,6 +16,8 @@ OK, ALARM, INSUFFICIENT = "OK", "ALARM", "INSUFFICIENT_DATA"
 STATES = (OK, ALARM, INSUFFICIENT)
 MORE = 2
 """So many periods are looked at beyond those that count: numbers that are late, or missing, have others stand in."""
+LISTED, MOST_TOLD = 10, 20
+"""Numbers in a reason, and in what is told beside it: an alarm may look at 1,440, and its history has a hundred."""
 UNCHECKED = "Unchecked: Initial alarm creation"
 _WORDS = {
     "GreaterThanThreshold": "greater than",
@@ -85,7 +87,8 @@ def _reason(spec: MetricAlarmSpec, state: str, there: Sequence[Number], missing:
     others = [each for each in there if each not in breaching]
     shown = (breaching or others) if state == ALARM else (others or breaching)
     negation = "" if shown[0] in breaching else "not "
-    listed = ", ".join(f"{each.value!r} ({_day(each.time)})" for each in reversed(shown))
+    listed = ", ".join(f"{each.value!r} ({_day(each.time)})" for each in reversed(shown[-LISTED:]))
+    listed += ", ..." if len(shown) > LISTED else ""
     beyond = f"{negation}{_WORDS[spec.comparison]} the threshold ({spec.threshold!r})"
     besides = f" and {as_what}" if as_what else ""
     if spec.evaluation_periods == 1:
@@ -116,10 +119,10 @@ def _data(spec: MetricAlarmSpec, there: Sequence[Number], now: float) -> dict[st
         found["statistic"] = spec.metric.statistic
     return found | {
         "period": spec.period_seconds,
-        "recentDatapoints": [each.value for each in there],
+        "recentDatapoints": [each.value for each in there[-MOST_TOLD:]],
         "threshold": spec.threshold,
         "evaluatedDatapoints": [
-            {"timestamp": date_text(each.time / 1000), "value": each.value} for each in reversed(there)
+            {"timestamp": date_text(each.time / 1000), "value": each.value} for each in reversed(there[-MOST_TOLD:])
         ],
     }
 

@@ -25,8 +25,8 @@ Function: TypeAlias = "Callable[[Scope, Sequence[Given]], Given]"
 
 
 class Scope(NamedTuple):
-    """What an expression may name. `metrics`: the ids that METRICS() means; `work`: told of so many numbers before they
-    are computed with.
+    """What an expression may name. `metrics`: the ids that METRICS() means; `work`: told of so many numbers before
+    they are computed with.
     """
 
     grid: Grid

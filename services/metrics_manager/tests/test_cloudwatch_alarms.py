@@ -87,6 +87,33 @@ def test_reasons_are_in_aws_s_words() -> None:
     )
 
 
+def test_what_is_said_of_very_many_periods_is_short() -> None:
+    wanted = spec(periodSeconds=10, evaluationPeriods=1_440, datapointsToAlarm=1)
+    hot = judge(wanted, [Number(i * 10_000, 1.0 / 3 + i) for i in range(1_442)], "OK", 0.0)
+    assert hot.state == "ALARM" and len(hot.reason) <= 1_023 and "[1441.333" in hot.reason
+    assert len(json.dumps(hot.data)) <= 4_000 and hot.data["recentDatapoints"][-1] == 1_441 + 1.0 / 3
+
+
+@virtual_time
+async def test_what_waits_for_a_topic_and_what_became_of_an_alarm_have_bounds() -> None:
+    async with metrics() as service:
+        cloud = CloudWatch(service)
+        await cloud.call("PutMetricAlarm", **ALARM, TreatMissingData="ignore")
+        service.outside.topic_status = 503
+        data = json.dumps({"why": "x" * 3_000})
+        for i in range(60):
+            state = ("ALARM", "OK")[i % 2]
+            said = {"StateValue": state, "StateReason": f"{i}" + "r" * 1_000, "StateReasonData": data}
+            await cloud.call("SetAlarmState", AlarmName="slow pages", **said)
+        service.outside.topic_status = 200
+        await service.advance(120)
+        texts = [json.loads(each["Message"])["NewStateReason"] for each in service.outside.published]
+        assert len(texts) == 20 and texts[-1].startswith("59r")
+        history = (await cloud.call("DescribeAlarmHistory", AlarmName="slow pages"))["AlarmHistoryItems"]
+        assert sum(len(each["HistoryData"]) for each in history) < 150_000
+        assert any(each["HistorySummary"].startswith("Failed to execute") for each in history)
+
+
 @virtual_time
 async def test_an_alarm_goes_off_is_told_once_and_ends() -> None:
     async with metrics() as service:
@@ -184,6 +211,7 @@ async def test_alarms_that_cannot_be_are_refused_in_words() -> None:
         assert "periodSeconds" in await refused(Period=45)
         assert "at most evaluationPeriods" in await refused(DatapointsToAlarm=2)
         assert "Threshold is required" in await refused(Threshold=None)
+        assert "threshold" in await refused(Threshold="NaN")
         assert "EvaluateLowSampleCountPercentile" in await refused(EvaluateLowSampleCountPercentile="ignore")
         assert (await cloud.ask("SetAlarmState", AlarmName="x", StateValue="OK", StateReason="r"))[0] == 404
 
