@@ -33,6 +33,7 @@ _RULES: dict[str, tuple[str, ...]] = {
         "+script|load",
         "+script|exists",
         "+info",
+        "+time",
     ),
     "read": (
         "%R~*",
@@ -45,6 +46,7 @@ _RULES: dict[str, tuple[str, ...]] = {
         "-@dangerous",
         *_NEVER,
         "+info",
+        "+time",
     ),
 }
 RESERVED = frozenset({"default", "superuser"})
