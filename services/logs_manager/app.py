@@ -68,7 +68,10 @@ def assembled(context: ServiceContext, disk: Executor, asking: Executor) -> Serv
         app=LokiApi(context, queries, taking, aws),
         routes=[OtlpLogRoutes(taking, context.clock), TraceRoutes(context, traces, queries)],
         reconcilers=[GroupReconciler(store, upkeep)],
-        checks=[Check("instances", lambda: following.fault, essential=False)],
+        checks=[
+            Check("instances", lambda: following.fault, essential=False),
+            Check("blocks", upkeep.fault, essential=False),
+        ],
         tasks=[following.run, upkeep.run, traces.run],
         on_stop=[_stopped((committer, span_committer), (queries, traces), (file, spans), (asking, disk))],
     )

@@ -9,4 +9,7 @@ class LogGroupReason(Term):
     """Why a LogGroup is as its condition Reconciled says."""
 
     KEPT = "LogsKept", "What is written to it is kept as long as its spec says."
-    FULL = "LogsOverLimit", "It has more than its maxBytes: the oldest lines go before their time."
+    FULL = (
+        "LogsOverLimit",
+        "It has more than its maxBytes, or all groups more than they may: the oldest lines go before their time.",
+    )

@@ -11,7 +11,7 @@ from services.logs_manager.invariants import LINES
 from services.logs_manager.kinds import LOG_GROUP, LogGroup
 from services.logs_manager.names import group_arn
 from services.logs_manager.store.log_store import LogStore
-from services.logs_manager.upkeep import Upkeep
+from services.logs_manager.upkeep import MOST_BYTES, Upkeep
 from services.sdk.aws.accounts import account_of
 from services.sdk.reconcile import AlsoWatch, Outcome, World, done
 
@@ -41,7 +41,8 @@ class GroupReconciler:
         status.newest_at = _moved(status.newest_at, max((each.last for each in sizes), default=None))
         if (namespace, meta.name) in self._upkeep.over:
             text = (
-                f"it has more than {resource.spec.max_bytes} bytes: the oldest lines go; raise maxBytes to keep more"
+                f"it has more than {resource.spec.max_bytes} bytes, or all groups together more than {MOST_BYTES}: "
+                "the oldest lines go; raise maxBytes, or keep less, to keep more"
             )
             return done(text, reason=LogGroupReason.FULL, requeue_after=_LOOK_AGAIN)
         return done(reason=LogGroupReason.KEPT, requeue_after=_LOOK_AGAIN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Mapping
 
 from services.logs_manager.directory import Directory
 from services.logs_manager.store.log_store import LogStore
@@ -12,6 +13,7 @@ from services.logs_manager.store.tables import StreamSize
 from services.sdk.reconcile import Clock
 
 MOST_BYTES = 8 << 30
+"""Of all groups."""
 _MERGE_SECONDS, _MEASURE_SECONDS, _FORGET_SECONDS = 5.0, 60.0, 600.0
 _IDLE_MS = 7 * 86_400_000
 Group = tuple[str, str]
@@ -25,6 +27,12 @@ class Upkeep:
         self.sizes: dict[int, StreamSize] = {}
         self.over: set[Group] = set()
 
+    def fault(self) -> str | None:
+        """Of what is kept."""
+        if not (count := len(self._store.unreadable)):
+            return None
+        return f"{count} blocks of lines are damaged, or of a version to come: they are passed over"
+
     @property
     def stored(self) -> int:
         return sum(each.stored for each in self.sizes.values())
@@ -35,13 +43,13 @@ class Upkeep:
         measured = forgotten = float("-inf")
         while True:
             now = self._clock.monotonic()
-            await self._store.merge()
             if now - forgotten >= _FORGET_SECONDS:
                 await self.forget_old()
                 forgotten = now
             if now - measured >= _MEASURE_SECONDS:
                 await self.measure()
                 measured = now
+            await self._store.merge()
             await asyncio.sleep(_MERGE_SECONDS)
 
     def by_group(self) -> dict[Group, list[Stream]]:
@@ -58,15 +66,24 @@ class Upkeep:
             if self._size(streams) > (most := self._directory.most_bytes(streams[0])):
                 over.add(group)
                 await self._store.shrink(streams, most * 9 // 10)
-        if (surplus := self.stored - MOST_BYTES) > 0 and not over:
-            largest = max(groups, key=lambda group: self._size(groups[group]))
-            over.add(largest)
-            await self._store.shrink(
-                groups[largest], max(self._size(groups[largest]) - surplus - MOST_BYTES // 20, 0)
-            )
-        self.over = over
         if over:
             self.sizes = await self._store.sizes()
+        self.over = over | await self._keep_to_all(groups)
+
+    async def _keep_to_all(self, groups: Mapping[Group, list[Stream]]) -> set[Group]:
+        """Where all groups together have too much, the namespace that has most pays with its oldest lines. Whose
+        groups those were. Raises sqlite3.Error.
+        """
+        paid, namespaces = set[Group](), defaultdict[str, list[Stream]](list)
+        for (namespace, _), streams in groups.items():
+            namespaces[namespace] += streams
+        while (surplus := self.stored - MOST_BYTES) > 0 and namespaces:
+            largest = max(namespaces, key=lambda each: self._size(namespaces[each]))
+            streams = namespaces.pop(largest)
+            await self._store.shrink(streams, max(self._size(streams) - surplus - MOST_BYTES // 20, 0))
+            paid |= {group for group in groups if group[0] == largest}
+            self.sizes = await self._store.sizes()
+        return paid
 
     def _size(self, streams: list[Stream]) -> int:
         return sum(self.sizes[each.id].stored for each in streams if each.id in self.sizes)

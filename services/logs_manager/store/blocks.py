@@ -17,10 +17,16 @@ from itertools import accumulate
 from operator import sub
 from typing import NamedTuple
 
-VERSION = 1
+VERSION, _FIRST = 2, 1
+LINE_BYTES = 24
+"""What a line counts besides its text: its columns, unpacked."""
 SEALED_LEVEL = 5
 """How hard zstd tries, for what stays."""
 _PLAIN, _ZSTD = 0, 1
+
+
+class Unreadable(ValueError):
+    """A block is damaged, or of a version to come."""
 
 
 class Entry(NamedTuple):
@@ -67,12 +73,16 @@ class Columns(NamedTuple):
 
 
 def columns_of(data: bytes) -> Columns:
-    """Of a block that was packed. Raises ValueError for a version that is not known."""
+    """Of a block that was packed. Raises Unreadable."""
     raw = _raw(data)
     count = int.from_bytes(raw[:4], "little")
     first, second, third, fourth, fifth = accumulate((4, 8 * count, 8 * count, 4 * count, 4 * count))
+    if not count or len(raw) < fifth:
+        raise Unreadable("a block of log lines is shorter than it says")
     lengths, field_lengths = _numbers("I", raw[third:fourth]), _numbers("I", raw[fourth:fifth])
     end = fifth + sum(lengths)
+    if len(raw) != end + sum(field_lengths):
+        raise Unreadable("a block of log lines has not the length that it says")
     return Columns(
         _numbers("q", raw[first:second]),
         _numbers("q", raw[second:third]),
@@ -84,13 +94,26 @@ def columns_of(data: bytes) -> Columns:
 
 
 def _raw(data: bytes) -> bytes:
-    if data[0] != VERSION:
-        raise ValueError(f"a block of log lines has version {data[0]}; version {VERSION} is read here")
-    if data[1] == _PLAIN:
+    version, packing = data[:1], data[1:2]
+    if version not in (bytes([VERSION]), bytes([_FIRST])):
+        raise Unreadable(f"a block of log lines has version {version.hex()}; version {VERSION} is read here")
+    if packing == bytes([_PLAIN]):
         return data[2:]
+    if packing == bytes([_ZSTD]):
+        return _decompressed(data[2:])
+    if version == bytes([_FIRST]):
+        # The first of these did not say how they are packed: all were by zstd.
+        return _decompressed(data[1:])
+    raise Unreadable(f"a block of log lines is packed as {packing.hex()}, which is not known here")
+
+
+def _decompressed(data: bytes) -> bytes:
     import cramjam
 
-    return bytes(cramjam.zstd.decompress(data[2:]))
+    try:
+        return bytes(cramjam.zstd.decompress(data))
+    except cramjam.DecompressionError as error:
+        raise Unreadable(f"a block of log lines cannot be unpacked: {error}") from None
 
 
 def joined(parts: Sequence[Columns]) -> Columns | None:
@@ -123,7 +146,7 @@ def _chained(parts: Sequence[array[int]]) -> array[int]:
 
 
 class Block:
-    """One that was packed, to be searched. Raises ValueError for a version that is not known."""
+    """One that was packed, to be searched. Raises Unreadable."""
 
     def __init__(self, data: bytes) -> None:
         self._columns = columns_of(data)

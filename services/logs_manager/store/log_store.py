@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from services.logs_manager.store import tables
-from services.logs_manager.store.blocks import SEALED_LEVEL, Entry, in_order, packed
+from services.logs_manager.store.blocks import LINE_BYTES, SEALED_LEVEL, Entry, in_order, packed
 from services.logs_manager.store.reader import LogReader
 from services.logs_manager.store.streams import Stream, StreamIndex
 from services.logs_manager.store.tables import FULL_BLOCK, SEALED, NewBlock
@@ -56,7 +56,7 @@ class StreamIsGone(ValueError):
 
 
 class LogStore:
-    """Used by one event loop; `reader` for each other thread."""
+    """Used by one event loop; `reader` for each other thread. `unreadable`: blocks that are passed over."""
 
     def __init__(self, file: SqliteFile, committer: GroupCommitter, folder: Path, name: str = tables.FILE) -> None:
         self._committer, self._path = committer, folder / name
@@ -69,6 +69,7 @@ class LogStore:
         self._saved, self._coming = set(self.streams.by_id), Counter[int]()
         for each in self.streams.all():
             each.saved = True
+        self.unreadable: set[int] = set()
         self.positions = tables.all_positions(db)
         self._number = tables.newest_line(db)
         self.lines_taken = self.bytes_taken = self._writes = 0
@@ -100,7 +101,7 @@ class LogStore:
             if read is not None:
                 self.positions[read.source] = read.position
             self.lines_taken += sum(each.lines for each in blocks)
-            self.bytes_taken += sum(each.size for each in blocks)
+            self.bytes_taken += sum(each.size - LINE_BYTES * each.lines for each in blocks)
 
         def undo() -> None:
             self._came(new, saved=False)
@@ -122,7 +123,7 @@ class LogStore:
         start = self._number + 1
         self._number += len(written.lines)
         entries = in_order(Entry(each[0], number, *each[1:]) for number, each in enumerate(written.lines, start))
-        size = sum(len(each.line) + len(each.fields) for each in entries)
+        size = sum(len(each.line) + len(each.fields) + LINE_BYTES for each in entries)
         sealed = size >= FULL_BLOCK // 2
         return NewBlock(
             written.stream.id,
@@ -138,8 +139,9 @@ class LogStore:
 
     async def merge(self) -> None:
         """Make large blocks of fresh ones, where there are enough. Raises sqlite3.Error."""
-        while await self._committer.submit(lambda db: tables.merge_some(db, _MERGED_AT_ONCE)) == _MERGED_AT_ONCE:
+        while await self._committer.submit(lambda db: tables.merge_some(db, _MERGED_AT_ONCE)):
             pass
+        self.unreadable |= await self._committer.submit(tables.set_aside)
 
     async def forget_before(self, streams: Sequence[Stream], moment: int) -> None:
         """Let go of what ends before that moment (ns). Raises sqlite3.Error."""
@@ -207,4 +209,4 @@ class LogStore:
 
     def reader(self) -> LogReader:
         """For the queries of one thread."""
-        return LogReader(self._path)
+        return LogReader(self._path, self.unreadable)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from services.logs_manager.store import tables
-from services.logs_manager.store.blocks import Block, Entry
+from services.logs_manager.store.blocks import Block, Entry, Unreadable
 
 _BY_ID = 200
 """So many streams are asked for by their numbers; of more, all blocks of the time are looked at."""
@@ -53,7 +53,9 @@ Needle = bytes  # of UTF-8
 class LogReader:
     """Used by one thread at a time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, unreadable: set[int]) -> None:
+        """`unreadable`: where it notes blocks that it passed over."""
+        self._unreadable = unreadable
         self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False, isolation_level=None)
         self._deadline: float | None = None
 
@@ -145,7 +147,11 @@ class LogReader:
     def _of(self, row: tables.BlockRow, span: Span, needles: Sequence[Needle]) -> Iterator[FoundLine]:
         self.require_time()
         data = self._db.execute("SELECT data, arrived FROM blocks WHERE number = ?", (row.number,)).fetchone()
-        block = Block(data[0])
+        try:
+            block = Block(data[0])
+        except Unreadable:
+            self._unreadable.add(row.number)
+            return
         if any(each not in block.text for each in needles):
             return
         chosen = block.holding(needles[0]) if needles else range(len(block))

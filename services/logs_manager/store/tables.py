@@ -17,16 +17,28 @@ from typing import NamedTuple
 import orjson
 
 from crds.formats import FormatVersion
-from services.logs_manager.store.blocks import SEALED_LEVEL, Block, columns_of, in_order, joined, packed
+from services.logs_manager.store.blocks import (
+    LINE_BYTES,
+    SEALED_LEVEL,
+    Block,
+    Unreadable,
+    columns_of,
+    in_order,
+    joined,
+    packed,
+)
 from services.logs_manager.store.streams import Stream
 from services.sdk.sqlite_file import SqliteFile, give_back
 from services.sdk.sqlite_schema import Migrations
 
-OWN = FormatVersion(version=2, oldest_reader=1)
+OWN = FormatVersion(version=3, oldest_reader=3)
 FILE = "logs.db"
-SEALED = 9
+SEALED, SET_ASIDE = 9, 10
+_ROW_BYTES = 200
+"""What a block takes on the disk besides its data: its row, and its entries in four indexes."""
+_MERGED_ROWS = 256
 FULL_BLOCK, MOST_FRESH = 256 << 10, 32
-"""Bytes of text at which a block stays as it is, and fresh blocks of a stream at which they become one."""
+"""Bytes at which a block stays as it is, and fresh blocks of a stream at which they become one."""
 _STEP = 2_000
 _TABLES = """
 CREATE TABLE streams (id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, log_group TEXT NOT NULL, name TEXT NOT NULL,
@@ -52,7 +64,13 @@ def _count_streams(db: sqlite3.Connection) -> None:
     db.execute("INSERT INTO counters (name, value) VALUES ('stream', 0)")
 
 
-MIGRATIONS: Migrations = {1: _create, 2: _count_streams}
+def _count_lines(db: sqlite3.Connection) -> None:
+    """Blocks of version 2 are not read by what came before, and their size has a part for each line."""
+    db.execute("UPDATE blocks SET size = size + lines * ?, stored = stored + ?", (LINE_BYTES, _ROW_BYTES))
+    db.execute("CREATE INDEX blocks_set_aside ON blocks (number) WHERE level = 10")
+
+
+MIGRATIONS: Migrations = {1: _create, 2: _count_streams, 3: _count_lines}
 
 
 def open_logs(folder: Path, file: str = FILE) -> SqliteFile:
@@ -61,7 +79,7 @@ def open_logs(folder: Path, file: str = FILE) -> SqliteFile:
 
 
 class NewBlock(NamedTuple):
-    """`size`: bytes of its text; `arrived` in ms since 1970."""
+    """`size`: bytes of its text, and LINE_BYTES for each line; `arrived` in ms since 1970."""
 
     stream: int
     first: int
@@ -127,7 +145,7 @@ def add_blocks(db: sqlite3.Connection, blocks: Iterable[NewBlock]) -> None:
     db.executemany(
         "INSERT INTO blocks (stream, first, last, level, lines, size, newest_line, arrived, data, stored) "
         "VALUES (?,?,?,?,?,?,?,?,?,?)",
-        [(*each, len(each.data)) for each in blocks],
+        [(*each, len(each.data) + _ROW_BYTES) for each in blocks],
     )
 
 
@@ -168,14 +186,20 @@ def merge_some(db: sqlite3.Connection, most: int) -> int:
 def _merge(db: sqlite3.Connection, stream: int, level: int) -> None:
     rows = db.execute(
         "SELECT number, size, arrived, data, first, last, lines, newest_line FROM blocks "
-        "WHERE stream = ? AND level = ? ORDER BY number",
-        (stream, level),
+        "WHERE stream = ? AND level = ? ORDER BY number LIMIT ?",
+        (stream, level, _MERGED_ROWS),
     ).fetchall()
+    rows = [row for row in rows if _is_readable(db, row[0], row[3])]
     while rows:
         part, size = [], 0
         while rows and size < FULL_BLOCK:
             part.append(rows.pop(0))
             size += part[-1][1]
+        try:
+            data = _merged([row[3] for row in part])
+        except (OverflowError, ValueError):
+            _set_aside(db, [row[0] for row in part])
+            continue
         block = NewBlock(
             stream,
             min(row[4] for row in part),
@@ -185,10 +209,29 @@ def _merge(db: sqlite3.Connection, stream: int, level: int) -> None:
             size,
             max(row[7] for row in part),
             max(row[2] for row in part),
-            _merged([row[3] for row in part]),
+            data,
         )
         db.executemany("DELETE FROM blocks WHERE number = ?", [(row[0],) for row in part])
         add_blocks(db, [block])
+
+
+def _is_readable(db: sqlite3.Connection, number: int, data: bytes) -> bool:
+    """One that is not is set aside: it goes when it is old, and holds up nothing until then."""
+    try:
+        columns_of(data)
+    except Unreadable:
+        _set_aside(db, [number])
+        return False
+    return True
+
+
+def _set_aside(db: sqlite3.Connection, blocks: Iterable[int]) -> None:
+    db.executemany("UPDATE blocks SET level = ? WHERE number = ?", [(SET_ASIDE, each) for each in blocks])
+
+
+def set_aside(db: sqlite3.Connection) -> set[int]:
+    """Blocks that could not be read."""
+    return {number for (number,) in db.execute("SELECT number FROM blocks WHERE level = 10")}
 
 
 def _merged(blocks: Sequence[bytes]) -> bytes:

@@ -11,21 +11,34 @@ import sys
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import cramjam
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.logs_manager import upkeep
 from services.logs_manager.store import tables
-from services.logs_manager.store.blocks import Block, Entry, columns_of, in_order, joined, packed
+from services.logs_manager.store.blocks import (
+    LINE_BYTES,
+    Block,
+    Entry,
+    Unreadable,
+    columns_of,
+    in_order,
+    joined,
+    packed,
+)
 from services.logs_manager.store.log_store import LogStore, NewLine, Progress, StreamIsGone, Written
 from services.logs_manager.store.reader import Span
 from services.logs_manager.store.streams import Stream
+from services.logs_manager.store.tables import FULL_BLOCK
 from services.sdk.group_commit import GroupCommitter
 from services.sdk.sqlite_file import SqliteFile
-from services.sdk.testing.virtual import AtOnce, virtual_time
+from services.sdk.testing.virtual import AtOnce, LoopClock, virtual_time
 
 ENTRIES = st.lists(
     st.builds(Entry, st.integers(0, 1 << 62), st.integers(1, 1 << 40), st.binary(max_size=40), st.binary(max_size=9)),
@@ -70,8 +83,90 @@ def test_joined_blocks_are_what_their_lines_in_order_are(parts: list[list[Entry]
 
 
 def test_a_block_of_a_version_to_come_is_refused() -> None:
-    with pytest.raises(ValueError, match="version 2"):
-        Block(b"\x02" + packed([Entry(1, 1, b"x")], 0)[1:])
+    plain = packed([Entry(1, 1, b"x")], 0)
+    with pytest.raises(Unreadable, match="version 03"):
+        Block(b"\x03" + plain[1:])
+    with pytest.raises(Unreadable, match="packed as 07"):
+        Block(b"\x02\x07" + plain[2:])
+
+
+def test_blocks_of_versions_before_are_read() -> None:
+    entry = Entry(1, 1, b"x")
+    raw = packed([entry], 0)[2:]
+    first = b"\x01" + bytes(cramjam.zstd.compress(raw))
+    for data in (first, b"\x01\x00" + raw, b"\x01\x01" + first[1:]):
+        assert Block(data).entries() == [entry]
+
+
+@given(st.binary(max_size=60) | st.binary(max_size=40).map(lambda raw: b"\x02\x00" + raw))
+def test_any_bytes_are_a_block_or_refused(data: bytes) -> None:
+    with suppress(Unreadable):
+        assert Block(data).entries()
+
+
+@virtual_time
+async def test_a_block_that_cannot_be_read_holds_up_nothing(tmp_path: Path) -> None:
+    file, store = opened(tmp_path)
+    stream = store.streams.make("a", "g", "s", {"s": "1"}, 0)
+    other = store.streams.make("a", "g", "t", {"s": "2"}, 0)
+    for number in range(1, 80):
+        lines = [NewLine(number, b"line %d" % number)]
+        await store.append([Written(stream, lines), Written(other, lines)], 0)
+    file.connection.execute("UPDATE blocks SET data = x'020107' WHERE stream = 1 AND first = 40")
+    assert lines_of(store, stream) == [b"line %d" % number for number in range(1, 80) if number != 40]
+    assert len(store.unreadable) == 1
+    store.unreadable.clear()
+    await store.merge()
+    assert len(store.unreadable) == 1
+    assert sorted(lines_of(store, stream)) == sorted(b"line %d" % n for n in range(1, 80) if n != 40)
+    levels = dict(file.connection.execute("SELECT stream, count(*) FROM blocks GROUP BY stream"))
+    assert levels[1] < 20 and levels[2] < 20
+    await store.forget_before([stream], 1 << 40)
+    assert set(await store.sizes()) == {other.id}
+    file.close()
+
+
+@virtual_time
+async def test_empty_lines_fill_blocks_too(tmp_path: Path) -> None:
+    file, store = opened(tmp_path)
+    stream = store.streams.make("a", "g", "s", {"s": "1"}, 0)
+    for _ in range(70):
+        await store.append([Written(stream, [NewLine(1, b"")] * 1_000)], 0)
+        await store.merge()
+    ((most, count),) = file.connection.execute("SELECT max(lines), sum(lines) FROM blocks")
+    assert most <= FULL_BLOCK // LINE_BYTES + 1_000 and count == 70_000
+    assert (await store.sizes())[stream.id].stored > 1_000
+    file.close()
+
+
+class Sizes:
+    """As a Directory: how much groups may have."""
+
+    def most_bytes(self, stream: Stream) -> int:
+        return 3_000 if stream.group == "small" else 1 << 40
+
+
+@virtual_time
+async def test_all_groups_together_keep_to_their_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also while one has more than it may itself; who has little of it pays nothing."""
+    monkeypatch.setattr(upkeep, "MOST_BYTES", 60_000)
+    file, store = opened(tmp_path)
+    streams = {
+        (space, group): store.streams.make(space, group, "s", {"g": group, "n": space}, 0)
+        for space, group in [("a", "small"), ("b", "audit"), *(("c", f"g{n}") for n in range(5))]
+    }
+    for number in range(20):
+        for stream in streams.values():
+            await store.append([Written(stream, [NewLine(number, os.urandom(600))])], 0)
+    keeping = upkeep.Upkeep(store, Sizes(), LoopClock())  # type: ignore[arg-type]
+    before = await store.sizes()
+    await keeping.measure()
+    assert keeping.stored <= 60_000
+    assert keeping.over == {("a", "small"), *(("c", f"g{n}") for n in range(5))}
+    audit = streams["b", "audit"].id
+    assert keeping.sizes[audit] == before[audit]
+    assert all(keeping.sizes[streams["c", f"g{n}"].id].lines > 5 for n in range(5))
+    file.close()
 
 
 @settings(max_examples=15, deadline=None)
