@@ -16,8 +16,8 @@ from services.sdk.sqlite_file import SqliteFile
 
 PREFIX = "cloudwatch-alarm/"
 MOST_HISTORY, MOST_HISTORY_BYTES, MOST_PENDING = 100, 100_000, 20
-"""Of one alarm. Whoever tells a topic that is away for so long that more would wait loses the oldest message, and finds
-that in the history.
+"""Of one alarm. Where a topic is away for so long that more would wait, the oldest message is lost, and the history
+says so.
 """
 Json = dict[str, Any]
 
