@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from typing import Any, NamedTuple
 
 from crds.names import url_path
@@ -24,6 +25,7 @@ _UNMARKED_SECONDS = 6.0
 _FAULT_SECONDS = 10.0
 """How soon a source is asked again that could not be read."""
 _AT_ONCE = 4
+_FORGET_SECONDS = 600.0
 _ANSWERS_IN_A_ROW = 4
 """Of one instance that writes a lot, before others have their turn."""
 PATH = "/logs/instances"
@@ -53,7 +55,7 @@ class Following:
         self._marks: dict[Source, str] = {}
         self._asked_at: dict[Source, float] = {}
         self._latest: dict[Source, int] = {}
-        self._reading: set[Source] = set()
+        self._reading, self._there = set[Source](), set[Source]()
         self._places = {told: asyncio.Semaphore(_AT_ONCE) for told in (True, False)}
         self.faults: dict[Source, str] = {}
         self._fault: str | None = None
@@ -71,6 +73,7 @@ class Following:
         """Look after look. Whoever answers late, or with what cannot be kept, holds up nobody else."""
         await self._directory.groups.synced.wait()
         async with asyncio.TaskGroup() as readers:
+            readers.create_task(self._forget_now_and_then())
             while True:
                 began = self._clock.monotonic()
                 try:
@@ -88,10 +91,34 @@ class Following:
         answer = await self._client.get(PATH, timeout=10.0)
         answer.raise_for_status()
         there = {Source(i["namespace"], i["service"], i["instance"]): i["mark"] for i in answer.json()["instances"]}
+        self._there = set(there)
         for known in (self._marks, self._asked_at, self._latest, self.faults):
             for gone in known.keys() - there.keys():
                 del known[gone]
         return {each: mark for each, mark in there.items() if self._is_due(each, mark)}
+
+    async def _forget_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(_FORGET_SECONDS)
+            try:
+                await self._forget_gone()
+            except Exception as error:
+                log.warning("positions of instances that are gone are kept", exc_info=error)
+
+    async def _forget_gone(self) -> None:
+        """How far those were read that are no more, when none of their lines is kept either: a Service of the same
+        name may find its log file again. Raises httpx.HTTPError, sqlite3.Error.
+        """
+        kept = {tuple(each.labels.get(name) for name in Source._fields) for each in self._store.streams.all()}
+        found: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        for name in self._store.positions:
+            source = Source(*name.split("/"))
+            if source not in self._there and source not in kept:
+                found[source.namespace, source.service].append(name)
+        for names in found.values():
+            answer = await self._ask(Source(*names[0].split("/")), self._store.positions[names[0]])
+            if answer is None:
+                await self._store.forget_positions([n for n in names if Source(*n.split("/")) not in self._there])
 
     def _is_due(self, source: Source, mark: str) -> bool:
         if source in self._reading:
@@ -124,8 +151,7 @@ class Following:
                 found = await self._ask(source, before)
                 if found is None:
                     return False
-                await self._keep(source, before, found)
-                if not found["more"]:
+                if await self._keep(source, before, found) and not found["more"]:
                     self._marks[source] = mark
                     return False
         return True
@@ -142,19 +168,20 @@ class Following:
         answer.raise_for_status()
         return dict(answer.json())
 
-    async def _keep(self, source: Source, before: str, found: dict[str, Any]) -> None:
-        """Raises sqlite3.Error, ApiError, ValueError."""
+    async def _keep(self, source: Source, before: str, found: dict[str, Any]) -> bool:
+        """Whether it still stood there. Raises sqlite3.Error, ApiError, ValueError."""
         read, now = Progress("/".join(source), before, str(found["position"])), self._clock.now().timestamp()
         lines = timed(found["entries"], round(now * 1e9), self._latest.get(source, 0))
         if found["lost"]:
             text = "logs-manager: lines before this one were not read in time, and are kept no more"
             lines.insert(0, NewLine(lines[0].time if lines else round(now * 1e9), text.encode()))
         if not lines and before == read.position:
-            return
+            return True
         written = [Written(await self._stream(source, round(now * 1000)), lines)] if lines else []
-        await self._store.append(written, round(now * 1000), read)
-        if lines:
+        kept = await self._store.append(written, round(now * 1000), read)
+        if kept and lines:
             self._latest[source] = lines[-1].time
+        return kept
 
     async def _stream(self, source: Source, now: int) -> Stream:
         """`now` in ms. Raises ApiError, ValueError."""

@@ -74,8 +74,8 @@ class LogStore:
         self._number = tables.newest_line(db)
         self.lines_taken = self.bytes_taken = self._writes = 0
 
-    async def append(self, written: Sequence[Written], arrived: int, read: Progress | None = None) -> None:
-        """Durable when it returns, with how far a source was read: not at all where it is read further already.
+    async def append(self, written: Sequence[Written], arrived: int, read: Progress | None = None) -> bool:
+        """Durable when it returns, with how far a source was read; False, and nothing, where it stands elsewhere.
         `arrived`: ms since 1970. Raises sqlite3.Error, StreamIsGone.
         """
         self._writes += 1
@@ -107,7 +107,7 @@ class LogStore:
             self._came(new, saved=False)
 
         self._coming.update(each.id for each in new)
-        await self._committer.submit(write, done, undo)
+        return await self._committer.submit(write, done, undo)
 
     def _came(self, streams: Sequence[Stream], *, saved: bool) -> None:
         """What is not on the disk, and about to be, takes nobody's place."""

@@ -45,6 +45,8 @@ class Instances:
             return httpx.Response(200, json={"instances": found})
         self.asked.append(path)
         await asyncio.sleep(self.seconds.get(path, 0.0))
+        if path not in self.lines:
+            return httpx.Response(404, json={"message": "no such Service"})
         if path in self.broken:
             return httpx.Response(503, json={"message": "away"})
         start = max(int(request.url.params.get("position") or 0), self.first_kept)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import httpx
 import pytest
 
 from services.logs_manager.kinds import LOG_GROUP
-from services.logs_manager.store import streams
+from services.logs_manager.store import streams, tables
 from services.logs_manager.tests.in_memory import NS, Instances, Logs, logs
 from services.sdk.testing import User
 from services.sdk.testing.memory_resources import MemoryResources
@@ -173,6 +175,28 @@ async def test_a_group_s_end_is_the_end_of_its_lines(tmp_path: Path) -> None:
         assert await m.ask("series") == []
         assert await m.push({"app": "a"}, "three") == 204
         assert await m.lines('{app="a"}') == ["three"]
+
+
+@virtual_time
+async def test_how_far_an_instance_was_read_is_known_as_long_as_it_or_a_line_of_it_is_there(tmp_path: Path) -> None:
+    async with logs(tmp_path, instances=written("one")) as m:
+        m.instances.lines["shop/db/db-0"] = [(None, "of another")]
+        await m.advance(3)
+        del m.instances.lines[WEB]
+        await m.advance(1_300)
+        assert positions(tmp_path) == {WEB: "1", "shop/db/db-0": "1"}
+        for name in [name for _, space, name in m.service.resources.items if space == "shop"]:
+            await m.service.resources.delete(LOG_GROUP, name, "shop")
+        await m.advance(1_300)
+        assert positions(tmp_path) == {"shop/db/db-0": "1"}
+        m.instances.lines[WEB] = [(None, "anew")]
+        await m.advance(3)
+        assert await m.lines('{namespace="shop"}') == ["anew"]
+
+
+def positions(folder: Path) -> dict[str, str]:
+    with closing(sqlite3.connect(folder / tables.FILE)) as db:
+        return tables.all_positions(db)
 
 
 @virtual_time

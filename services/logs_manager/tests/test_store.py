@@ -252,7 +252,7 @@ async def test_what_is_read_twice_from_one_position_is_kept_once(tmp_path: Path)
         store.append([Written(stream, [NewLine(1, b"one"), NewLine(2, b"two")])], 0, Progress("x", "", "2")),
         store.append([Written(stream, [NewLine(2, b"two")])], 0, Progress("x", "1", "2")),
     ]
-    await asyncio.gather(*both)
+    assert await asyncio.gather(*both) == [True, False, True]
     reader = store.reader()
     assert [each.entry.line for each in reader.walk({stream.id}, ALWAYS)] == [b"one", b"two"]
     assert store.positions == tables.all_positions(file.connection) == {"x": "2"}
