@@ -20,7 +20,7 @@ from services.db_manager.kinds import DATABASE, Endpoint
 from services.db_manager.members.looking import Door, MemberLooks
 from services.db_manager.tests.valkey_server import ROOT, ValkeyServer, a_database, running
 from services.db_manager.user_kinds import DATABASE_USER, DatabaseUser, DatabaseUserSpec
-from services.db_manager.valkey import server, users
+from services.db_manager.valkey import server, snapshots, users
 from services.db_manager.valkey.connection import ValkeyConnection, ValkeyError, command
 from services.db_manager.valkey.parameters import PARAMETERS, quoted, valkey_parameter_fault
 from services.db_manager.valkey.provisioning import provision
@@ -247,6 +247,36 @@ async def test_a_backup_is_whole_and_a_new_server_begins_with_it(
             await connection.ask("SELECT", "3")
             assert await connection.ask("GET", "elsewhere") == "-123456"
             assert (await server.look(connection)).takes_writes
+
+
+async def test_a_value_above_what_the_new_server_takes_from_people_is_brought_back(
+    cache: ValkeyServer, archive: Archive
+) -> None:
+    small = {"proto-max-bulk-len": "1048576", "client-query-buffer-limit": "1048576", "maxmemory": "3145728"}
+    async with await server.opened(cache.endpoint, ROOT) as connection:
+        await connection.ask("FLUSHALL")
+        await connection.ask("EVAL", "for i=1,40000 do redis.call('RPUSH', 'l', redis.sha1hex(i)..i) end", "0")
+    taken = await ValkeySource(cache.endpoint, ROOT, "cache").take(archive, "base")
+    with running() as new:
+        async with await server.opened(new.endpoint, ROOT) as connection:
+            assert not await server.set_parameters(connection, small, {})
+        await bring(archive, "base", taken, new.endpoint, ROOT)
+        async with await server.opened(new.endpoint, ROOT) as connection:
+            assert await connection.ask("LLEN", "l") == 40_000
+            for each in small:  # as a server has it that was told nothing
+                assert await connection.ask("CONFIG", "GET", each) == [each, PARAMETERS[each]]
+
+
+async def test_a_backup_that_could_not_be_brought_back_is_none(
+    cache: ValkeyServer, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "MOST_VALUE", 1 << 20)
+    async with await server.opened(cache.endpoint, ROOT) as connection:
+        await connection.ask("EVAL", "redis.call('SET', 'k', string.rep(redis.sha1hex(1), 30000))", "0")
+        with pytest.raises(ValkeyError, match="value of database 0 has more than 1 MiB"):
+            await ValkeySource(cache.endpoint, ROOT, "cache").take(archive, "base")
+        await connection.ask("DEL", "k")
+    assert not (await manifests(archive, "base")).whole
 
 
 async def test_a_part_that_is_missing_is_told(cache: ValkeyServer, archive: Archive) -> None:

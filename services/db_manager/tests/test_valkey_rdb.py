@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.db_manager.valkey.rdb import Entry, Function, Key, NotRdb, RdbReader, Select, crc64, unpacked
+from services.db_manager.valkey import rdb
+from services.db_manager.valkey.rdb import Entry, Function, Key, NotRdb, RdbReader, Select, TooLarge, crc64, unpacked
 
 HEAD = b"REDIS0010"
 WHOLE = (
@@ -31,6 +32,7 @@ def read(content: bytes, *cuts: int) -> tuple[list[Entry], bool]:
         reader.feed(content[at:cut])
         found += list(reader.entries())
         at = cut
+    found += list(reader.entries(last=True))
     return found, reader.is_whole
 
 
@@ -77,3 +79,40 @@ def test_a_packed_string_is_what_it_was() -> None:
     for packed, size in ((b"\x20\x05", 3), (b"\x01ab", 3), (b"\xe0", 9)):
         with pytest.raises(NotRdb):
             unpacked(packed, size)
+
+
+LARGE = HEAD + b"\xfe\x03\x01\x01k\x80" + (60_000).to_bytes(4, "big") + b"\x03abc" * 60_000 + b"\xff" + bytes(8)
+
+
+def test_a_large_value_is_read_a_few_times_and_not_with_each_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked, skip = [0], rdb._Cursor.skip_string
+
+    def counted(cursor: rdb._Cursor) -> None:
+        looked[0] += 1
+        skip(cursor)
+
+    monkeypatch.setattr(rdb._Cursor, "skip_string", counted)
+    monkeypatch.setitem(rdb._TYPES, 1, rdb._strings())
+    monkeypatch.setattr(rdb, "crc64", lambda content: 0)
+    found, is_whole = read(LARGE, *range(0, len(LARGE), 2_000))
+    assert is_whole and len(found) == 2
+    assert looked[0] < 3 * 60_000
+
+
+@pytest.mark.parametrize("cuts", [(), tuple(range(0, len(LARGE), 10_000))])
+@pytest.mark.parametrize("content", [LARGE, HEAD + b"\xfe\x03\x00\x01k\x80\x00\x02\x00\x00" + bytes(1 << 17)])
+def test_a_value_that_is_too_large_is_refused_before_it_is_held(content: bytes, cuts: tuple[int, ...]) -> None:
+    reader, at = RdbReader(100_000, builds=False), 0
+    with pytest.raises(TooLarge) as refused:
+        for cut in (*cuts, len(content)):
+            reader.feed(content[at:cut])
+            at = cut
+            list(reader.entries())
+        list(reader.entries(last=True))
+    assert refused.value.database == 3
+
+
+def test_who_wants_no_values_gets_none() -> None:
+    reader = RdbReader(100, builds=False)
+    reader.feed(WHOLE)
+    assert {each.value for each in reader.entries(last=True) if isinstance(each, Key)} == {b""} and reader.is_whole

@@ -17,6 +17,8 @@ _MOST_ITEMS = 100_000
 _DEEPEST = 8
 _COPY_SECONDS = 60.0
 _PIECE = 256 << 10
+_SLOWEST = 4 << 20
+"""Bytes a second that a server takes at least."""
 Reply = str | int | None | list["Reply"]
 
 
@@ -67,7 +69,7 @@ class ValkeyConnection:
 
     async def ask_all(self, commands: Sequence[bytes]) -> None:
         """Commands that are sent at once. Raises ValkeyError for the first that is refused, OSError, TimeoutError."""
-        async with asyncio.timeout(_COPY_SECONDS):
+        async with asyncio.timeout(_COPY_SECONDS + sum(map(len, commands)) / _SLOWEST):
             self._writer.write(b"".join(commands))
             await self._writer.drain()
             await self._items(len(commands), 0)

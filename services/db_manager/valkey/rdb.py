@@ -19,8 +19,20 @@ class NotRdb(Exception):
     """It is no RDB, or has what this version does not know; the text says which."""
 
 
+class TooLarge(Exception):
+    """A value of that database has more bytes than are read."""
+
+    def __init__(self, database: int) -> None:
+        super().__init__(f"a value of database {database}")
+        self.database = database
+
+
 class More(Exception):
-    """It goes on in what has not been read yet."""
+    """It goes on in what has not been read yet. `least`: how many bytes there have to be."""
+
+    def __init__(self, least: int) -> None:
+        super().__init__(least)
+        self.least = least
 
 
 class Select(NamedTuple):
@@ -47,16 +59,22 @@ Entry = Select | Function | Key
 
 
 class RdbReader:
-    """`feed` it pieces in order, and take its `entries` after each."""
+    """`feed` it pieces in order, take its `entries` after each, and those that are `last` at the end. What is not
+    there whole is read again once it is twice as long, so that all takes no longer than three times reading.
+    `most`: bytes of one value; None for any. `builds`: whether values are wanted, which are empty otherwise.
+    """
 
-    def __init__(self) -> None:
-        self._held, self._version, self.is_whole = b"", 0, False
+    def __init__(self, most: int | None = None, *, builds: bool = True) -> None:
+        self._held, self._version, self.is_whole = bytearray(), 0, False
+        self._most, self._builds, self._again, self._database = most, builds, 0, 0
 
     def feed(self, piece: bytes) -> None:
         self._held += piece
 
-    def entries(self) -> Iterator[Entry]:
-        """Those that are there whole. Raises NotRdb."""
+    def entries(self, *, last: bool = False) -> Iterator[Entry]:
+        """Those that are there whole. `last`: nothing comes after it. Raises NotRdb, TooLarge."""
+        if len(self._held) < self._again and not last:
+            return
         at = 0
         try:
             if not self._version:
@@ -67,14 +85,20 @@ class RdbReader:
                 at = cursor.at
                 if entry is not None:
                     yield entry
-        except More:
-            pass
-        self._held = self._held[at:]
+        except More as more:
+            held, least = len(self._held) - at, more.least - at
+            self._require_small(max(held, least))
+            self._again = max(2 * held, least)
+        del self._held[:at]
+
+    def _require_small(self, size: int) -> None:
+        if self._most is not None and size > self._most:
+            raise TooLarge(self._database)
 
     def _head(self) -> int:
         if len(self._held) < _HEAD:
-            raise More
-        magic = self._held[:_HEAD]
+            raise More(_HEAD)
+        magic = bytes(self._held[:_HEAD])
         digits = magic.removeprefix(b"REDIS").removeprefix(b"VALKEY")
         if digits == magic or not digits.isdigit():
             raise NotRdb("it does not begin as RDB does")
@@ -96,7 +120,8 @@ class RdbReader:
             else:
                 break
         if kind == _SELECT:
-            return Select(cursor.length())
+            self._database = cursor.length()
+            return Select(self._database)
         if kind == _FUNCTION:
             return Function(cursor.string())
         if kind in _PASSED_OVER:
@@ -112,32 +137,44 @@ class RdbReader:
             raise NotRdb(f"it has a value of type {kind}, which is not known here")
         name, begins = cursor.string(), cursor.at
         _TYPES[kind](cursor)
-        value = bytes([kind]) + cursor.since(begins) + self._version.to_bytes(2, "little")
-        return Key(name, ends, value + crc64(value).to_bytes(8, "little"))
+        self._require_small(cursor.at - begins)
+        return Key(name, ends, self._value(kind, cursor.since(begins)) if self._builds else b"")
+
+    def _value(self, kind: int, content: bytes) -> bytes:
+        value = bytearray([kind])
+        value += content
+        value += self._version.to_bytes(2, "little")
+        value += crc64(value).to_bytes(8, "little")
+        return bytes(value)
 
 
 class _Cursor:
     """Reads on from `at`. Everything raises More where what is there ends."""
 
-    def __init__(self, held: bytes, at: int) -> None:
+    def __init__(self, held: bytearray, at: int) -> None:
         self._held, self.at = held, at
 
     def since(self, begins: int) -> bytes:
-        return self._held[begins : self.at]
+        return bytes(self._held[begins : self.at])
 
     def take(self, size: int) -> bytes:
         if self.at + size > len(self._held):
-            raise More
+            raise More(self.at + size)
         self.at += size
-        return self._held[self.at - size : self.at]
+        return bytes(self._held[self.at - size : self.at])
 
     def skip(self, size: int) -> None:
         if self.at + size > len(self._held):
-            raise More
+            raise More(self.at + size)
         self.at += size
 
     def byte(self) -> int:
-        return self.take(1)[0]
+        try:
+            found = self._held[self.at]
+        except IndexError:
+            raise More(self.at + 1) from None
+        self.at += 1
+        return found
 
     def number(self, size: int) -> int:
         return int.from_bytes(self.take(size), "little")
@@ -149,6 +186,11 @@ class _Cursor:
         return size
 
     def skip_string(self) -> None:
+        begins = self.at
+        if self.byte() < 0x40:  # most are short: this is what reading all of it takes its time for
+            self.skip(self._held[begins])
+            return
+        self.at = begins
         size, is_coded = self._size()
         if not is_coded:
             self.skip(size)
@@ -310,7 +352,7 @@ def _table() -> tuple[int, ...]:
 _CRC = _table()
 
 
-def crc64(content: bytes) -> int:
+def crc64(content: bytes | bytearray) -> int:
     """CRC-64 of Jones, as Redis has it."""
     crc, table = 0, _CRC
     for each in content:

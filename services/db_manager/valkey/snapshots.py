@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,11 +17,21 @@ from services.db_manager.backups.sealing import Damaged
 from services.db_manager.kinds import Endpoint
 from services.db_manager.valkey import server
 from services.db_manager.valkey.connection import ValkeyConnection, ValkeyError, command
-from services.db_manager.valkey.rdb import Entry, Function, NotRdb, RdbReader, Select
+from services.db_manager.valkey.rdb import Entry, Function, NotRdb, RdbReader, Select, TooLarge
 
 _WRITE_SECONDS = 3600.0
 _LOOK_SECONDS = 0.2
 _BATCH_BYTES, _BATCH_COMMANDS = 1 << 20, 500
+MOST_VALUE = 512 << 20
+"""Bytes of one value in a backup: it is brought back in one command, and held in memory for that."""
+_ROOM: Mapping[str, str] = {
+    "client-query-buffer-limit": str(4 * MOST_VALUE),
+    "maxmemory": "0",
+    "proto-max-bulk-len": str(4 * MOST_VALUE),
+}
+"""What a server takes while it is brought a backup, whatever people let it take from them. Backups of versions before
+may have larger values.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +54,7 @@ class ValkeySource:
             name = base_backups.backup_name(begun)
             _, pieces = await copying.copy()
             taken = await _time(asking)  # the copy is of a moment between the two
-            parts = await base_backups.store(archive, folder, name, pieces, progress)
+            parts = await base_backups.store(archive, folder, name, _read(pieces), progress)
         made = BaseManifest(
             engine="valkey",
             id=name,
@@ -64,6 +74,32 @@ class ValkeySource:
         return made
 
 
+async def _read(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same pieces, once it is known that each can be brought back. Raises ValkeyError."""
+    reader = RdbReader(MOST_VALUE, builds=False)
+    async for piece in pieces:
+        reader.feed(piece)
+        await asyncio.to_thread(_pass_over, reader)
+        yield piece
+    await asyncio.to_thread(_pass_over, reader, last=True)
+    if not reader.is_whole:
+        raise ValkeyError("the copy of its data ends before its last key")
+
+
+def _pass_over(reader: RdbReader, *, last: bool = False) -> None:
+    """Raises ValkeyError."""
+    try:
+        for _ in reader.entries(last=last):
+            pass
+    except TooLarge as error:
+        raise ValkeyError(
+            f"{error} has more than {MOST_VALUE >> 20} MiB, and could not be brought back: divide it, or delete it"
+            " (redis-cli --memkeys names the largest)"
+        ) from None
+    except NotRdb as error:
+        raise ValkeyError(f"its data could not be brought back: {error}") from None
+
+
 async def bring(
     archive: Archive,
     folder: str,
@@ -78,26 +114,33 @@ async def bring(
     """
     reader, brought = RdbReader(), 0
     async with await server.opened(endpoint, password) as connection:
+        await server.set_parameters(connection, _ROOM, {})
         await connection.ask("FLUSHALL")  # what was brought in before it was broken off
         await connection.ask("FUNCTION", "FLUSH")
         async for part in base_backups.parts_of(archive, folder, base):
             piece = await asyncio.to_thread(gzip.decompress, part)
             reader.feed(piece)
-            for batch in await asyncio.to_thread(_batches, reader):
-                await connection.ask_all(batch)
+            await _say(connection, reader)
             brought += len(piece)
             progress(brought)
+        await _say(connection, reader, last=True)
         if not reader.is_whole:
             raise Damaged(f"the backup {base.id} ends before its last key")
         await _written(connection)
+        await server.set_parameters(connection, {}, _ROOM)  # what people want instead it is told at each pass
 
 
-def _batches(reader: RdbReader) -> list[list[bytes]]:
+async def _say(connection: ValkeyConnection, reader: RdbReader, *, last: bool = False) -> None:
+    for batch in await asyncio.to_thread(_batches, reader, last=last):
+        await connection.ask_all(batch)
+
+
+def _batches(reader: RdbReader, *, last: bool) -> list[list[bytes]]:
     """What is to be said, some commands at a time. Raises Damaged."""
     found: list[list[bytes]] = []
     size = _BATCH_BYTES
     try:
-        for each in reader.entries():
+        for each in reader.entries(last=last):
             if size >= _BATCH_BYTES or len(found[-1]) >= _BATCH_COMMANDS:
                 found.append([])
                 size = 0
