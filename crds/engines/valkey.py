@@ -16,10 +16,17 @@ DATA = "/var/lib/valkey"
 USERS = f"{DATA}/users.acl"
 SUPERUSER = "superuser"
 """Of a server with `aclfile`."""
+HAS_DATA = "# It has had data: without it, it does not start."
+"""A line of its configuration: an empty server would have those that follow it throw away what they have."""
 _CONFIG = f"{CONFIG_FOLDER}/valkey.conf"
+_WRITTEN = f"{DATA}/appendonlydir/appendonly.aof.manifest"
 # What comes later wins: the configuration may change the first lines, and not the last ones.
 _SCRIPT = f"""
 umask 077
+if grep -qsxF {shlex.quote(HAS_DATA)} {_CONFIG} && [ ! -e {_WRITTEN} ]; then
+  echo 'its data is gone, and others may have it: it does not start without' >&2
+  exit 1
+fi
 if grep -qs '^aclfile ' {_CONFIG}; then
   sum=$(printf %s "$(cat {SUPERUSER_FILE})" | sha256sum)
   {{

@@ -16,7 +16,7 @@ from services.db_manager.backups import base_backups
 from services.db_manager.backups.base_backups import Archive, manifests
 from services.db_manager.backups.sealing import Sealer
 from services.db_manager.backups.stores import FolderStore, Missing
-from services.db_manager.kinds import DATABASE, Endpoint
+from services.db_manager.kinds import DATABASE, Endpoint, MemberStatus
 from services.db_manager.members.looking import Door, MemberLooks
 from services.db_manager.tests.valkey_server import ROOT, ValkeyServer, a_database, running
 from services.db_manager.user_kinds import DATABASE_USER, DatabaseUser, DatabaseUserSpec
@@ -315,6 +315,33 @@ async def test_a_replica_follows_takes_writes_when_it_is_promoted_and_leads_the_
             for replica in (first, third):
                 while await _value(replica.endpoint, "b") != "2":  # noqa: ASYNC110 - the server says nothing by itself
                     await asyncio.sleep(0.05)
+    await looks.close()
+
+
+async def test_a_primary_that_lost_its_data_does_not_have_the_others_lose_it() -> None:
+    """It would answer as primary, and they would copy that there is nothing."""
+    database, looks = a_database(members=2), MemberLooks()
+    with running(database) as first, running(database, first.endpoint) as second:
+        doors = {"second": Door(second.endpoint, ROOT, is_valkey=True)}
+        await provision(database, first.endpoint, [second.endpoint], ROOT, OWNER)
+        database.status.members = [MemberStatus(name="cache-0"), MemberStatus(name="cache-1")]
+        async with await as_owner(first.endpoint) as connection:
+            await connection.ask("SET", "a", "1")
+        async with asyncio.timeout(60):
+            while await _value(second.endpoint, "a") != "1":  # noqa: ASYNC110 - the server says nothing by itself
+                await asyncio.sleep(0.05)
+        first.kill()
+        first.start(database)
+        first.kill()
+        first.lose()
+        with pytest.raises(AssertionError, match="it does not start"):
+            first.start(database)
+        await server.promote(second.endpoint, ROOT)
+        assert (await looks.look("u", doors))["second"].takes_writes
+        first.start(database, second.endpoint)  # as a replica it begins with nothing
+        async with asyncio.timeout(60):
+            while await _value(first.endpoint, "a") != "1":  # noqa: ASYNC110 - the server says nothing by itself
+                await asyncio.sleep(0.05)
     await looks.close()
 
 

@@ -56,9 +56,10 @@ class ValkeyServer:
             time.sleep(0.02)
 
     def _answers(self) -> bool:
-        """Also whether it has loaded what it had."""
+        """Also whether it has loaded what it had. Who copies it does not wait for others who may."""
+        words = (("AUTH", SUPERUSER, ROOT), ("CONFIG", "SET", "repl-diskless-sync-delay", "0"), ("PING",), ("QUIT",))
         with suppress(OSError), socket.create_connection((self.endpoint.host, self.endpoint.port), 5) as asking:
-            asking.sendall(command("AUTH", SUPERUSER, ROOT) + command("PING") + command("QUIT"))
+            asking.sendall(b"".join(command(*each) for each in words))
             with asking.makefile("rb") as said:
                 return b"+PONG" in said.read()
         return False
@@ -67,6 +68,11 @@ class ValkeyServer:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+    def lose(self) -> None:
+        """What it has on its disk."""
+        shutil.rmtree(self.folder / "var/lib/valkey")
+        (self.folder / "var/lib/valkey").mkdir()
 
     def _here(self, text: str) -> str:
         for each in _PLACES:

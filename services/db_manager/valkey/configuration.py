@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from crds.engines.valkey import SUPERUSER, USERS
+from crds.engines.valkey import HAS_DATA, SUPERUSER, USERS
 from services.db_manager.kinds import Database, Endpoint
 from services.db_manager.valkey.parameters import quoted
 
@@ -24,9 +24,11 @@ def valkey_configuration(database: Database, upstream: Endpoint | None = None) -
     }
     if upstream is not None:
         ours["replicaof"] = f"{upstream.host} {upstream.port}"
+    # Others begin once it takes writes: it has written by then. It leads nobody into copying that it lost all.
+    known = [HAS_DATA] if upstream is None and len(database.status.members) > 1 else []
     lines = [f"{name} {value}" for name, value in ours.items()]
     lines += [f"{name} {quoted(value)}" for name, value in sorted(parameters_in_force(database).items())]
-    return "".join(f"{each}\n" for each in ("# Made of spec.parameters of the Database.", *lines))
+    return "".join(f"{each}\n" for each in ("# Made of spec.parameters of the Database.", *known, *lines))
 
 
 def parameters_in_force(database: Database) -> Mapping[str, str]:
