@@ -27,6 +27,7 @@ from services.storage_manager.data_keys import DataKeys
 from services.storage_manager.errors import S3Error, disk_full
 from services.storage_manager.interfaces import BucketDirectory, BucketRef, Caller
 from services.storage_manager.metadata import MetadataIndex, Object, Piece
+from services.storage_manager.notifications.giving_up import MOST_BYTES_OF_BUCKET
 from services.storage_manager.notifications.object_events import ObjectEvents, Told
 from services.storage_manager.object_data import ObjectData
 from services.storage_manager.operations import S3Operation
@@ -226,18 +227,23 @@ class S3Context:
         most_bytes, most_objects = ref.quota
         if most_bytes is None and most_objects is None:
             return
-        objects, used, events = await to_thread.run_sync(self._held, ref.id)
+        room = None if most_bytes is None else most_bytes - size
+        objects, used, events = await to_thread.run_sync(self._held, ref.id, room)
         if most_bytes is not None and used + size > most_bytes:
             of_events = f", {events} of them in events that wait for their destinations" if events else ""
             raise S3Error("QuotaExceeded", f"{ref.name} holds {used} bytes{of_events}; its quota is {most_bytes}")
         if most_objects is not None and objects >= most_objects:
             raise S3Error("QuotaExceeded", f"{ref.name} holds {objects} objects; its quota is {most_objects}")
 
-    def _held(self, bucket: str) -> tuple[int, int, int]:
-        """Objects, all bytes that count, and how many of them are of events that wait."""
+    def _held(self, bucket: str, room: int | None) -> tuple[int, int, int]:
+        """Objects, all bytes that count, and how many of them are of events that wait. Those are counted where they
+        may decide whether all takes more than `room`, which nobody asks for None: to count them takes milliseconds.
+        """
         objects, used = self.metadata.usage(bucket)
-        events = self.events.outbox.size(bucket)
-        return objects, used + self.metadata.pending(bucket) + events, events
+        used += self.metadata.pending(bucket)
+        decided = room is None or used + MOST_BYTES_OF_BUCKET <= room
+        events = 0 if decided else self.events.outbox.size(bucket)
+        return objects, used + events, events
 
     async def report_emptiness(self, ref: BucketRef) -> None:
         """Tell the bucket's resource at once when it got its first object, or lost its last."""

@@ -12,11 +12,13 @@ from typing import Any
 
 from anyio import to_thread
 
-from services.storage_manager.notifications.outbox import Outbox, Route
+from services.storage_manager.notifications.outbox import EVENT_BYTES, Outbox, Route
 
 # A route that its bucket's configuration names no more, or whose bucket is gone, is kept for so long.
 KEEP_SECONDS, KEEP_UNNAMED_SECONDS = 4 * 86_400.0, 3600.0
 MOST_OF_BUCKET, MOST_OF_NAMESPACE = 100_000, 400_000
+MOST_BYTES_OF_BUCKET = 4 * MOST_OF_BUCKET * EVENT_BYTES
+"""What waits of a bucket does not count for more, also in the minute before the oldest of it are given up."""
 # Writes to the bucket wait for one transaction.
 AT_ONCE = 1000
 Commit = Callable[[Callable[[], Any]], Awaitable[Any]]

@@ -186,6 +186,26 @@ def test_what_waits_counts_into_the_quota(box: Box) -> None:
     anyio.run(context.require_room, ref, 4880)
 
 
+@pytest.mark.parametrize("quota", [(giving_up.MOST_BYTES_OF_BUCKET + 5000, None), (None, 1)])
+def test_what_waits_is_not_counted_where_it_decides_nothing(
+    box: Box, quota: tuple[int | None, int | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each write to a bucket with a quota would take the longer, the more waits."""
+    context = S3Context(cast("Any", None), box.metadata, Blobs(box.folder / "blobs"), cast("Any", None))
+    ref, counted = BucketRef("b", "b", "arn:aws:s3:::b", 0.0, quota=quota), list[str]()
+
+    def counts(outbox: Outbox, bucket: str) -> int:
+        counted.append(bucket)
+        return 0
+
+    monkeypatch.setattr(Outbox, "size", counts)
+    anyio.run(context.require_room, ref, 5000)
+    assert not counted
+    if quota[0] is not None:
+        anyio.run(context.require_room, ref, 5001)
+        assert counted == ["b"]
+
+
 _ROUTES = st.builds(route, st.sampled_from("abc"), st.sampled_from("xyz"), st.sampled_from(["n", "m"]))
 
 
