@@ -36,11 +36,13 @@ from services.sdk.sqlite_file import SqliteFile
 
 
 def create(context: ServiceContext) -> Service:
-    """With two threads: one waits for the disk, one answers queries. Raises AlreadyServed."""
-    return assembled(context, ThreadPoolExecutor(1, "commit"), ThreadPoolExecutor(1, "query"))
+    """With three threads: one waits for the disk, one answers queries, one reads what is pushed. Raises
+    AlreadyServed.
+    """
+    return assembled(context, *(ThreadPoolExecutor(1, each) for each in ("commit", "query", "read")))
 
 
-def assembled(context: ServiceContext, disk: Executor, asking: Executor) -> Service:
+def assembled(context: ServiceContext, disk: Executor, asking: Executor, reading: Executor) -> Service:
     """One store, for all that comes in and is asked. Raises AlreadyServed."""
     file = open_logs(context.data)
     committer = GroupCommitter(file, disk)
@@ -65,7 +67,7 @@ def assembled(context: ServiceContext, disk: Executor, asking: Executor) -> Serv
     )
     taking = Taking(store, directory, context.clock)
     return Service(
-        app=LokiApi(context, queries, taking, aws),
+        app=LokiApi(context, queries, taking, reading, aws),
         routes=[OtlpLogRoutes(taking, context.clock), TraceRoutes(context, traces, queries)],
         reconcilers=[GroupReconciler(store, upkeep)],
         checks=[
@@ -73,7 +75,7 @@ def assembled(context: ServiceContext, disk: Executor, asking: Executor) -> Serv
             Check("blocks", upkeep.fault, essential=False),
         ],
         tasks=[following.run, upkeep.run, traces.run],
-        on_stop=[_stopped((committer, span_committer), (queries, traces), (file, spans), (asking, disk))],
+        on_stop=[_stopped((committer, span_committer), (queries, traces), (file, spans), (reading, asking, disk))],
     )
 
 

@@ -9,8 +9,10 @@ from crds.errors import BadRequest, TooLarge, UnsupportedMedia
 MOST_RAW = 16 << 20
 
 
-def unpacked(body: bytes, coding: str | None) -> bytes:
-    """What gzip packed, or what was not packed. Raises UnsupportedMedia, BadRequest, TooLarge."""
+def unpacked(body: bytes, coding: str | None, most: int = MOST_RAW) -> bytes:
+    """What gzip packed, or what was not packed: at most so many bytes. Raises UnsupportedMedia, BadRequest,
+    TooLarge.
+    """
     coding = (coding or "identity").lower()
     if coding == "identity":
         return body
@@ -18,9 +20,9 @@ def unpacked(body: bytes, coding: str | None) -> bytes:
         raise UnsupportedMedia(f"content-encoding: gzip is understood, {coding[:40]} is not")
     unpacking = zlib.decompressobj(wbits=31)
     try:
-        found = unpacking.decompress(body, MOST_RAW)
+        found = unpacking.decompress(body, most)
     except zlib.error:
         raise BadRequest("the body is not gzip") from None
     if unpacking.unconsumed_tail or not unpacking.eof:
-        raise TooLarge(f"the body has more than {MOST_RAW} bytes, or ends in the middle")
+        raise TooLarge(f"the body has more than {most} bytes, or ends in the middle")
     return found

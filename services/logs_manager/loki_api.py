@@ -7,7 +7,9 @@ Errors are plain text, as Loki's. Source: grafana.com/docs/loki/latest/reference
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Executor
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
@@ -21,7 +23,7 @@ from services.logs_manager.logql.matching import require_selective, selects
 from services.logs_manager.logql.nodes import LogQuery, MetricQuery, Number
 from services.logs_manager.logql.parser import parse, parse_selector
 from services.logs_manager.parameters import NS, Parameters
-from services.logs_manager.push import MOST_BODY, of_json, of_protobuf
+from services.logs_manager.push import MOST_BODY, MOST_RAW, Pushed, of_json, of_protobuf
 from services.logs_manager.queries import Queries
 from services.logs_manager.store.reader import LogReader, Span, TookTooLong
 from services.logs_manager.store.streams import Stream
@@ -33,7 +35,7 @@ from services.sdk.permissions import GuardedApp, Permission
 
 PREFIX = "/loki/api/v1/"
 HOUR = 3_600 * NS
-_FORM = 1 << 20
+_FORM, _SMALL = 1 << 20, 4 << 10
 _READ, _LIST, _WRITE = (Permission(verb, LOG_GROUP) for verb in ("get", "list", "use"))
 
 
@@ -57,8 +59,12 @@ class Endpoint(NamedTuple):
 class LokiApi:
     """As `GuardedApp`. What is no path of its own goes to `then`."""
 
-    def __init__(self, context: ServiceContext, queries: Queries, taking: Taking, then: GuardedApp) -> None:
+    def __init__(
+        self, context: ServiceContext, queries: Queries, taking: Taking, reading: Executor, then: GuardedApp
+    ) -> None:
+        """`reading`: where large pushes are taken apart."""
         self._context, self._queries, self._taking, self._then = context, queries, taking, then
+        self._reading = reading
 
     def permissions(self) -> Mapping[str, Permission | None]:
         own = {
@@ -109,12 +115,19 @@ class LokiApi:
         Parameters(asked.query, b"", ())
         sent = (header_of(asked.scope, "content-type") or "").partition(";")[0].strip().lower()
         if sent == "application/json":
-            pushed = of_json(unpacked(asked.body, header_of(asked.scope, "content-encoding")))
+            coding = header_of(asked.scope, "content-encoding")
+            pushed = await self._read(asked, lambda body: of_json(unpacked(body, coding, MOST_RAW)))
         elif sent == "application/x-protobuf":
-            pushed = of_protobuf(asked.body)
+            pushed = await self._read(asked, of_protobuf)
         else:
             raise UnsupportedMedia(f"a push is application/json or application/x-protobuf, not {sent or 'nothing'}")
         await self._taking.pushed(asked.caller.namespace, pushed)
+
+    async def _read(self, asked: Asked, read: Callable[[bytes], list[Pushed]]) -> list[Pushed]:
+        """A large one beside the event loop. Raises BadRequest, TooLarge, UnsupportedMedia."""
+        if len(asked.body) <= _SMALL and not header_of(asked.scope, "content-encoding"):
+            return read(asked.body)
+        return await asyncio.get_running_loop().run_in_executor(self._reading, read, asked.body)
 
     async def query(self, asked: Asked) -> Any:
         found = _members(asked, ("query", "limit", "time", "direction"))

@@ -1,7 +1,8 @@
 """What is pushed as Loki takes it: JSON, or a PushRequest of protobuf in snappy's block format.
 
 Source: grafana.com/docs/loki/latest/reference/loki-http-api, "Ingest logs"; logproto.proto of Loki. The messages are
-described here, at the first request, so that there is no generated code.
+described here, at the first request, so that there is no generated code. What repeats in one is bytes of its own, as
+it is on the wire: it is counted before it is read, for two bytes of an empty message become a hundred.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from crds.errors import BadRequest
 from services.logs_manager.logql.errors import QueryFault
 from services.logs_manager.logql.parser import parse_selector
 
-MOST_BODY, MOST_RAW = 4 << 20, 16 << 20
+MOST_BODY = MOST_RAW = 4 << 20
+"""Packed, and unpacked."""
 MOST_LINES, MOST_STREAMS, MOST_LABELS, LONGEST_NAME, LONGEST_VALUE = 50_000, 2_000, 20, 256, 2_048
 MOST_FIELDS, MOST_FIELD_BYTES = 64, 32 << 10
+_FIELDS_FAULT = f"structured metadata: at most {MOST_FIELDS} texts of {MOST_FIELD_BYTES} characters together"
 
 
 class Pushed(NamedTuple):
@@ -35,18 +38,27 @@ def of_json(body: bytes) -> list[Pushed]:
             raise TypeError
     except (ValueError, KeyError, TypeError):
         raise BadRequest('the body is no push of Loki: {"streams": [{"stream": {}, "values": []}]}') from None
-    found = [_pushed_json(at, each) for at, each in enumerate(streams)]
-    return _checked(found)
+    lines = 0
+    for at, each in enumerate(streams):
+        lines += _lines_in(at, each)
+        _require_few(at + 1, lines)
+    return [
+        _pushed(
+            each["stream"], [_value(f"streams[{at}].values[{i}]", value) for i, value in enumerate(each["values"])]
+        )
+        for at, each in enumerate(streams)
+    ]
 
 
-def _pushed_json(at: int, stream: Any) -> Pushed:
+def _lines_in(at: int, stream: Any) -> int:
+    """Raises BadRequest."""
     if not isinstance(stream, dict) or (unknown := sorted(set(stream) - {"stream", "values"})):
         more = f": {', '.join(unknown)} is not understood" if isinstance(stream, dict) else ""
         raise BadRequest(f"streams[{at}]: has stream and values{more}")
     labels, values = stream.get("stream"), stream.get("values")
     if not isinstance(labels, dict) or not isinstance(values, list):
         raise BadRequest(f"streams[{at}]: stream is an object of labels, values a list")
-    return Pushed(labels, [_value(f"streams[{at}].values[{i}]", each) for i, each in enumerate(values)])
+    return len(values)
 
 
 def _value(where: str, value: Any) -> tuple[int, str, dict[str, str]]:
@@ -62,28 +74,30 @@ def _value(where: str, value: Any) -> tuple[int, str, dict[str, str]]:
 
 def of_protobuf(body: bytes) -> list[Pushed]:
     """Raises BadRequest."""
-    request = _message("PushRequest")()
+    from google.protobuf.message import DecodeError
+
+    raw, found, lines = unpacked_snappy(body), list[Pushed](), 0
     try:
-        request.ParseFromString(unpacked_snappy(body))
-    except BadRequest:
-        raise
-    except Exception as error:
+        request = message("PushRequest").FromString(raw)
+        _require_few(len(request.streams), 0)
+        for each in request.streams:
+            stream = message("Stream").FromString(each)
+            lines += len(stream.entries)
+            _require_few(1, lines)
+            found.append(_pushed(labels_of(stream.labels), [_entry(each) for each in stream.entries]))
+    except (DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"the body is no PushRequest of Loki: {type(error).__name__}") from None
-    found = [
-        Pushed(
-            labels_of(stream.labels),
-            [
-                (
-                    each.timestamp.seconds * 1_000_000_000 + each.timestamp.nanos,
-                    each.line,
-                    {pair.name: pair.value for pair in each.structuredMetadata},
-                )
-                for each in stream.entries
-            ],
-        )
-        for stream in request.streams
-    ]
-    return _checked(found)
+    return found
+
+
+def _entry(raw: bytes) -> tuple[int, str, dict[str, str]]:
+    """Raises BadRequest, DecodeError."""
+    entry = message("Entry").FromString(raw)
+    if len(entry.structuredMetadata) > MOST_FIELDS:
+        raise BadRequest(_FIELDS_FAULT)
+    pairs = (message("Pair").FromString(each) for each in entry.structuredMetadata)
+    at = entry.timestamp.seconds * 1_000_000_000 + entry.timestamp.nanos
+    return at, entry.line, {pair.name: pair.value for pair in pairs}
 
 
 def unpacked_snappy(body: bytes) -> bytes:
@@ -111,19 +125,25 @@ def labels_of(text: str) -> dict[str, str]:
         raise BadRequest(f"labels {text[:100]!r}: {fault}") from None
     if any(each.op != "=" for each in matchers):
         raise BadRequest(f"labels {text[:100]!r}: labels have values, not expressions")
-    return {each.name: each.value for each in matchers}
+    found = {each.name: each.value for each in matchers}
+    if len(found) < len(matchers):
+        raise BadRequest(f"labels {text[:100]!r}: a label stands there twice")
+    return found
 
 
-def _checked(pushed: list[Pushed]) -> list[Pushed]:
+def _require_few(streams: int, lines: int) -> None:
     """Raises BadRequest: 400 and never 429, for sent again it would be refused again."""
-    if len(pushed) > MOST_STREAMS or sum(len(each.lines) for each in pushed) > MOST_LINES:
+    if streams > MOST_STREAMS or lines > MOST_LINES:
         raise BadRequest(f"this is too much for one request: at most {MOST_LINES} lines of {MOST_STREAMS} streams")
-    for each in pushed:
-        _require_labels(each.labels)
-        for _, _, fields in each.lines:
-            if fields:
-                _require_fields(fields)
-    return pushed
+
+
+def _pushed(labels: dict[str, str], lines: list[tuple[int, str, dict[str, str]]]) -> Pushed:
+    """Raises BadRequest."""
+    _require_labels(labels)
+    for _, _, fields in lines:
+        if fields:
+            _require_fields(fields)
+    return Pushed(labels, lines)
 
 
 def _require_labels(labels: dict[str, Any]) -> None:
@@ -140,9 +160,7 @@ def _require_fields(fields: dict[str, Any]) -> None:
     texts = all(isinstance(name, str) and isinstance(value, str) for name, value in fields.items())
     size = sum(len(name) + len(value) for name, value in fields.items()) if texts else 0
     if not texts or len(fields) > MOST_FIELDS or size > MOST_FIELD_BYTES:
-        raise BadRequest(
-            f"structured metadata: at most {MOST_FIELDS} texts of {MOST_FIELD_BYTES} characters together"
-        )
+        raise BadRequest(_FIELDS_FAULT)
 
 
 def is_label(name: str) -> bool:
@@ -150,7 +168,8 @@ def is_label(name: str) -> bool:
 
 
 @cache
-def _message(name: str) -> Any:
+def message(name: str) -> Any:
+    """PushRequest, Stream, Entry or Pair."""
     from google.protobuf import message_factory
 
     return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"aerekos.loki.{name}"))
@@ -161,16 +180,16 @@ def _pool() -> Any:
     from google.protobuf import descriptor_pb2, descriptor_pool
 
     file = descriptor_pb2.FileDescriptorProto(name="aerekos/loki.proto", package="aerekos.loki", syntax="proto3")
-    string, int64, int32, uint64 = 9, 3, 5, 4
+    string, int64, int32, uint64, raw = 9, 3, 5, 4, 12
     _add(file, "Timestamp", (("seconds", 1, int64, ""), ("nanos", 2, int32, "")))
     _add(file, "Pair", (("name", 1, string, ""), ("value", 2, string, "")))
     _add(
         file,
         "Entry",
-        (("timestamp", 1, "Timestamp", ""), ("line", 2, string, ""), ("structuredMetadata", 3, "Pair", "*")),
+        (("timestamp", 1, "Timestamp", ""), ("line", 2, string, ""), ("structuredMetadata", 3, raw, "*")),
     )
-    _add(file, "Stream", (("labels", 1, string, ""), ("entries", 2, "Entry", "*"), ("hash", 3, uint64, "")))
-    _add(file, "PushRequest", (("streams", 1, "Stream", "*"),))
+    _add(file, "Stream", (("labels", 1, string, ""), ("entries", 2, raw, "*"), ("hash", 3, uint64, "")))
+    _add(file, "PushRequest", (("streams", 1, raw, "*"),))
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return pool

@@ -110,7 +110,7 @@ async def logs(
     with tempfile.TemporaryDirectory() as made:
         context = fake_context(MANIFEST.name, folder or Path(made), conductor, kept)
         context.client = httpx.AsyncClient(base_url="http://conductor", transport=httpx.MockTransport(answer))
-        service = assembled(context, AtOnce(), AtOnce())
+        service = assembled(context, AtOnce(), AtOnce(), AtOnce())
         app = ServiceApp(context, service)
         async with app.running():
             yield Logs(MemoryService(context, conductor, kept, service, app), written)

@@ -6,7 +6,7 @@ import itertools
 import math
 import tempfile
 from array import array
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crds.errors import BadRequest
+from services.logs_manager import push
 from services.logs_manager.logql import evaluate
 from services.logs_manager.logql.evaluate import Windows
 from services.logs_manager.logql.nodes import LogQuery
 from services.logs_manager.logql.parser import parse
 from services.logs_manager.logql.stages import Row, steps_of
 from services.logs_manager.pages import TOKENS, placed
-from services.logs_manager.push import _message
+from services.logs_manager.push import MOST_RAW, message, of_json, of_protobuf
 from services.logs_manager.store import reader
 from services.logs_manager.store.log_store import LONGEST_LINE, NewLine, Written
 from services.logs_manager.store.reader import OVERHEAD, Span
@@ -205,9 +207,47 @@ async def test_lines_that_are_nested_deeply_stop_no_query() -> None:
 @virtual_time
 async def test_labels_that_are_no_text_are_refused() -> None:
     async with logs() as m:
-        request = _message("PushRequest")()
-        request.streams.add(labels='{app="\\ud800"}').entries.add(line="x").timestamp.seconds = m.now // NS
+        stream = message("Stream")(labels='{app="\\ud800"}', entries=[message("Entry")(line="x").SerializeToString()])
+        request = message("PushRequest")(streams=[stream.SerializeToString()])
         packed = bytes(cramjam.snappy.compress_raw(request.SerializeToString()))
         sent = {"content-type": "application/x-protobuf"}
         async with m.service.client() as client:
             assert (await client.post(f"{LOKI}/push", content=packed, headers=sent)).status_code == 400
+
+
+def field(number: int, content: bytes) -> bytes:
+    """As on the wire, of less than 2 MiB."""
+    size = len(content)
+    return bytes([number << 3 | 2, size & 127 | 128, size >> 7 & 127 | 128, size >> 14]) + content
+
+
+MANY = 600_000
+LABELS = field(1, b'{app="a"}')
+
+
+@pytest.mark.parametrize(
+    ("read", "body"),
+    [
+        (of_protobuf, field(1, b"") * (MANY // 2)),
+        (of_protobuf, field(1, LABELS + b"\x12\x00" * MANY)),
+        (of_protobuf, field(1, LABELS + field(2, b"\x1a\x00" * MANY))),
+        (of_json, b'{"streams": [{"stream": {"a": "b"}, "values": [' + b"[]," * MANY + b"[]]}]}"),
+        (of_json, b'{"streams": [' + b'{"stream":{},"values":[]},' * 2_000 + b'{"stream":{},"values":[]}]}'),
+    ],
+)
+def test_a_push_of_many_small_things_is_refused_before_they_are_made(
+    read: Callable[[bytes], object], body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def counting(name: str) -> Any:
+        made.append(name)
+        return message(name)
+
+    monkeypatch.setattr(push, "message", counting)
+    monkeypatch.setattr(push, "_value", lambda where, value: made.append(where))
+    with pytest.raises(BadRequest, match=r"too much|at most 64"):
+        read(bytes(cramjam.snappy.compress_raw(body)) if read is of_protobuf else body)
+    assert len(made) <= 3
+    with pytest.raises(BadRequest, match="more than"):
+        of_protobuf(bytes(cramjam.snappy.compress_raw(bytes(MOST_RAW + 1))))

@@ -18,7 +18,7 @@ from services.logs_manager.logql.matching import require_selective
 from services.logs_manager.logql.nodes import LogQuery, Matcher
 from services.logs_manager.logql.parser import parse, parse_selector
 from services.logs_manager.logql.stages import Row, logfmt_pairs, steps_of
-from services.logs_manager.push import _message, of_json, of_protobuf
+from services.logs_manager.push import message, of_json, of_protobuf
 from services.logs_manager.tests.in_memory import LOKI, NS, Logs, logs
 from services.sdk.testing.virtual import virtual_time
 
@@ -182,11 +182,11 @@ async def test_counting_over_time() -> None:
 @virtual_time
 async def test_pushes_are_taken_whole_or_refused_in_words() -> None:
     async with logs() as m:
-        request = _message("PushRequest")()
-        stream = request.streams.add(labels='{app="p", host="a"}')
-        entry = stream.entries.add(line="packed")
+        pair = message("Pair")(name="trace_id", value="abc").SerializeToString()
+        entry = message("Entry")(line="packed", structuredMetadata=[pair])
         entry.timestamp.seconds = m.now // NS
-        entry.structuredMetadata.add(name="trace_id", value="abc")
+        stream = message("Stream")(labels='{app="p", host="a"}', entries=[entry.SerializeToString()])
+        request = message("PushRequest")(streams=[stream.SerializeToString()])
         packed_push = bytes(cramjam.snappy.compress_raw(request.SerializeToString()))
         async with m.service.client() as client:
             sent = {"content-type": "application/x-protobuf"}
