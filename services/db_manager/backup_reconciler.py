@@ -62,7 +62,7 @@ class BackupReconciler:
             taken = job.result()
         except _FAILURES as error:
             status.message = f"it could not be taken: {str(error) or 'no answer in time'}"
-            raise Temporary(status.message, reason=DatabaseReason.BACKUP_FAILED, after=5.0) from error
+            raise Temporary(status.message, reason=DatabaseReason.BACKUP_FAILED, after=30.0) from error
         status.phase, status.message, status.backup = BackupPhase.COMPLETED, "", taken.id
         status.version, status.size, status.time = taken.version, taken.size, taken.completed_at
         status.sql_database, status.username, status.started_at = taken.database, taken.username, taken.started_at

@@ -30,6 +30,8 @@ from services.sdk.resources import Clock
 
 BASES = "base"
 _RETRY_SECONDS = (1.0, 2.0, 5.0, 15.0)
+_BASE_RETRY_SECONDS = (*_RETRY_SECONDS, 60.0, 300.0)
+"""Each copies all there is, and what it fails at may be in that."""
 _LOOK_SECONDS = 600.0
 
 
@@ -134,7 +136,7 @@ class _Run:
                 failures, pause = 0, _LOOK_SECONDS
             except Exception as error:
                 self.report.base_fault = f"no base backup: {_said(error)}"
-                pause = _RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)]
+                pause = _BASE_RETRY_SECONDS[min(failures, len(_BASE_RETRY_SECONDS) - 1)]
                 failures += 1
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):

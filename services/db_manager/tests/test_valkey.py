@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from services.db_manager.backups import base_backups
+from services.db_manager.backups.archiving import Archiving, Wanted
 from services.db_manager.backups.base_backups import Archive, manifests
 from services.db_manager.backups.sealing import Sealer
 from services.db_manager.backups.stores import FolderStore, Missing
-from services.db_manager.kinds import DATABASE, Endpoint, MemberStatus
+from services.db_manager.kinds import DATABASE, BackupPolicy, Endpoint, MemberStatus
 from services.db_manager.members.looking import Door, MemberLooks
 from services.db_manager.tests.valkey_server import ROOT, ValkeyServer, a_database, running
 from services.db_manager.user_kinds import DATABASE_USER, DatabaseUser, DatabaseUserSpec
@@ -25,6 +26,7 @@ from services.db_manager.valkey.connection import ValkeyConnection, ValkeyError,
 from services.db_manager.valkey.parameters import PARAMETERS, quoted, valkey_parameter_fault
 from services.db_manager.valkey.provisioning import provision
 from services.db_manager.valkey.snapshots import ValkeySource, bring
+from services.sdk.resources import SystemClock
 
 pytestmark = pytest.mark.anyio
 OWNER = "owner's-password"
@@ -277,6 +279,33 @@ async def test_a_backup_that_could_not_be_brought_back_is_none(
             await ValkeySource(cache.endpoint, ROOT, "cache").take(archive, "base")
         await connection.ask("DEL", "k")
     assert not (await manifests(archive, "base")).whole
+
+
+async def test_a_backup_that_fails_is_tried_less_and_less_often(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each copies all there is."""
+    pauses: list[float] = []
+    enough = asyncio.Event()
+
+    def passes(seconds: float) -> asyncio.Timeout:
+        pauses.append(seconds)
+        if len(pauses) == 8:
+            enough.set()
+        return asyncio.Timeout(0.0)
+
+    async def fails(*_: object) -> None:
+        raise ValkeyError("a value of database 0 has more than 512 MiB")
+
+    monkeypatch.setattr(ValkeySource, "take", fails)
+    monkeypatch.setattr(asyncio, "timeout", passes)
+    source = ValkeySource(Endpoint(host="127.0.0.1", port=1), ROOT, "cache")
+    archiving = Archiving(SystemClock())
+    report = archiving.keep("u", Wanted(source, BackupPolicy(), "", "databases/one", "k"), archive)
+    await enough.wait()
+    await archiving.close()
+    assert pauses[:8] == [1, 2, 5, 15, 60, 300, 300, 300]
+    assert report.fault == "no base backup: a value of database 0 has more than 512 MiB"
 
 
 async def test_a_part_that_is_missing_is_told(cache: ValkeyServer, archive: Archive) -> None:
