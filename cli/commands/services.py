@@ -114,7 +114,7 @@ def trace(
     since: Annotated[str, typer.Option(help="How far back to look, e.g. 15m, 2h.")] = "1h",
     output: Annotated[str, typer.Option("-o", "--output", help="text or json.")] = "text",
 ) -> None:
-    """One request through everything that wrote of it: lines and spans by time, from logs_manager."""
+    """One request through everything that wrote of it: lines and spans by time, where logs are kept."""
     import sys
     import time
 

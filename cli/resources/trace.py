@@ -1,4 +1,4 @@
-"""`aerekos trace`: one request through everything that wrote of it, from what logs_manager keeps.
+"""`aerekos trace`: one request through everything that wrote of it, from what the service that speaks `logs` keeps.
 
 Lines that hold the id, and those that hold the trace of the first (their `traceparent` names it); spans, where some
 were sent. What the conductor, the gateway and agents write is not among them.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, NamedTuple
 
 from cli.api_client import ApiClient
@@ -16,12 +17,13 @@ from cli.errors import Refused
 from cli.output import plain
 from cli.resources import log_lines
 from controller.main.errors import Misuse
+from crds.managed import ManagedService
+from services.sdk.discovery import managed_services
 
 MOST_LINES, MOST_TRACES = 2_000, 5
-_LOGS = "/services/logs-manager"
+_SPEAKS = "logs"
 _ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
 _TRACE = re.compile(r"\b00-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}\b")
-_START = "start it: kubectl apply a Service with spec.managed: logs_manager (docs/logs.md)"
 
 
 class Step(NamedTuple):
@@ -59,6 +61,12 @@ def as_dicts(found: Iterable[Step]) -> list[dict[str, Any]]:
     ]
 
 
+@cache
+def _logs() -> ManagedService:
+    """The one that keeps lines and spans."""
+    return next(each for each in managed_services() if _SPEAKS in each.speaks)
+
+
 def _lines(api: ApiClient, text: str, start: int, end: int) -> list[Step]:
     """Raises Refused."""
     asked = {
@@ -69,10 +77,10 @@ def _lines(api: ApiClient, text: str, start: int, end: int) -> list[Step]:
         "direction": "forward",
     }
     try:
-        answer = api.get(f"{_LOGS}/loki/api/v1/query_range", params=asked)
+        answer = api.get(f"/services/{_logs().service_name}/loki/api/v1/query_range", params=asked)
     except Refused as refused:
         if refused.status in (404, 503):
-            refused.hint = _START
+            refused.hint = f"start it: kubectl apply a Service with spec.managed: {_logs().name} (docs/logs.md)"
         raise
     return [
         Step(int(at), _who(stream["stream"]), line)
@@ -89,7 +97,7 @@ def _who(labels: dict[str, str]) -> str:
 def _spans(api: ApiClient, trace: str) -> list[Step]:
     """Raises Refused."""
     try:
-        data = api.get(f"{_LOGS}/jaeger/api/traces/{trace}")["data"]
+        data = api.get(f"/services/{_logs().service_name}/jaeger/api/traces/{trace}")["data"]
     except Refused as refused:
         if refused.status == 404:
             return []

@@ -53,6 +53,7 @@ EVERYDAY |= {"schedules", "schedulegroups", "eventbuses", "eventrules"}
 EVERYDAY |= {"topics", "subscriptions"}
 EVERYDAY |= {"webhookendpoints", "webhooksources"}
 EVERYDAY |= {"scrapetargets", "alertrules", "alertchannels", "alertsilences", "metricalarms"}
+EVERYDAY |= {"loggroups"}
 VIEWS = {"pods", "nodes", "deployments", "replicasets", "endpoints"}
 VIEWS |= {"persistentvolumeclaims", "persistentvolumes", "replicationcontrollers", "daemonsets", "statefulsets"}
 VIEWS |= {"jobs", "cronjobs", "ingresses"}
