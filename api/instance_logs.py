@@ -57,7 +57,7 @@ def instance_log_routes(
         service: str,
         instance: str,
         asker: Annotated[Principal, Depends(authenticate)],
-        position: Annotated[str, Query(max_length=128)] = "",
+        position: Annotated[str, Query(max_length=4096)] = "",
     ) -> dict[str, Any]:
         authorizer.require(asker, Action("get", GROUP, RESOURCE, namespace, service))
         key = SERVICE.key(service, namespace)

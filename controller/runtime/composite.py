@@ -62,7 +62,7 @@ class CompositeDriver:
 
     async def log_entries(self, key: ObjectKey, instance: str, position: str) -> LogEntries:
         """Raises DriverError, ValueError."""
-        if any(each.key == key and each.instance == instance for each in await self._processes.log_marks()):
+        if key in await self._processes.list_workloads():
             return await self._processes.log_entries(key, instance, position)
         return await self._swarm.log_entries(key, instance, position)
 

@@ -18,7 +18,8 @@ from controller.kit.clock import Clock
 from controller.runtime.driver import DriverError, LogEntries, LogMark, ObservedInstance, RuntimeEvent, Workload
 from controller.runtime.swarm import naming
 from controller.runtime.swarm.event_diff import EventDiffer
-from controller.runtime.swarm.logs import entries_after, read_logs
+from controller.runtime.swarm.log_following import SwarmLogFollower
+from controller.runtime.swarm.logs import read_logs
 from controller.runtime.swarm.refresh import SOON_SECONDS, RefreshScheduler, keep_heartbeat
 from controller.runtime.swarm.service_controller import SwarmServiceController
 from controller.runtime.swarm.snapshot import SwarmSnapshot, take_snapshot
@@ -59,7 +60,7 @@ class SwarmDriver:
         self._controller = SwarmServiceController(
             docker, self._cloud, clock, self._emit, self._refresh.request, encrypted
         )
-        self._differ = EventDiffer()
+        self._differ, self._follower = EventDiffer(), SwarmLogFollower(docker, clock)
         self._snapshot: SwarmSnapshot | None = None
         self._leaving: set[ObjectKey] = set()
         self._names: dict[str, ObjectKey] = {}
@@ -149,7 +150,7 @@ class SwarmDriver:
     async def log_entries(self, key: ObjectKey, instance: str, position: str) -> LogEntries:
         """From the machines the copies run on; times are Docker's. Raises ValueError."""
         seen = await self._current_snapshot()
-        return await entries_after(self._docker, seen.service_name(key), key, seen, instance, position)
+        return await self._follower.entries_after(seen.service_name(key), key, seen, instance, position)
 
     async def leave(self) -> None:
         """The conductor ends. Everything runs on, for the next one, unless its stack was removed meanwhile."""
