@@ -9,8 +9,7 @@ found by their paths (`user.name`). What is not done is refused by its name.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -21,7 +20,7 @@ from services.logs_manager.logql.lexer import seconds_of
 from services.logs_manager.logql.matching import compiled
 from services.logs_manager.logql.stages import COMPARE, number_of, text_of_json
 
-LONGEST_QUERY, DEFAULT_LIMIT, MOST_ROWS, MOST_GROUPS, DEEPEST = 10_000, 1_000, 10_000, 10_000, 30
+LONGEST_QUERY, DEFAULT_LIMIT, MOST_ROWS, MOST_COLUMNS, DEEPEST = 10_000, 1_000, 10_000, 50, 30
 _COMMANDS = ("fields", "display", "filter", "sort", "limit", "stats")
 _REFUSED = (
     "parse",
@@ -120,85 +119,6 @@ class Query(NamedTuple):
     def fits(self, record: Record) -> bool:
         return all(test(record) for test in self.tests)
 
-    def rows(self, records: Iterable[Record]) -> list[Row]:
-        """What is shown of lines that fit. Raises QueryFault."""
-        found = self._counted(records) if self.aggregates else [self._row(each) for each in records]
-        for name, descending in reversed(self.sort):
-            found.sort(key=lambda row, name=name: _key(row.get(name, "")), reverse=descending)  # type: ignore[misc]
-        return found[: self.limit]
-
-    def _row(self, record: Record) -> Row:
-        row = {each.name: text for each in self.shown if (text := each.value(record))}
-        for name, _ in self.sort:
-            row.setdefault(name, record.get(name))
-        return row
-
-    def _counted(self, records: Iterable[Record]) -> list[Row]:
-        groups: dict[tuple[str, ...], list[_Counting]] = {}
-        for record in records:
-            key = tuple(each.value(record) for each in self.by)
-            counting = groups.get(key)
-            if counting is None:
-                if len(groups) >= MOST_GROUPS:
-                    raise QueryFault(f"there are more than {MOST_GROUPS} groups: add filters, or group by less")
-                counting = groups[key] = [_Counting(each) for each in self.aggregates]
-            for each in counting:
-                each.take(record)
-        names = [each.name for each in self.by]
-        return [
-            {**dict(zip(names, key, strict=True)), **{each.of.name: text for each in found if (text := each.said())}}
-            for key, found in groups.items()
-        ]
-
-
-class _Counting:
-    """One aggregate of one group."""
-
-    __slots__ = ("count", "distinct", "most", "of", "total")
-
-    def __init__(self, of: Aggregate) -> None:
-        self.of, self.count, self.total = of, 0, 0.0
-        self.most: float | None = None
-        self.distinct: set[str] = set()
-
-    def take(self, record: Record) -> None:
-        of = self.of
-        text = record.get(of.field) if of.field else ""
-        if of.function.startswith("count"):
-            self.count += not of.field or bool(text)
-            if of.function == "count_distinct" and text and len(self.distinct) < MOST_GROUPS:
-                self.distinct.add(text)
-            return
-        if (value := number_of(text)) is None:
-            return
-        self.count += 1
-        self.total += value
-        best = {"min": min, "max": max}.get(of.function)
-        if best is not None:
-            self.most = value if self.most is None else best(self.most, value)
-
-    def said(self) -> str:
-        match self.of.function:
-            case "count":
-                return str(self.count)
-            case "count_distinct":
-                return str(len(self.distinct))
-        if not self.count:
-            return ""
-        if self.most is not None:
-            return said_number(self.most)
-        return said_number(self.total / self.count if self.of.function == "avg" else self.total)
-
-
-def said_number(value: float) -> str:
-    return str(int(value)) if value == int(value) and abs(value) < 1e15 else f"{value:.6g}"
-
-
-def _key(text: str) -> tuple[bool, float, str]:
-    """Numbers in the order of numbers, before texts."""
-    number = number_of(text)
-    return (number is None, math.inf if number is None else number, text)
-
 
 def parse_query(text: str, most: int) -> Query:
     """`most`: rows that are wanted, where the query does not say. Raises QueryFault."""
@@ -251,6 +171,7 @@ class _Reader:
     def query(self, most: int) -> Query:
         while self._here:
             self._command()
+            self._require_few()
             if self._here and self._next() != "|":
                 raise QueryFault(f"| is expected before {self._words[self._at - 1]!r}")
         shown = self._displayed or self._shown or [_column("@timestamp"), _column("@message")]
@@ -260,6 +181,11 @@ class _Reader:
         return Query(
             tuple(shown), tuple(self._tests), tuple(self._sort), limit, tuple(self._aggregates), tuple(self._by)
         )
+
+    def _require_few(self) -> None:
+        for each in (self._shown, self._displayed, self._sort, self._aggregates, self._by):
+            if len(each) > MOST_COLUMNS:
+                raise QueryFault(f"there are {len(each)} columns; at most {MOST_COLUMNS}")
 
     @property
     def _here(self) -> str:

@@ -13,9 +13,11 @@ from typing import Any
 
 from services.logs_manager import errors
 from services.logs_manager.insights import DEFAULT_LIMIT, Query, Record, Row, parse_query
+from services.logs_manager.insights_rows import rows_of
 from services.logs_manager.kinds import LOG_GROUP, LogGroup
 from services.logs_manager.logql.errors import QueryFault
 from services.logs_manager.operations.log_access import Parts, name_of
+from services.logs_manager.store.blocks import Entry
 from services.logs_manager.store.reader import FoundLine, LogReader, Span, TookTooLong
 from services.logs_manager.store.streams import Stream
 from services.sdk.aws.errors import AwsError
@@ -86,6 +88,7 @@ class InsightsOperations:
         def ask(reader: LogReader) -> list[Row]:
             def fitting(found: Iterator[FoundLine] | list[FoundLine]) -> Iterator[Record]:
                 for each in found:
+                    reader.require_time()
                     if each.entry.time < kept[each.stream]:
                         continue
                     started.scanned += 1
@@ -94,14 +97,13 @@ class InsightsOperations:
                         yield record
 
             if not query.is_plain:
-                return query.rows(fitting(reader.walk(streams.keys(), span)))
-            fits: dict[int, Record] = {}
+                return rows_of(query, fitting(reader.walk(streams.keys(), span)), reader.require_time)
 
-            def wanted(stream: int, entry: Any) -> bool:
-                return any(fits.setdefault(entry.number, each) for each in fitting([FoundLine(stream, entry, 0)]))
+            def wanted(stream: int, entry: Entry) -> bool:
+                return any(True for _ in fitting([FoundLine(stream, entry, 0)]))
 
             newest = reader.first(streams.keys(), span, query.limit, wanted, newest=query.newest_first)
-            return query.rows([fits[each.entry.number] for each in newest])
+            return rows_of(query, map(record_of, newest), reader.require_time)
 
         try:
             started.rows = await self._parts.queries.run(ask)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from services.logs_manager.filter_patterns import pattern_of
 from services.logs_manager.insights import Record, parse_query
+from services.logs_manager.insights_rows import rows_of
 from services.logs_manager.logql.errors import QueryFault
 from services.sdk.aws.accounts import account_of
 from services.sdk.testing import ServiceHarness, User, serving
@@ -243,4 +244,4 @@ def test_insights_that_are_not_done_are_refused(query: str) -> None:
 )
 def test_any_text_is_a_query_of_insights_or_refused(text: str) -> None:
     with suppress(QueryFault):
-        list(parse_query(text, 10).rows([Record(5, "x", "s", "g", 0)]))
+        rows_of(parse_query(text, 10), [Record(5, "x", "s", "g", 0)], lambda: None)

@@ -1,0 +1,104 @@
+"""Queries of Insights over lines in memory: what they answer, and what they may take."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Iterator
+
+import pytest
+
+from services.logs_manager import insights_rows
+from services.logs_manager.insights import Record, Row, parse_query
+from services.logs_manager.insights_rows import rows_of
+from services.logs_manager.logql.errors import QueryFault
+from services.logs_manager.store.reader import TookTooLong
+
+NS = 1_000_000_000
+
+
+def lines(*messages: str) -> Iterator[Record]:
+    for number, each in enumerate(messages):
+        yield Record(number * NS, each, "stream", "group", 0)
+
+
+def found(query: str, *messages: str) -> list[Row]:
+    asked = parse_query(query, 1_000)
+    return rows_of(asked, (each for each in lines(*messages) if asked.fits(each)), lambda: None)
+
+
+def long_lines(count: int, length: int) -> Iterator[Record]:
+    for number in range(count):
+        yield Record(number, f"{number:08}" + "x" * length, "stream", "group", 0)
+
+
+def test_what_is_sorted_is_the_beginning_of_all_in_order() -> None:
+    messages = [f'{{"a": {n * 37 % 101}, "b": "{n % 7}"}}' for n in range(1_000)]
+    every = found("fields a, b | sort b desc, a | limit 1000", *messages)
+    assert every == sorted(every, key=lambda row: (-int(row["b"]), int(row["a"])))
+    assert found("fields a, b | sort b desc, a | limit 3", *messages) == every[:3]
+
+
+def test_rows_that_are_not_shown_are_not_held() -> None:
+    query = parse_query("fields @message | sort @message desc | limit 1", 1_000)
+    tracemalloc.start()
+    try:
+        rows = rows_of(query, long_lines(2_000, 20_000), lambda: None)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert rows[0]["@message"].startswith("00001999") and peak < 4 << 20
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "fields @message | sort x",
+        "fields @message as a, @message as b, @message as c, @message as d",
+        "stats count(*) by @message",
+    ],
+)
+def test_what_is_too_much_to_hold_is_refused_in_words(query: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(insights_rows, "MOST_ANSWER", 1 << 20)
+    monkeypatch.setattr(insights_rows, "MOST_KEYS", 1 << 20)
+    taken = 0
+
+    def counted() -> Iterator[Record]:
+        nonlocal taken
+        for each in long_lines(900, 10_000):
+            taken += 1
+            yield each
+
+    with pytest.raises(QueryFault, match="MiB"):
+        rows_of(parse_query(query, 1_000), counted(), lambda: None)
+    assert taken < 400
+
+
+def test_a_query_ends_where_its_time_does() -> None:
+    def ended() -> None:
+        raise TookTooLong("20 s")
+
+    for query in ("fields @message | sort x", "stats count(*)", "fields @message"):
+        with pytest.raises(TookTooLong):
+            rows_of(parse_query(query, 1_000), lines("a", "b"), ended)
+
+
+@pytest.mark.parametrize("command", ["fields", "display", "sort", "stats count(*) by"])
+def test_columns_are_few(command: str) -> None:
+    parse_query(command + " " + ", ".join(f"a{n}" for n in range(50)), 1_000)
+    with pytest.raises(QueryFault, match="at most 50"):
+        parse_query(command + " " + ", ".join(f"a{n}" for n in range(51)), 1_000)
+
+
+def test_different_values_are_counted_as_many_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert found("stats count_distinct(@message)", *map(str, range(30_000)), "7") == [
+        {"count_distinct(@message)": "30000"}
+    ]
+    assert found(
+        "stats count_distinct(a) as n, count_distinct(b) as m by b", '{"a": 1, "b": 2}', '{"a": 1, "b": 3}'
+    ) == [
+        {"b": "2", "n": "1", "m": "1"},
+        {"b": "3", "n": "1", "m": "1"},
+    ]
+    monkeypatch.setattr(insights_rows, "MOST_DISTINCT", 100)
+    with pytest.raises(QueryFault, match="count_distinct"):
+        found("stats count_distinct(@message) by bin(60s)", *map(str, range(101)))
