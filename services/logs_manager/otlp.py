@@ -7,7 +7,7 @@ protocol has it.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -42,6 +42,18 @@ def read_into(message: Any, request: Request) -> None:
             ParseDict(_with_ids(orjson.loads(body), 0), message, ignore_unknown_fields=True, max_recursion_depth=40)
     except (DecodeError, ParseError, ValueError, TypeError, AttributeError) as error:
         raise BadRequest(f"the body is no {type(message).__name__} of OTLP: {str(error)[:200]}") from None
+
+
+def require_few(parts: Sequence[Any], scopes: Callable[[Any], Any], items: Callable[[Any], Any]) -> None:
+    """For before anything is made of them: a few bytes may stand for many. Raises BadRequest."""
+
+    def counts() -> Iterable[int]:
+        yield len(parts)
+        yield sum(len(scopes(part)) for part in parts)
+        yield sum(len(items(scope)) for part in parts for scope in scopes(part))
+
+    if any(count > MOST_ITEMS for count in counts()):
+        raise BadRequest(f"at most {MOST_ITEMS} records or spans are taken at once: lower send_batch_max_size")
 
 
 def answer(message: Any, request: Request) -> Response:

@@ -6,6 +6,7 @@ import base64
 import gzip
 from typing import Any
 
+import pytest
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.exporter.otlp.proto.common._log_encoder import encode_logs
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -20,7 +21,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
+from services.logs_manager.bodies import MOST_RAW
+from services.logs_manager.otlp import MOST_ITEMS
 from services.logs_manager.tests.in_memory import NS, Logs, logs
+from services.logs_manager.traces import spans as spans_module
 from services.sdk.testing import User
 from services.sdk.testing.virtual import virtual_time
 
@@ -154,3 +158,35 @@ async def test_spans_are_seen_by_those_whose_they_are() -> None:
         broken.resource_spans.add().scope_spans.add().spans.add(name="without ids")
         answer = await send(m, "/v1/traces", broken.SerializeToString(), eve)
         assert ExportTraceServiceResponse.FromString(answer.content).partial_success.rejected_spans == 1
+
+
+def many_spans(count: int, at: int, *, attribute: int = 0, **members: Any) -> ExportTraceServiceRequest:
+    """`attribute`: bytes of one of their resource."""
+    request = ExportTraceServiceRequest()
+    part = request.resource_spans.add()
+    part.resource.attributes.add(key="big").value.string_value = "x" * attribute
+    spans = part.scope_spans.add().spans
+    for number in range(count):
+        ids = {"trace_id": b"\x0c" * 16, "span_id": (number + 1).to_bytes(8), "start_time_unix_nano": at}
+        spans.add(**{**ids, **members})
+    return request
+
+
+@virtual_time
+async def test_a_small_body_of_spans_does_not_become_gigabytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, line = list[Any](), spans_module._line
+
+    def counted(*each: Any) -> bytes:
+        made.append(each)
+        return line(*each)
+
+    monkeypatch.setattr(spans_module, "_line", counted)
+    async with logs() as m:
+        for count, attribute, status in ((MOST_ITEMS + 1, 0, 400), (2_500, 8_000, 400), (300, 60_000, 200)):
+            made.clear()
+            sent = many_spans(count, m.now - NS, attribute=attribute).SerializeToString()
+            answer = await send(m, "/v1/traces", gzip.compress(sent), headers={"content-encoding": "gzip"})
+            assert answer.status_code == status, answer.content
+            assert len(made) * attribute <= MOST_RAW + attribute
+            assert count <= MOST_ITEMS or not made
+        assert ExportTraceServiceResponse.FromString(answer.content).partial_success.rejected_spans == 300

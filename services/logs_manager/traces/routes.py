@@ -12,7 +12,7 @@ import orjson
 from crds.errors import BadRequest, NotFound
 from services.logs_manager.kinds import LOG_GROUP
 from services.logs_manager.logql.lexer import seconds_of
-from services.logs_manager.otlp import MOST_ITEMS, answer, read_into
+from services.logs_manager.otlp import answer, read_into
 from services.logs_manager.queries import Queries
 from services.logs_manager.store.reader import Span, TookTooLong
 from services.logs_manager.traces import jaeger
@@ -43,16 +43,16 @@ class TraceRoutes:
 
         sent, response = ExportTraceServiceRequest(), ExportTraceServiceResponse()
         read_into(sent, request)
-        spans = list(spans_of(sent))
-        if len(spans) > MOST_ITEMS:
-            raise BadRequest(f"at most {MOST_ITEMS} spans are taken at once: lower send_batch_max_size")
+        spans = spans_of(sent)
         now = self._queries.now()
         kept = [each for each in spans if each is not None and _is_of_now(each, now)]
         if kept:
             await self._store.add(request.namespace, kept)
         if len(kept) < len(spans):
             response.partial_success.rejected_spans = len(spans) - len(kept)
-            response.partial_success.error_message = "without ids, over 64 KiB, older than three days, or hours ahead"
+            response.partial_success.error_message = (
+                "without ids, over 64 KiB, of a resource or scope over 8 KiB, older than three days, or hours ahead"
+            )
         return answer(response, request)
 
     @route("GET", "/jaeger/api/services", permission=_READ)

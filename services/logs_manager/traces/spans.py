@@ -8,15 +8,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, NamedTuple
 
 import orjson
 
-from services.logs_manager.otlp import attributes_of, text_of
+from crds.errors import BadRequest
+from services.logs_manager.bodies import MOST_RAW
+from services.logs_manager.otlp import attributes_of, require_few, text_of
 from services.logs_manager.push import LONGEST_VALUE
 from services.logs_manager.store.log_store import NewLine
 
-LONGEST_SPAN = 64 << 10
+LONGEST_SPAN, LONGEST_RESOURCE = 64 << 10, 8 << 10
 KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
 _PREFIX = b'{"traceId":"'
 _ERROR = 2
@@ -27,19 +30,38 @@ class NewSpan(NamedTuple):
     line: NewLine
 
 
-def spans_of(sent: Any) -> Iterator[NewSpan | None]:
-    """Of an ExportTraceServiceRequest; None for one without ids, or too large. Raises BadRequest."""
-    for part in sent.resource_spans:
-        resource = attributes_of(part.resource.attributes)
-        service = text_of(resource.pop("service.name", "unknown_service"))[:LONGEST_VALUE]
-        for scope in part.scope_spans:
-            for span in scope.spans:
-                line = _line(span, resource, scope.scope.name)
-                is_one = len(span.trace_id) == 16 and len(span.span_id) == 8 and len(line) <= LONGEST_SPAN
-                yield NewSpan(service, NewLine(span.start_time_unix_nano, line)) if is_one else None
+def spans_of(sent: Any) -> list[NewSpan | None]:
+    """Of an ExportTraceServiceRequest; None for one without ids, or too large. Each line holds its resource: of what
+    one body unpacks to, they may make a thousand times as much. Raises BadRequest.
+    """
+    require_few(sent.resource_spans, lambda part: part.scope_spans, lambda scope: scope.spans)
+    found, size = list[NewSpan | None](), 0
+    for each in chain.from_iterable(_of_resource(part) for part in sent.resource_spans):
+        size += len(each.line.line) if each is not None else 0
+        if size > MOST_RAW:
+            raise BadRequest(f"the spans have more than {MOST_RAW} bytes with their resources: send fewer at once")
+        found.append(each)
+    return found
 
 
-def _line(span: Any, resource: dict[str, Any], scope: str) -> bytes:
+def _of_resource(part: Any) -> Iterator[NewSpan | None]:
+    is_small = part.resource.ByteSize() <= LONGEST_RESOURCE
+    resource = attributes_of(part.resource.attributes) if is_small else {}
+    service = text_of(resource.pop("service.name", "unknown_service"))[:LONGEST_VALUE]
+    written = orjson.Fragment(orjson.dumps(resource))
+    for scope in part.scope_spans:
+        is_taken = is_small and scope.scope.ByteSize() <= LONGEST_RESOURCE
+        for span in scope.spans:
+            line = _line(span, written, scope.scope.name) if is_taken and _is_whole(span) else b""
+            is_one = 0 < len(line) <= LONGEST_SPAN
+            yield NewSpan(service, NewLine(span.start_time_unix_nano, line)) if is_one else None
+
+
+def _is_whole(span: Any) -> bool:
+    return len(span.trace_id) == 16 and len(span.span_id) == 8 and span.ByteSize() <= LONGEST_SPAN
+
+
+def _line(span: Any, resource: orjson.Fragment, scope: str) -> bytes:
     return orjson.dumps(
         {
             "traceId": span.trace_id.hex(),
