@@ -16,7 +16,7 @@ from services.db_manager.credentials import superuser_password
 from services.db_manager.faults import SERVER_FAULTS
 from services.db_manager.kinds import DATABASE, Database, DatabaseSpec, DrillStatus, RestoreSource
 from services.db_manager.names import drill_name
-from services.db_manager.owned import DRILL_AT, belongs_to, moment_of, owner_of
+from services.db_manager.owned import DRILL_AT, DRILL_OF, belongs_to, moment_of, owner_of
 from services.db_manager.standing import say
 from services.db_manager.valkey import server as valkey
 from services.sdk.reconcile import Temporary, World
@@ -47,18 +47,20 @@ class Drills:
 
     async def _keep(self, database: Database, world: World) -> None:
         drill, policy = database.status.drill, database.spec.backup
-        is_running = drill is not None and drill.finished_at is None
-        if policy is None or policy.drill_days is None:
-            if is_running:
-                await self._remove(database)
+        wished = policy is not None and policy.drill_days is not None
+        if wished and drill is not None and drill.finished_at is None:
+            await self._look(database, drill, world)
+        elif not await self._is_cleared(database, world):
+            return
+        elif not wished:
             database.status.drill = None
             drop_condition(database.status.conditions, DatabaseCondition.RESTORABLE)
-        elif drill is not None and is_running:
-            await self._look(database, drill, world)
         elif is_due(database, world.clock.now()):
-            await self._begin(database, world)
+            drill = database.status.drill = DrillStatus(began_at=world.clock.now())
+            await self._make(database, drill)
 
-    async def _begin(self, database: Database, world: World) -> None:
+    async def _make(self, database: Database, drill: DrillStatus) -> None:
+        """Have its Database made, now or at a later pass."""
         spec = DatabaseSpec(
             engine=database.spec.engine,
             parameters=database.spec.parameters,
@@ -67,61 +69,96 @@ class Drills:
         )
         made = DATABASE.new(drill_name(database.metadata.name), namespace=database.metadata.namespace, spec=spec)
         made.metadata.owner_references = [owner_of(DATABASE, database)]
-        drill = database.status.drill = DrillStatus(began_at=world.clock.now())
+        made.metadata.annotations = {DRILL_OF: rfc3339(drill.began_at)}
+        drill.message = ""
         try:
             await self._own.create(DATABASE, made)
         except AlreadyExists:
-            there = await self._own.get(DATABASE, made.metadata.name, database.metadata.namespace)
-            if not belongs_to(there, database):
-                text = f"the Database {made.metadata.name} is there already, and was not made here: delete it"
-                _finish(database, drill, world, text, passed=False)
+            return
+        except ApiError as error:
+            drill.message = f"the Database {made.metadata.name}: {error.message}"
 
     async def _look(self, database: Database, drill: DrillStatus, world: World) -> None:
-        try:
-            there = await self._own.get(DATABASE, drill_name(database.metadata.name), database.metadata.namespace)
-        except NotFound:
-            _finish(database, drill, world, "its Database was deleted before it was there", passed=False)
+        """What was made for it is removed at a later pass: by then it is stored what it came to."""
+        there, taken = await self._there(database), world.clock.now() - drill.began_at
+        if there is not None and not belongs_to(there, database):
+            text = f"the Database {there.metadata.name} is there already, and was not made here: delete it"
+            _finish(database, drill, world, text, passed=False)
             return
+        if there is not None and _is_of(there, drill):
+            try:
+                await self._judge(database, there, drill, world)
+            except (ApiError, Temporary, *SERVER_FAULTS) as error:
+                drill.message = f"it cannot be asked: {str(error) or 'no answer in time'}"
+        if drill.finished_at is None and taken > LONGEST:
+            ready = condition(there.status.conditions, DatabaseCondition.READY) if there is not None else None
+            said = drill.message or (ready.message if ready is not None else "nothing is said of it")
+            text = f"it was not back within {LONGEST.total_seconds() / 3600:.0f} hours: {said}"
+            _finish(database, drill, world, text, passed=False)
+        elif there is None:
+            await self._make(database, drill)
+        elif not _is_of(there, drill):
+            await self._remove(there)
+
+    async def _judge(self, database: Database, there: Database, drill: DrillStatus, world: World) -> None:
+        """What its Database says, once it is back or cannot be."""
         ready = condition(there.status.conditions, DatabaseCondition.READY)
         restored, taken = there.status.restore, world.clock.now() - drill.began_at
         if ready is not None and ready.status == "True" and restored is not None:
-            held = await self._asked(there)
+            (back, held), (lasting, now) = await self._asked(there), await self._asked(database)
             drill.time = restored.time
             moment = rfc3339(restored.time) if restored.time else "it"
-            text = f"what {moment} was is back within {taken.total_seconds():.0f} s: {held}"
-            _finish(database, drill, world, text, passed=True)
+            if passed := bool(back or not lasting):
+                text = f"what {moment} was is back within {taken.total_seconds():.0f} s: {held}"
+            else:
+                text = f"what {moment} was came back empty ({held}), and there are {now} now"
+            _finish(database, drill, world, text, passed=passed)
         elif ready is not None and ready.reason == DatabaseReason.RESTORE_FAILED and taken > PATIENCE:
             _finish(database, drill, world, ready.message, passed=False)
-        elif taken > LONGEST:
-            said = ready.message if ready is not None else "nothing is said of it"
-            text = f"it was not back within {LONGEST.total_seconds() / 3600:.0f} hours: {said}"
-            _finish(database, drill, world, text, passed=False)
-        if drill.finished_at is not None:
-            await self._remove(database)
 
-    async def _asked(self, restored: Database) -> str:
-        """How much it holds, by its own answer. Raises Temporary, and what `SERVER_FAULTS` names."""
-        at, namespace = restored.status.endpoint, restored.metadata.namespace or "default"
+    async def _asked(self, database: Database) -> tuple[int, str]:
+        """How much it holds, by its own answer, and in words. Of keys, those count that never expire. Raises
+        Temporary, and what `SERVER_FAULTS` names.
+        """
+        at, namespace = database.status.endpoint, database.metadata.namespace or "default"
         if at is None:
             raise Temporary("it has no address yet")
-        root = await superuser_password(self._own, superuser_secret(restored.status.primary), namespace)
-        if restored.is_valkey:
-            async with await valkey.opened(at, root) as keys:
-                said = await valkey.info(keys, "keyspace")
-            return f"{sum(_keys(each) for each in said.values())} keys"
-        async with server.opened(at, server.SUPERUSER, root, restored.sql_database) as connection:
+        root = await superuser_password(self._own, superuser_secret(database.status.primary), namespace)
+        if database.is_valkey:
+            async with await valkey.opened(at, root) as connection:
+                said = (await valkey.info(connection, "keyspace")).values()
+            keys = sum(_number(each, "keys") for each in said)
+            return keys - sum(_number(each, "expires") for each in said), f"{keys} keys"
+        async with server.opened(at, server.SUPERUSER, root, database.sql_database) as connection:
             ((tables,),) = await connection.fetch(_TABLES)
-        return f"{tables} tables"
+        return int(tables or 0), f"{tables} tables"
 
-    async def _remove(self, database: Database) -> None:
-        """Its data lies in the trash then, as that of every Database."""
-        name, namespace = drill_name(database.metadata.name), database.metadata.namespace
+    async def _is_cleared(self, database: Database, world: World) -> bool:
+        """Whether nothing of an earlier drill is left; what is, is removed."""
+        if world.seen.get(DATABASE, drill_name(database.metadata.name), database.metadata.namespace) is None:
+            return True
+        there = await self._there(database)
+        if there is None or not belongs_to(there, database):
+            return True
+        await self._remove(there)
+        return False
+
+    async def _there(self, database: Database) -> Database | None:
+        """What has the name of its drill's Database, whoever made it."""
         try:
-            there = await self._own.get(DATABASE, name, namespace)
+            return await self._own.get(DATABASE, drill_name(database.metadata.name), database.metadata.namespace)
         except NotFound:
-            return
-        if belongs_to(there, database):
-            await self._own.delete(DATABASE, name, namespace)
+            return None
+
+    async def _remove(self, there: Database) -> None:
+        """Its data lies in the trash then, as that of every Database."""
+        if there.metadata.deletion_timestamp is None:
+            await self._own.delete(DATABASE, there.metadata.name, there.metadata.namespace)
+
+
+def _is_of(there: Database, drill: DrillStatus) -> bool:
+    """Whether it was made for this drill: what an earlier one has left proves nothing."""
+    return (there.metadata.annotations or {}).get(DRILL_OF) == rfc3339(drill.began_at)
 
 
 def is_due(database: Database, now: datetime) -> bool:
@@ -147,7 +184,7 @@ def _finish(database: Database, drill: DrillStatus, world: World, text: str, *, 
     world.events.record(database, reason, text, warning=not passed)
 
 
-def _keys(said: str) -> int:
+def _number(said: str, name: str) -> int:
     """Of `keys=3,expires=0,avg_ttl=0`."""
-    number = said.partition("keys=")[2].partition(",")[0]
+    number = said.partition(f"{name}=")[2].partition(",")[0]
     return int(number) if number.isdigit() else 0

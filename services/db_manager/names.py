@@ -7,6 +7,7 @@ writes and to those that follow it.
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Annotated
 
 from pydantic import StringConstraints
@@ -70,8 +71,11 @@ def credentials_secret(database: str) -> str:
 
 
 def drill_name(database: str) -> str:
-    """The Database that its backups are tried with."""
-    return f"{database[: LONGEST_NAME - len(_DRILL)].rstrip('-')}{_DRILL}"
+    """The Database that its backups are tried with. Where it has to be cut, a digest tells it from others."""
+    if len(database) + len(_DRILL) <= LONGEST_NAME:
+        return f"{database}{_DRILL}"
+    tail = f"-{sha256(database.encode()).hexdigest()[:8]}{_DRILL}"
+    return f"{database[: LONGEST_NAME - len(tail)].rstrip('-')}{tail}"
 
 
 def parameters_config(database: str) -> str:

@@ -27,10 +27,10 @@ RESTARTED_AT = "aerekos.cloud/restartedAt"
 """As `aerekos restart` says it of a Service; a Database hands it on."""
 SWITCHOVER_AT = "aerekos.cloud/switchoverAt"
 """A Database's annotation: when somebody wished for another primary."""
-
-
 DRILL_AT = "aerekos.cloud/drillAt"
 """A Database's annotation: when somebody wished for a drill."""
+DRILL_OF = "aerekos.cloud/drillOf"
+"""An annotation of the Database that a drill makes: when that drill began."""
 
 
 def owner_of(kind: Kind[Any], owner: KubeObject) -> OwnerReference:
