@@ -25,6 +25,7 @@ from services.logs_manager.bodies import MOST_RAW
 from services.logs_manager.otlp import MOST_ITEMS
 from services.logs_manager.tests.in_memory import NS, Logs, logs
 from services.logs_manager.traces import spans as spans_module
+from services.logs_manager.traces import trace_store
 from services.sdk.testing import User
 from services.sdk.testing.virtual import virtual_time
 
@@ -190,3 +191,43 @@ async def test_a_small_body_of_spans_does_not_become_gigabytes(monkeypatch: pyte
             assert len(made) * attribute <= MOST_RAW + attribute
             assert count <= MOST_ITEMS or not made
         assert ExportTraceServiceResponse.FromString(answer.content).partial_success.rejected_spans == 300
+
+
+async def sent(m: Logs, request: ExportTraceServiceRequest, user: User | None = None) -> None:
+    packed = gzip.compress(request.SerializeToString())
+    answer = await send(m, "/v1/traces", packed, user, {"content-encoding": "gzip"})
+    assert answer.status_code == 200, answer.content
+
+
+@virtual_time
+async def test_of_a_trace_that_is_too_large_a_part_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trace_store, "MOST_SHOWN", 20_000)
+    monkeypatch.setattr(trace_store, "LONGEST_SPAN", 5_000)
+    async with logs() as m:
+        await sent(m, many_spans(100, m.now - NS, attribute=1_000))
+        await sent(m, many_spans(1, m.now, trace_id=b"\x0d" * 16))
+        (trace,) = await get(m, f"/jaeger/api/traces/{'0c' * 16}")
+        assert 10 < len(trace["spans"]) < 20 and trace["warnings"]
+        small, large = await get(m, "/jaeger/api/traces", service="unknown_service")
+        assert (len(small["spans"]), small["warnings"]) == (1, None)
+        assert 5 < len(large["spans"]) < 10 and large["warnings"]
+
+
+@virtual_time
+async def test_a_trace_has_no_spans_of_another_one() -> None:
+    async with logs() as m:
+        request = many_spans(1, m.now - NS, trace_id=b"\x0d" * 16)
+        (span,) = request.resource_spans[0].scope_spans[0].spans
+        span.attributes.add(key="traceId").value.string_value = "0c" * 16
+        await sent(m, request)
+        assert await get(m, f"/jaeger/api/traces/{'0c' * 16}") == 404
+
+
+@virtual_time
+async def test_a_kind_of_span_that_nobody_knows_is_a_number() -> None:
+    async with logs() as m:
+        await sent(m, many_spans(1, m.now - NS, kind=-7))
+        (trace,) = await get(m, f"/jaeger/api/traces/{'0c' * 16}")
+        assert {"key": "span.kind", "type": "string", "value": "-7"} in trace["spans"][0]["tags"]
+        (found,) = await get(m, "/jaeger/api/operations", service="unknown_service")
+        assert found["spanKind"] == "-7"

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from services.logs_manager.otlp import text_of
-from services.logs_manager.traces.spans import KINDS
+from services.logs_manager.traces.spans import kind_of
+from services.logs_manager.traces.trace_store import Trace
 
 Json = dict[str, Any]
 
@@ -15,16 +18,25 @@ def answer(data: Sequence[Any], limit: int = 0) -> Json:
     return {"data": list(data), "total": len(data), "limit": limit, "offset": 0, "errors": None}
 
 
-def trace(id: str, spans: Sequence[tuple[str, Json]]) -> Json:
-    """`spans`: each with its service, as `spans` keeps them."""
+def trace(id: str, found: Trace) -> Json:
+    """Each span is written as soon as it is read: as objects they would take many times their bytes."""
     processes: dict[str, str] = {}
-    shown, described = [], dict[str, Json]()
-    for service, span in spans:
+    shown, described = list[orjson.Fragment](), dict[str, orjson.Fragment]()
+    for _, line, service in found.in_order():
+        span = orjson.loads(line)
         key = f"{service}\x00{text_of(span['resource'])}"
         process = processes.setdefault(key, f"p{len(processes) + 1}")
-        described[process] = {"serviceName": service, "tags": _tags(span["resource"])}
-        shown.append(_span(id, span, process))
-    return {"traceID": id, "spans": shown, "processes": described, "warnings": None}
+        if process not in described:
+            described[process] = _written({"serviceName": service, "tags": _tags(span["resource"])})
+        shown.append(_written(_span(id, span, process)))
+    warnings = (
+        [f"there are more spans than these {len(shown)}: an answer has 8 MiB of them"] if found.is_cut else None
+    )
+    return {"traceID": id, "spans": shown, "processes": described, "warnings": warnings}
+
+
+def _written(value: Json) -> orjson.Fragment:
+    return orjson.Fragment(orjson.dumps(value))
 
 
 def _span(id: str, span: Json, process: str) -> Json:
@@ -48,7 +60,7 @@ def _span(id: str, span: Json, process: str) -> Json:
 
 
 def _said(span: Json) -> Json:
-    found: Json = {"span.kind": KINDS[span["kind"]] if span["kind"] < len(KINDS) else str(span["kind"])}
+    found: Json = {"span.kind": kind_of(span["kind"])}
     if span["scope"]:
         found["otel.scope.name"] = span["scope"]
     if span["error"]:

@@ -16,7 +16,7 @@ from services.logs_manager.otlp import answer, read_into
 from services.logs_manager.queries import Queries
 from services.logs_manager.store.reader import Span, TookTooLong
 from services.logs_manager.traces import jaeger
-from services.logs_manager.traces.spans import KINDS, NewSpan, is_trace_id, spans_of
+from services.logs_manager.traces.spans import NewSpan, is_trace_id, kind_of, spans_of
 from services.logs_manager.traces.trace_store import KEPT_NS, TraceStore, Wanted
 from services.sdk.context import ServiceContext
 from services.sdk.routes import Request, Response, route
@@ -67,7 +67,7 @@ class TraceRoutes:
     @route("GET", "/jaeger/api/operations", permission=_READ, query=("service", "spanKind"))
     async def operations(self, request: Request) -> Any:
         found = await self._operations(request, request.query.get("service", ""))
-        named = [{"name": name, "spanKind": KINDS[kind] if kind < len(KINDS) else ""} for name, kind in found]
+        named = [{"name": name, "spanKind": kind_of(kind)} for name, kind in found]
         return jaeger.answer([each for each in named if request.query.get("spanKind", "") in ("", each["spanKind"])])
 
     async def _operations(self, request: Request, service: str) -> list[tuple[str, int]]:
@@ -81,18 +81,25 @@ class TraceRoutes:
         if not is_trace_id(id):
             raise BadRequest(f"{id[:64]!r} is no id of a trace: 32 hexadecimal digits")
         seen = await self._seen(request)
-        spans = await self._asked(lambda: self._store.trace(seen, id))
-        if not spans:
+        return Response(await self._asked(lambda: self._trace(seen, id)))
+
+    def _trace(self, seen: str | None, id: str) -> bytes:
+        """Raises NotFound, TookTooLong."""
+        if not (found := jaeger.trace(id, self._store.trace(seen, id)))["spans"]:
             raise NotFound(f"there are no spans of the trace {id}")
-        return jaeger.answer([jaeger.trace(id, spans)])
+        return orjson.dumps(jaeger.answer([found]))
 
     @route("GET", "/jaeger/api/traces", permission=_READ, query=_SEARCH)
     async def traces(self, request: Request) -> Any:
         """Times in us since 1970; `lookback` is what Jaeger's page sends beside them, and is nothing but that."""
         limit = _count(request.query.get("limit") or "20")
         wanted, seen = self._wanted(request), await self._seen(request)
-        found = await self._asked(lambda: self._store.find(seen, wanted, limit))
-        return jaeger.answer([jaeger.trace(*each) for each in found], limit)
+        return Response(await self._asked(lambda: self._traces(seen, wanted, limit)))
+
+    def _traces(self, seen: str | None, wanted: Wanted, limit: int) -> bytes:
+        """Raises TookTooLong."""
+        found = [jaeger.trace(*each) for each in self._store.find(seen, wanted, limit)]
+        return orjson.dumps(jaeger.answer(found, limit))
 
     def _wanted(self, request: Request) -> Wanted:
         """Raises BadRequest."""

@@ -81,6 +81,11 @@ def _line(span: Any, resource: orjson.Fragment, scope: str) -> bytes:
     )
 
 
+def kind_of(number: int) -> str:
+    """Its name; the number where it has none, as any may come: enums of proto3 are open."""
+    return KINDS[number] if 0 <= number < len(KINDS) else str(number)
+
+
 def needle_of(trace: str) -> bytes:
     """What every span of that trace begins with."""
     return _PREFIX + trace.encode() + b'"'

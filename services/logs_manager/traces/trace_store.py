@@ -15,20 +15,20 @@ import orjson
 from crds.errors import BadRequest, Unavailable
 from services.logs_manager.otlp import text_of
 from services.logs_manager.store.log_store import LogStore, Written
-from services.logs_manager.store.reader import MOST_FOUND, LogReader, Span
+from services.logs_manager.store.reader import MOST_FOUND, FoundLine, LogReader, Span
 from services.logs_manager.store.streams import Stream, TooManyStreams
-from services.logs_manager.traces.spans import NewSpan, needle_of, trace_in
+from services.logs_manager.traces.spans import LONGEST_SPAN, NewSpan, needle_of, trace_in
 from services.sdk.reconcile import Clock
 
 FILE = "traces.db"
 KEPT_NS, MOST_BYTES = 3 * 86_400 * 1_000_000_000, 1 << 30
-MOST_SPANS = 20_000
+MOST_SPANS, MOST_SHOWN = 20_000, 8 << 20
+"""Spans of one trace, and bytes of the lines of all that one answer shows."""
 _AROUND_NS = 3_600 * 1_000_000_000
 """So far from the span that was found others of its trace are looked for."""
 _MERGE_SECONDS, _FORGET_SECONDS = 5.0, 600.0
 _NO_GROUP = "traces"
 Json = dict[str, Any]
-Trace = list[tuple[str, Json]]
 
 
 class Wanted(NamedTuple):
@@ -40,6 +40,31 @@ class Wanted(NamedTuple):
     span: Span
     shortest: int = 0
     longest: int = 0
+
+
+class Kept(NamedTuple):
+    """A span as it is on the disk: `time` in ns since 1970, when it began."""
+
+    time: int
+    line: bytes
+    service: str
+
+
+class Trace:
+    """Spans of one trace, `most` bytes of them. `is_cut`: there are others."""
+
+    def __init__(self, most: int) -> None:
+        self._left, self._spans, self.is_cut = most, list[Kept](), False
+
+    def take(self, span: Kept) -> None:
+        self.is_cut = self.is_cut or len(span.line) > self._left or len(self._spans) == MOST_SPANS
+        if not self.is_cut:
+            self._left -= len(span.line)
+            self._spans.append(span)
+
+    def in_order(self) -> list[Kept]:
+        """In which they began."""
+        return sorted(self._spans)
 
 
 class TraceStore:
@@ -85,13 +110,18 @@ class TraceStore:
         return sorted(found)
 
     def trace(self, namespace: str | None, id: str) -> Trace:
-        """All spans of it, in the order they began. Raises TookTooLong."""
-        streams = self._streams(namespace)
-        found = self.reader.walk(streams.keys(), self._kept(), [needle_of(id)])
-        return _in_order((streams[each.stream].name, orjson.loads(each.entry.line)) for each in found)
+        """The spans of it. Raises TookTooLong."""
+        streams, found = self._streams(namespace), Trace(MOST_SHOWN)
+        for each in self.reader.walk(streams.keys(), self._kept(), [needle_of(id)]):
+            # What it looks for may stand inside a span of another one.
+            if trace_in(each.entry.line) == id.encode():
+                found.take(_kept(streams, each))
+            if found.is_cut:
+                break
+        return found
 
     def find(self, namespace: str | None, wanted: Wanted, limit: int) -> list[tuple[str, Trace]]:
-        """The newest traces with a span that fits, whole. Raises TookTooLong."""
+        """The newest traces with a span that fits, each with the same share of the answer. Raises TookTooLong."""
         chosen, ids, test = self._streams(namespace, wanted.service), dict[bytes, int](), _test(wanted)
 
         def fits(_: int, entry: Any) -> bool:
@@ -107,12 +137,12 @@ class TraceStore:
             return []
         times = [ids[each] for each in newest]
         around = Span(min(times) - _AROUND_NS, max(times) + _AROUND_NS)
-        traces: dict[bytes, list[tuple[str, Json]]] = {each: [] for each in newest}
+        traces = {each: Trace(max(MOST_SHOWN // len(newest), LONGEST_SPAN)) for each in newest}
         streams = self._streams(namespace)
         for each in self.reader.walk(streams.keys(), around):
-            if (there := traces.get(trace_in(each.entry.line))) is not None and len(there) < MOST_SPANS:
-                there.append((streams[each.stream].name, orjson.loads(each.entry.line)))
-        return [(each.decode(), _in_order(traces[each])) for each in newest]
+            if (there := traces.get(trace_in(each.entry.line))) is not None:
+                there.take(_kept(streams, each))
+        return [(each.decode(), traces[each]) for each in newest]
 
     def in_time(self, ask: Callable[[], Any]) -> Any:
         """What `ask` finds, all it reads within the time of one query. Raises what it raises."""
@@ -155,13 +185,13 @@ def _any(_: int, __: Any) -> bool:
     return True
 
 
-def _in_order(spans: Any) -> Trace:
-    return sorted(spans, key=lambda each: (each[1]["start"], each[1]["spanId"]))[:MOST_SPANS]
+def _kept(streams: Mapping[int, Stream], found: FoundLine) -> Kept:
+    return Kept(found.entry.time, found.entry.line, streams[found.stream].name)
 
 
 def _test(wanted: Wanted) -> Callable[[Json], bool]:
     def fits(span: Json) -> bool:
-        took = span["end"] - span["start"]
+        took = max(span["end"] - span["start"], 0)
         if wanted.operation not in ("", span["name"]) or took < wanted.shortest:
             return False
         if wanted.longest and took > wanted.longest:
