@@ -6,7 +6,6 @@ outside that namespace is touched, and nothing is deleted: what has come since s
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,8 @@ from cli.errors import Refused
 from cli.lifecycle.backup import follow, read_passphrase, refusals
 from cli.lifecycle.restore import Which, manifest_of, moment_of
 from cli.output import Progress
-from cli.resources.diff import live_object, wished
-from cli.resources.history import Subject, Version, put_back, recreate
+from cli.resources.diff import live_object
+from cli.resources.history import Subject, Version, is_as_then, put_back, recreate
 from cli.resources.kinds import Kinds, discover
 from controller.backup.locations import open_location
 from controller.backup.repository import open_repository
@@ -27,11 +26,13 @@ from controller.main.backups.scratch import scratch_folder
 from controller.main.errors import Misuse, UserError
 from controller.main.settings import Settings
 from controller.store.records import Record
+from crds.kinds.event import EVENT
+from crds.kinds.lease import LEASE
 from crds.managed import ManagedService
 from crds.model import rfc3339
 from services.sdk.discovery import catalog_of, managed_services, use_folders
 
-_OF_THE_MOMENT = frozenset({"events", "leases"})
+_OF_THE_MOMENT = frozenset((each.group, each.plural) for each in (EVENT, LEASE))
 # Who is referred to comes before who refers.
 _FIRST = ("namespaces", "serviceaccounts", "configmaps", "secrets", "roles")
 
@@ -59,7 +60,7 @@ def restore_part(
             repository = open_repository(open_location(place), read_passphrase(passphrase_file))
             manifest = manifest_of(repository, moment, which)
             follow(repository, progress, f"reading {manifest.head.id}")
-            with scratch_folder(Path(tempfile.gettempdir()), "aerekos-part-") as folder:
+            with scratch_folder(settings.home / "run", "part-") as folder:
                 services = managed_services()
                 found = read_namespace(repository, manifest, folder, services, part.namespace, moment)
         if not found:
@@ -68,7 +69,7 @@ def restore_part(
             named = ", ".join(f"{plural}/{name}" for _, plural, name in sorted(missing))
             raise UserError(f"{named}: not in namespace {part.namespace} of backup {manifest.head.id}")
         chosen = [each for each in found if not asked or _place(each) in asked]
-        restoring = Restoring(api, kinds, managed_services(), part.namespace, dry_run=dry_run)
+        restoring = Restoring(api, kinds, managed_services(), part.namespace, dry_run=dry_run, by_name=bool(asked))
         lines = restoring.run(chosen)
         if not asked:
             lines += restoring.stays(chosen)
@@ -80,7 +81,7 @@ def restore_part(
 
 
 class Restoring:
-    """One after the other, each by itself."""
+    """One after the other, each by itself. `by_name`: somebody has named each of them."""
 
     def __init__(
         self,
@@ -90,6 +91,7 @@ class Restoring:
         namespace: str,
         *,
         dry_run: bool,
+        by_name: bool = False,
     ) -> None:
         self._api, self._kinds, self._namespace, self._dry_run = api, kinds, namespace, dry_run
         # Of a kind whose service keeps sealed material of each: one that is made again has another.
@@ -99,7 +101,11 @@ class Restoring:
             if any(each.internal for each in service.kinds)
             for kind in service.kinds
         }
-        self._sealed = {(kind.group, kind.plural) for kind in catalog_of(tuple(services)) if kind.sealed}
+        self._by_name = by_name
+        catalog = catalog_of(tuple(services))
+        self._sealed = {(kind.group, kind.plural) for kind in catalog if kind.sealed}
+        # Nobody is served those: who keeps them makes them.
+        self._unserved = {(kind.group, kind.plural) for kind in catalog if kind.internal or not kind.served}
         self._no_room = False
         """Whether the namespace itself is still to be made, which a dry run does not."""
         self.made = self.changed = self.same = self.refused = self.left = 0
@@ -122,11 +128,12 @@ class Restoring:
         groups = {(each.key.group, each.key.plural) for each in records}
         new = []
         for kind in self._kinds:
-            if (kind.group, kind.plural) not in groups or not kind.namespaced or kind.plural in _OF_THE_MOMENT:
+            place = (kind.group, kind.plural)
+            if place not in groups or not kind.namespaced or place in _OF_THE_MOMENT:
                 continue
             for item in self._api.get(kind.path(self._namespace))["items"]:
                 name = item["metadata"]["name"]
-                if (kind.group, kind.plural, name) not in then and not _is_owned(item):
+                if (kind.group, kind.plural, name) not in then and _controller_of(item) is None:
                     new.append(f"{kind.title(name)} has come since: it stays")
         return new
 
@@ -136,15 +143,23 @@ class Restoring:
 
     def _one(self, record: Record) -> str:
         body, key = record.object, record.key
-        kind = self._kinds.of(str(body.get("apiVersion")), str(body.get("kind")))
-        if kind is None or key.plural in _OF_THE_MOMENT or _is_owned(body):
-            return ""  # made by others, from what is restored
+        if made_by := _made_by(record):
+            if self._by_name:
+                raise UserError(f"made by {made_by}, not by people: it is not restored")
+            return ""
+        version, name = str(body.get("apiVersion")), str(body.get("kind"))
+        kind = self._kinds.of(version, name)
+        if kind is None and key[:2] in self._unserved:
+            return ""
+        if kind is None:
+            self.left += 1
+            return f"{key.plural}/{key.name}: the kind {name} ({version}) is not defined now: define it, and repeat"
         about = Subject(kind, key.namespace, key.name)
         live = live_object(self._api, about.path)
         if not live and (service := self._with_material.get(key[:2])):
             self.left += 1
             return f"{about.title} is gone, and with it what {service} kept for it: only the whole cloud has that"
-        if live and wished(live) == wished(body):
+        if live and is_as_then(live, body):
             self.same += 1
             return ""
         then = Version(record.revision, record.verb, rfc3339(record.written_at), record.written_by, body)
@@ -173,8 +188,16 @@ def _place(record: Record) -> tuple[str, str, str]:
     return record.key.group, record.key.plural, record.key.name
 
 
-def _is_owned(body: dict[str, Any]) -> bool:
-    return any(each.get("controller") for each in body["metadata"].get("ownerReferences") or ())
+def _made_by(record: Record) -> str:
+    """Who makes it anew, from what is restored or by itself; empty where people do."""
+    if record.key[:2] in _OF_THE_MOMENT:
+        return "the cloud for a moment"
+    owner = _controller_of(record.object)
+    return f"{str(owner.get('kind')).lower()}/{owner.get('name')}" if owner else ""
+
+
+def _controller_of(body: dict[str, Any]) -> dict[str, Any] | None:
+    return next((each for each in body["metadata"].get("ownerReferences") or () if each.get("controller")), None)
 
 
 def _order(record: Record) -> tuple[int, tuple[str, ...]]:

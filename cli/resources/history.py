@@ -142,6 +142,11 @@ def put_back(api: ApiClient, about: Subject, wanted: Version, dry_run: bool) -> 
     return f"{changes}\n{about.title} is as in revision {wanted.revision} again"
 
 
+def is_as_then(live: dict[str, Any], then: dict[str, Any]) -> bool:
+    """Whether `put_back` to that state has nothing to change, nor to refuse."""
+    return not live["metadata"].get("deletionTimestamp") and wished(live) == wished(_as_then(live, then))
+
+
 def _as_then(live: dict[str, Any], then: dict[str, Any]) -> dict[str, Any]:
     """Labels, annotations and all that is wanted from `then`; identity, status and version of `live`, so that a
     change in between is not overwritten.

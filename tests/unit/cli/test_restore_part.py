@@ -37,9 +37,9 @@ def live(cloud: Cloud, plural: str, kind: str, name: str, spec: dict[str, Any]) 
     }
 
 
-def restoring(cloud: Cloud, *, dry_run: bool = False) -> Restoring:
+def restoring(cloud: Cloud, *, dry_run: bool = False, by_name: bool = False) -> Restoring:
     api = cloud.api()
-    return Restoring(api, discover(api), SERVICES, "team", dry_run=dry_run)
+    return Restoring(api, discover(api), SERVICES, "team", dry_run=dry_run, by_name=by_name)
 
 
 def test_what_is_gone_is_made_what_differs_is_put_back_and_the_rest_is_left_alone(cloud: Cloud) -> None:
@@ -52,7 +52,7 @@ def test_what_is_gone_is_made_what_differs_is_put_back_and_the_rest_is_left_alon
             record("services", "Service", "same", {"image": "x"}),
             record("services", "Service", "gone", {"image": "y"}, ownerReferences=[{"controller": False}]),
             record("services", "Service", "owned", {}, ownerReferences=[{"controller": True}]),
-            record("sealedthings", "SealedThing", "hidden", {}),
+            record("keymaterials", "KeyMaterial", "hidden", {}),
         ]
     )
     assert [(each.method, each.url.path) for each in cloud.writes] == [
@@ -101,8 +101,37 @@ def test_one_that_is_refused_does_not_stop_the_others(cloud: Cloud) -> None:
 
 
 def test_what_has_come_since_is_named_and_stays(cloud: Cloud) -> None:
-    items = [{"metadata": {"name": name}} for name in ("new", "then")]
+    items: list[dict[str, Any]] = [{"metadata": {"name": name}} for name in ("new", "then")]
     items.append({"metadata": {"name": "owned", "ownerReferences": [{"controller": True}]}})
     cloud.resources[f"{ROOM}/services"] = {"items": items}
     said = restoring(cloud).stays([record("services", "Service", "then", {})])
     assert said == ["service/new has come since: it stays"] and cloud.writes == []
+
+
+def test_what_has_no_kind_any_more_is_named_and_counted(cloud: Cloud) -> None:
+    work = restoring(cloud)
+    said = work.run([record("widgets", "Widget", "mine", {"size": 1})])
+    assert said == [f"widgets/mine: the kind Widget ({OURS}/v1) is not defined now: define it, and repeat"]
+    assert work.left == 1 and "1 left out" in work.summary() and cloud.writes == []
+
+
+def test_kinds_that_are_only_called_as_those_of_a_moment_are_restored(cloud: Cloud) -> None:
+    work = restoring(cloud)
+    work.run([record("events", "Event", "party", {})])
+    assert work.left == 1  # of this group nothing is served
+
+
+def test_what_others_make_is_refused_where_it_was_asked_for_by_name(cloud: Cloud) -> None:
+    owner = {"controller": True, "kind": "Database", "name": "shop"}
+    owned = record("services", "Service", "shop-0", {}, ownerReferences=[owner])
+    assert restoring(cloud).run([owned]) == []
+    work = restoring(cloud, by_name=True)
+    assert work.run([owned]) == ["services/shop-0: made by database/shop, not by people: it is not restored"]
+    assert work.refused == 1 and cloud.writes == []
+
+
+def test_what_the_cloud_itself_sets_is_no_difference(cloud: Cloud) -> None:
+    live(cloud, "services", "Service", "same", {"image": "x"})
+    work = restoring(cloud)
+    work.run([record("services", "Service", "same", {"image": "x"}, finalizers=["aerekos.cloud/then"])])
+    assert (work.same, work.changed) == (1, 0) and cloud.writes == []
