@@ -6,46 +6,33 @@ Source: Amazon CloudWatch Logs API reference, StartQuery, GetQueryResults, StopQ
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from services.logs_manager import errors
-from services.logs_manager.insights import DEFAULT_LIMIT, Query, Record, Row, parse_query
-from services.logs_manager.insights_rows import rows_of
+from services.logs_manager.insights import DEFAULT_LIMIT, MOST_ROWS, Query, Record, Row, parse_query
+from services.logs_manager.insights_rows import rows_of, size_of
 from services.logs_manager.kinds import LOG_GROUP, LogGroup
 from services.logs_manager.logql.errors import QueryFault
+from services.logs_manager.names import group_arn
 from services.logs_manager.operations.log_access import Parts, name_of
+from services.logs_manager.operations.started_queries import Asked, Started, StartedQueries
 from services.logs_manager.store.blocks import Entry
-from services.logs_manager.store.reader import FoundLine, LogReader, Span, TookTooLong
+from services.logs_manager.store.reader import MOST_FOUND, FoundLine, LogReader, Span, TookTooLong
 from services.logs_manager.store.streams import Stream
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext, operation
 
+log = logging.getLogger(__name__)
 Json = dict[str, Any]
 NS, HOUR_NS = 1_000_000_000, 3_600 * 1_000_000_000
-MOST_QUERIES, MOST_RUNNING, MOST_GROUPS, MOST_SECONDS = 200, 10, 50, 1 << 33
+MOST_GROUPS, MOST_SECONDS = 50, 1 << 33
 _START = (
     *("logGroupName", "logGroupNames", "logGroupIdentifiers", "startTime", "endTime", "queryString", "limit"),
     "queryLanguage",
 )
-
-
-@dataclass(slots=True)
-class Started:
-    """One query. `status` as AWS words it."""
-
-    id: str
-    account: str
-    text: str
-    group: str
-    at: int
-    status: str = "Running"
-    rows: list[Row] = field(default_factory=list)
-    scanned: int = 0
-    matched: int = 0
-    task: asyncio.Task[None] | None = None
 
 
 class InsightsOperations:
@@ -53,27 +40,27 @@ class InsightsOperations:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._queries: dict[str, Started] = {}
+        self._started = StartedQueries(parts.queries.now)
 
     @operation("StartQuery", permission=("get", LOG_GROUP), understands=_START)
     async def start_query(self, call: RequestContext, request: Json) -> Json:
-        groups = [await self._parts.group(call, {"logGroupName": each}) for each in _groups(call, request)]
+        groups = [await self._group(call, each) for each in _groups(call, request)]
         if (language := request.get("queryLanguage") or "CWLI") != "CWLI":
             raise errors.invalid(f"queryLanguage: CWLI is done here, {language} is not")
         try:
-            query = parse_query(request["queryString"], int(request.get("limit") or DEFAULT_LIMIT))
+            query = parse_query(request["queryString"], _limit(request))
         except QueryFault as fault:
             raise AwsError("MalformedQueryException", str(fault)) from None
-        self._forget()
-        if sum(each.status == "Running" for each in self._queries.values()) >= MOST_RUNNING:
-            raise errors.over_limit(f"{MOST_RUNNING} queries are running already; wait for one of them")
         now = self._parts.queries.now()
-        started = Started(
-            secrets.token_hex(16), call.account, request["queryString"], groups[0].group_name, now // 1_000_000
-        )
-        self._queries[started.id] = started
-        started.task = asyncio.ensure_future(self._run(started, query, groups, _span(request, now)))
+        span, asked = _span(request, now), tuple(Asked(g.metadata.name, g.group_name) for g in groups)
+        started = Started(secrets.token_hex(16), call.account, request["queryString"], asked, now // 1_000_000)
+        self._started.add(started)
+        started.task = asyncio.ensure_future(self._run(started, query, groups, span))
         return {"queryId": started.id}
+
+    async def _group(self, call: RequestContext, name: str) -> LogGroup:
+        """Policies are asked of each, also where several are named. Raises Forbidden, AwsError."""
+        return await self._parts.group(_about(call, name), {"logGroupName": name})
 
     async def _run(self, started: Started, query: Query, groups: list[LogGroup], span: Span) -> None:
         streams = {each.id: each for group in groups for each in self._parts.streams(group)}
@@ -85,10 +72,19 @@ class InsightsOperations:
             line = found.entry.line.decode("utf-8", "replace")
             return Record(found.entry.time, line, stream.name, names[stream.namespace, stream.group], found.arrived)
 
-        def ask(reader: LogReader) -> list[Row]:
+        def ask(reader: LogReader) -> tuple[list[Row], int]:
+            rows = rows_found(reader)
+            return rows, sum(map(size_of, rows))
+
+        def rows_found(reader: LogReader) -> list[Row]:
+            def check() -> None:
+                reader.require_time()
+                if not started.is_running:
+                    raise QueryFault("it was stopped")
+
             def fitting(found: Iterator[FoundLine] | list[FoundLine]) -> Iterator[Record]:
                 for each in found:
-                    reader.require_time()
+                    check()
                     if each.entry.time < kept[each.stream]:
                         continue
                     started.scanned += 1
@@ -97,32 +93,38 @@ class InsightsOperations:
                         yield record
 
             if not query.is_plain:
-                return rows_of(query, fitting(reader.walk(streams.keys(), span)), reader.require_time)
+                return rows_of(query, fitting(reader.walk(streams.keys(), span)), check)
 
             def wanted(stream: int, entry: Entry) -> bool:
                 return any(True for _ in fitting([FoundLine(stream, entry, 0)]))
 
-            newest = reader.first(streams.keys(), span, query.limit, wanted, newest=query.newest_first)
-            return rows_of(query, map(record_of, newest), reader.require_time)
+            newest = reader.first(
+                streams.keys(), span, query.limit, wanted, newest=query.newest_first, cut_at=MOST_FOUND
+            )
+            if newest.is_cut:
+                raise QueryFault(f"the lines have more than {MOST_FOUND >> 20} MiB: use a smaller limit")
+            return rows_of(query, map(record_of, newest), check)
 
         try:
-            started.rows = await self._parts.queries.run(ask)
-            started.status = "Complete"
-        except TookTooLong:
-            started.status = "Timeout"
-        except QueryFault:
-            started.status = "Failed"
+            async with self._started.turn(started.account):
+                self._started.found(started, *await self._parts.queries.run(ask))
+        except (TookTooLong, QueryFault) as fault:
+            started.status = "Timeout" if isinstance(fault, TookTooLong) else "Failed"
+            started.fault = str(fault)
+            log.warning("query %s of account %s: %s", started.id, started.account, fault)
         except BaseException:
             started.status = "Failed" if started.status == "Running" else started.status
             raise
 
     @operation("GetQueryResults", permission=("get", LOG_GROUP), understands=("queryId",))
     async def get_query_results(self, call: RequestContext, request: Json) -> Json:
-        found = await self._started(call, request)
+        """Of a query that has failed, the one row says why, in a column `@error`."""
+        found = await self._known(call, request)
+        rows = [{"@error": found.fault}] if found.fault else found.rows
         return {
             "queryLanguage": "CWLI",
             "status": found.status,
-            "results": [[{"field": name, "value": text} for name, text in row.items()] for row in found.rows],
+            "results": [[{"field": name, "value": text} for name, text in row.items()] for row in rows],
             "statistics": {
                 "recordsMatched": float(found.matched),
                 "recordsScanned": float(found.scanned),
@@ -130,11 +132,11 @@ class InsightsOperations:
             },
         }
 
-    @operation("StopQuery", permission=("list", LOG_GROUP), understands=("queryId",))
+    @operation("StopQuery", permission=("get", LOG_GROUP), understands=("queryId",))
     async def stop_query(self, call: RequestContext, request: Json) -> Json:
-        """What it found is not kept; what is being read is read to its end, for seconds."""
-        found = await self._started(call, request)
-        if found.status != "Running" or found.task is None:
+        """What it found is not kept."""
+        found = await self._known(call, request)
+        if not found.is_running or found.task is None:
             raise errors.invalid("The specified query has ended already.")
         found.status = "Cancelled"
         found.task.cancel()
@@ -144,8 +146,8 @@ class InsightsOperations:
         "DescribeQueries", permission=("list", LOG_GROUP), understands=("logGroupName", "status", "maxResults")
     )
     async def describe_queries(self, call: RequestContext, request: Json) -> Json:
+        """All of the account, whatever their groups."""
         await self._parts.access.require(call)
-        self._forget()
         group, status = request.get("logGroupName") or "", request.get("status") or ""
         fitting = [
             {
@@ -154,27 +156,36 @@ class InsightsOperations:
                 "queryString": each.text,
                 "status": each.status,
                 "createTime": each.at,
-                "logGroupName": each.group,
+                "logGroupName": each.groups[0].name,
             }
-            for each in reversed(self._queries.values())
-            if each.account == call.account and group in ("", each.group) and status in ("", each.status)
+            for each in self._started.newest_first(call.account)
+            if (not group or group in {of.name for of in each.groups}) and status in ("", each.status)
         ]
         return {"queries": fitting[: int(request.get("maxResults") or 1000)]}
 
-    async def _started(self, call: RequestContext, request: Json) -> Started:
-        """Raises Forbidden, AwsError."""
-        await self._parts.access.require(call)
-        found = self._queries.get(request["queryId"])
-        if found is None or found.account != call.account:
-            raise AwsError("ResourceNotFoundException", "The specified query does not exist.")
+    async def _known(self, call: RequestContext, request: Json) -> Started:
+        """One whose groups the caller may read, all of them. Raises Forbidden, AwsError."""
+        try:
+            found = self._started.get(request["queryId"], call.account)
+        except AwsError:
+            await self._parts.access.require(call)
+            raise
+        for each in found.groups:
+            await self._parts.access.require(_about(call, each.name), each.resource)
         return found
 
-    def _forget(self) -> None:
-        """The oldest of too many, and those of an hour ago."""
-        oldest = (self._parts.queries.now() - HOUR_NS) // 1_000_000
-        for each in list(self._queries.values()):
-            if each.status != "Running" and (each.at < oldest or len(self._queries) >= MOST_QUERIES):
-                del self._queries[each.id]
+
+def _about(call: RequestContext, group: str) -> RequestContext:
+    """The call as policies judge it for that group."""
+    return call._replace(resource=group_arn(call.region, call.account, group) + ":*")
+
+
+def _limit(request: Json) -> int:
+    """Raises AwsError."""
+    limit = request.get("limit", DEFAULT_LIMIT)
+    if not 1 <= limit <= MOST_ROWS:
+        raise errors.invalid(f"limit: {limit} is no count from 1 to {MOST_ROWS}")
+    return int(limit)
 
 
 def _groups(call: RequestContext, request: Json) -> list[str]:

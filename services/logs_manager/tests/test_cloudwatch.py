@@ -13,10 +13,12 @@ from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.logs_manager import insights_rows
 from services.logs_manager.filter_patterns import pattern_of
 from services.logs_manager.insights import Record, parse_query
 from services.logs_manager.insights_rows import rows_of
 from services.logs_manager.logql.errors import QueryFault
+from services.logs_manager.names import group_resource
 from services.sdk.aws.accounts import account_of
 from services.sdk.testing import ServiceHarness, User, serving
 
@@ -182,13 +184,18 @@ def test_filter_patterns_that_are_none(pattern: str) -> None:
         pattern_of(pattern)
 
 
-def asked(logs: Any, query: str, **more: Any) -> list[dict[str, str]]:
+def ended(logs: Any, query: str, **more: Any) -> dict[str, Any]:
     now = round(time.time())
     ask = {"logGroupName": GROUP, "startTime": now - 3600, "endTime": now + 60, "queryString": query, **more}
     id = logs.start_query(**ask)["queryId"]
     deadline = time.monotonic() + 60
     while (found := logs.get_query_results(queryId=id))["status"] == "Running":
         assert time.monotonic() < deadline
+    return dict(found)
+
+
+def asked(logs: Any, query: str, **more: Any) -> list[dict[str, str]]:
+    found = ended(logs, query, **more)
     assert found["status"] == "Complete", found
     return [{each["field"]: each["value"] for each in row} for row in found["results"]]
 
@@ -214,6 +221,37 @@ def test_insights(logs: Any) -> None:
     assert asked(logs, "filter not (@message like 'status') | display @logStream") == [{"@logStream": STREAM}]
     (bins,) = asked(logs, "stats count_distinct(user.name) as users by bin(1h)", limit=1)
     assert bins["users"] == "2" and bins["bin(1h)"].endswith(":00:00.000")
+
+
+def test_results_are_for_those_who_may_read_all_of_their_groups(
+    harness: ServiceHarness, logs: Any, user: User
+) -> None:
+    logs.create_log_group(logGroupName="prod")
+    now = round(time.time())
+    ask = {"startTime": now - 3600, "endTime": now + 60, "queryString": "stats count(*)"}
+    id = logs.start_query(logGroupNames=[GROUP, "prod"], **ask)["queryId"]
+    bob = harness.conductor.add(User("bob", namespace=user.namespace, access_key="AKIATESTBOBSINSIGHTS"))
+    his = harness.boto3_client("logs", bob)
+    harness.conductor.judge = lambda name, wanted: (
+        name != "bob" or wanted.get("name") != group_resource("prod", "us-east-1")
+    )
+    try:
+        assert code_of(his.get_query_results, queryId=id) == "AccessDeniedException"
+        assert code_of(his.stop_query, queryId=id) == "AccessDeniedException"
+        assert code_of(his.start_query, logGroupNames=[GROUP, "prod"], **ask) == "AccessDeniedException"
+        assert his.start_query(logGroupNames=[GROUP], **ask)["queryId"]
+    finally:
+        harness.conductor.judge = lambda name, wanted: True
+
+
+def test_a_query_that_fails_says_why(logs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(insights_rows, "MOST_GROUPS", 2)
+    put(logs, "a", "b", "c")
+    found = ended(logs, "stats count(*) by @message")
+    assert found["status"] == "Failed"
+    [[column]] = found["results"]
+    assert column["field"] == "@error" and "more than 2 groups" in column["value"]
+    assert code_of(ended, logs=logs, query="fields x", limit=10_001) == "InvalidParameterException"
 
 
 @pytest.mark.parametrize(

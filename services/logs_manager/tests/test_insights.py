@@ -11,7 +11,9 @@ from services.logs_manager import insights_rows
 from services.logs_manager.insights import Record, Row, parse_query
 from services.logs_manager.insights_rows import rows_of
 from services.logs_manager.logql.errors import QueryFault
+from services.logs_manager.operations.started_queries import Asked, Started, StartedQueries
 from services.logs_manager.store.reader import TookTooLong
+from services.sdk.aws.errors import AwsError
 
 NS = 1_000_000_000
 
@@ -102,3 +104,40 @@ def test_different_values_are_counted_as_many_as_they_are(monkeypatch: pytest.Mo
     monkeypatch.setattr(insights_rows, "MOST_DISTINCT", 100)
     with pytest.raises(QueryFault, match="count_distinct"):
         found("stats count_distinct(@message) by bin(60s)", *map(str, range(101)))
+
+
+def started(id: str, account: str, at: int = 0) -> Started:
+    return Started(id, account, "fields x", (Asked("group", "group"),), at)
+
+
+def test_nobody_s_many_queries_take_the_place_of_others() -> None:
+    queries = StartedQueries(lambda: 0)
+    for number in range(4):
+        queries.add(started(f"a{number}", "a"))
+    with pytest.raises(AwsError, match="running already"):
+        queries.add(started("a4", "a"))
+    queries.add(started("b", "b"))
+    queries.found(queries.get("b", "b"), [], 10)
+    for number in range(300):
+        one = started(f"many{number}", "c")
+        queries.add(one)
+        queries.found(one, [], 1)
+    assert queries.get("b", "b").status == "Complete" and len(queries.newest_first("c")) == 199
+    for number in range(9):
+        one = started(f"large{number}", "c")
+        queries.add(one)
+        queries.found(one, [], 16 << 20)
+    assert [each.id for each in queries.newest_first("c")] == ["large8", "large7", "large6"]
+    assert queries.get("b", "b").size == 10
+    with pytest.raises(AwsError, match="does not exist"):
+        queries.get("b", "a")
+
+
+def test_results_are_kept_for_an_hour() -> None:
+    now = 0
+    queries = StartedQueries(lambda: now)
+    queries.add(started("one", "a"))
+    queries.add(started("running", "a"))
+    queries.found(queries.get("one", "a"), [], 1)
+    now = 3_601 * NS
+    assert [each.id for each in queries.newest_first("a")] == ["running"]
