@@ -22,6 +22,13 @@ from services.logs_manager.logql.stages import COMPARE, number_of, text_of_json
 
 LONGEST_QUERY, DEFAULT_LIMIT, MOST_ROWS, MOST_COLUMNS, DEEPEST = 10_000, 1_000, 10_000, 50, 30
 _COMMANDS = ("fields", "display", "filter", "sort", "limit", "stats")
+_NOT_AFTER = {
+    "display": ("stats",),
+    "stats": ("fields", "filter", "stats"),
+    "sort": ("sort", "stats"),
+    "limit": ("filter", "limit", "sort", "stats"),
+}
+"""What would be another query where it is done in the order of writing, and is refused."""
 _REFUSED = (
     "parse",
     "dedup",
@@ -85,10 +92,11 @@ def said_time(ns: int) -> str:
 
 
 class Shown(NamedTuple):
-    """A column. `value`: what it shows of a line."""
+    """A column. `value`: what it shows of a line. `is_renamed`: its name was given by `as`."""
 
     name: str
     value: Callable[[Record], str]
+    is_renamed: bool = False
 
 
 class Aggregate(NamedTuple):
@@ -98,7 +106,9 @@ class Aggregate(NamedTuple):
 
 
 class Query(NamedTuple):
-    """`sort`: names of columns, each with whether it is descending. `aggregates` and `by` are of stats."""
+    """`sort`: names of columns, each with whether it is descending. `aggregates` and `by` are of stats; of that,
+    `shown` are some of its columns, or none for all of them.
+    """
 
     shown: tuple[Shown, ...]
     tests: tuple[Test, ...]
@@ -166,7 +176,9 @@ class _Reader:
         self._sort: list[tuple[str, bool]] = []
         self._aggregates: list[Aggregate] = []
         self._by: list[Shown] = []
+        self._renamed: dict[str, Shown] = {}
         self._limit = 0
+        self._done: list[str] = []
 
     def query(self, most: int) -> Query:
         while self._here:
@@ -175,12 +187,21 @@ class _Reader:
             if self._here and self._next() != "|":
                 raise QueryFault(f"| is expected before {self._words[self._at - 1]!r}")
         shown = self._displayed or self._shown or [_column("@timestamp"), _column("@message")]
+        if self._aggregates:
+            shown = self._displayed
+            self._require_columns_of_stats()
         limit = self._limit or most
         if not self._words:
             raise QueryFault("queryString is empty")
         return Query(
             tuple(shown), tuple(self._tests), tuple(self._sort), limit, tuple(self._aggregates), tuple(self._by)
         )
+
+    def _require_columns_of_stats(self) -> None:
+        there = {each.name for each in self._aggregates} | {each.name for each in self._by}
+        for name in [each.name for each in self._displayed] + [name for name, _ in self._sort]:
+            if name not in there:
+                raise QueryFault(f"stats has no column {name[:40]}; it has {', '.join(sorted(there))[:400]}")
 
     def _require_few(self) -> None:
         for each in (self._shown, self._displayed, self._sort, self._aggregates, self._by):
@@ -211,15 +232,24 @@ class _Reader:
         if word not in _COMMANDS:
             why = "is not done here" if word in _REFUSED else "is no command"
             raise QueryFault(f"{word[:40]!r} {why}; there are {', '.join(_COMMANDS)}")
-        if self._aggregates and word in ("fields", "filter", "stats"):
-            raise QueryFault(f"{word} after stats is not done here")
+        if before := next((each for each in self._done if word in _NOT_AFTER.get(each, ())), ""):
+            raise QueryFault(f"{word} after {before} is not done here")
+        self._done.append(word)
         getattr(self, f"_read_{word}")()
 
     def _read_fields(self) -> None:
-        self._shown += self._columns()
+        found = self._columns()
+        self._shown += found
+        self._renamed |= {each.name: each for each in found if each.is_renamed}
 
     def _read_display(self) -> None:
-        self._displayed = self._columns()
+        """Columns of stats have their names already."""
+        if not self._aggregates:
+            self._displayed = self._columns()
+            return
+        self._displayed = [self._column()]
+        while self._is(","):
+            self._displayed.append(self._column())
 
     def _columns(self) -> list[Shown]:
         found = [self._named_column()]
@@ -229,12 +259,12 @@ class _Reader:
 
     def _named_column(self) -> Shown:
         column = self._column()
-        return column._replace(name=self._name()) if self._is("as") else column
+        return column._replace(name=self._name(), is_renamed=True) if self._is("as") else column
 
     def _column(self) -> Shown:
         name = self._name()
         if self._here != "(":
-            return _column(name)
+            return self._renamed.get(name) or _column(name)
         if name != "bin":
             raise QueryFault(f"the function {name} is not done here")
         self._expect("(")
@@ -251,6 +281,12 @@ class _Reader:
         if not word or word in _SIGNS or word[0] in "\"'/":
             raise QueryFault(f"the name of a field is expected, not {word or 'the end'!r}")
         return word.strip("`")
+
+    def _field(self) -> str:
+        """Of a line: tests and aggregates know none by another name."""
+        if (name := self._name()) in self._renamed:
+            raise QueryFault(f"{name[:40]} is a name that as gave: name the field itself")
+        return name
 
     def _read_limit(self) -> None:
         word = self._next()
@@ -284,7 +320,7 @@ class _Reader:
         if function not in _AGGREGATES:
             raise QueryFault(f"stats {function[:40]} is not done here; there are {', '.join(_AGGREGATES)}")
         self._expect("(")
-        field = "" if self._is("*") or self._here == ")" else self._name()
+        field = "" if self._is("*") or self._here == ")" else self._field()
         self._expect(")")
         if not field and function != "count":
             raise QueryFault(f"{function} takes a field")
@@ -323,10 +359,10 @@ class _Reader:
             test = self._any()
             self._expect(")")
             return test
-        name = self._name()
+        name = self._field()
         if name == "ispresent":
             self._expect("(")
-            field = self._name()
+            field = self._field()
             self._expect(")")
             return lambda record: bool(record.get(field))
         if self._here == "(":

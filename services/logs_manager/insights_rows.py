@@ -24,6 +24,9 @@ def rows_of(query: Query, records: Iterable[Record], check: Check) -> list[Row]:
     best = _Best(query, check)
     for row in _counted(query, records, check) if query.aggregates else _shown(query, records, check):
         best.add(row)
+    if query.aggregates and query.shown:
+        names = [each.name for each in query.shown]
+        return [{name: row[name] for name in names if name in row} for row in best.rows()]
     return best.rows()
 
 

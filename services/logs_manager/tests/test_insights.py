@@ -106,6 +106,44 @@ def test_different_values_are_counted_as_many_as_they_are(monkeypatch: pytest.Mo
         found("stats count_distinct(@message) by bin(60s)", *map(str, range(101)))
 
 
+def test_display_chooses_columns_of_stats() -> None:
+    messages = ('{"x": "a", "i": 1}', '{"x": "a", "i": 5}', '{"x": "b", "i": 3}')
+    stats = "stats count(*) as n, max(i) as m by x"
+    assert found(f"{stats} | sort m desc | display n", *messages) == [{"n": "2"}, {"n": "1"}]
+    assert found("stats max(i) by bin(1m) as t | display `max(i)`", *messages) == [{"max(i)": "5"}]
+    for refused in ("display i", "display n as k", "sort i"):
+        with pytest.raises(QueryFault):
+            found(f"{stats} | {refused}", *messages)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit 10 | filter x = 1",
+        "limit 10 | sort x",
+        "limit 10 | stats count(*)",
+        "limit 10 | limit 20",
+        "sort x | stats count(*) by x",
+        "sort x | sort y",
+        "display x | stats count(*) by x",
+        "stats count(*) by x | filter x = 1",
+        "stats count(*) by x | limit 3 | sort x",
+    ],
+)
+def test_what_would_be_done_in_another_order_is_refused(query: str) -> None:
+    with pytest.raises(QueryFault, match="after"):
+        parse_query(query, 1_000)
+
+
+def test_names_that_are_given_are_known_or_refused() -> None:
+    line = '{"a": 7}'
+    assert found("fields a as b | stats count(*) as n by b", line) == [{"b": "7", "n": "1"}]
+    assert found("fields a as b | display b", line) == [{"b": "7"}]
+    for refused in ("filter b = 7", "filter ispresent(b)", "stats max(b)"):
+        with pytest.raises(QueryFault, match="as gave"):
+            found(f"fields a as b | {refused}", line)
+
+
 def started(id: str, account: str, at: int = 0) -> Started:
     return Started(id, account, "fields x", (Asked("group", "group"),), at)
 
