@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from services.logs_manager.directory import Directory
 from services.logs_manager.store.log_store import LogStore
@@ -17,6 +17,25 @@ MOST_BYTES = 8 << 30
 _MERGE_SECONDS, _MEASURE_SECONDS, _FORGET_SECONDS = 5.0, 60.0, 600.0
 _IDLE_MS = 7 * 86_400_000
 Group = tuple[str, str]
+
+
+async def keep_to(store: LogStore, streams: Sequence[Stream], most: int) -> set[str]:
+    """Where all of these have more bytes than `most`, the namespace that has most pays with its oldest lines, not the
+    others. The namespaces that did. Raises sqlite3.Error.
+    """
+    left, paid = defaultdict[str, list[Stream]](list), set[str]()
+    for each in streams:
+        left[each.namespace].append(each)
+    while left:
+        stored = {id: each.stored for id, each in (await store.sizes()).items()}
+        surplus = sum(stored.get(each.id, 0) for each in streams) - most
+        if surplus <= 0:
+            break
+        sizes = {name: sum(stored.get(each.id, 0) for each in found) for name, found in left.items()}
+        largest = max(sizes, key=sizes.__getitem__)
+        await store.shrink(left.pop(largest), max(sizes[largest] - surplus - most // 20, 0))
+        paid.add(largest)
+    return paid
 
 
 class Upkeep:
@@ -71,19 +90,12 @@ class Upkeep:
         self.over = over | await self._keep_to_all(groups)
 
     async def _keep_to_all(self, groups: Mapping[Group, list[Stream]]) -> set[Group]:
-        """Where all groups together have too much, the namespace that has most pays with its oldest lines. Whose
-        groups those were. Raises sqlite3.Error.
-        """
-        paid, namespaces = set[Group](), defaultdict[str, list[Stream]](list)
-        for (namespace, _), streams in groups.items():
-            namespaces[namespace] += streams
-        while (surplus := self.stored - MOST_BYTES) > 0 and namespaces:
-            largest = max(namespaces, key=lambda each: self._size(namespaces[each]))
-            streams = namespaces.pop(largest)
-            await self._store.shrink(streams, max(self._size(streams) - surplus - MOST_BYTES // 20, 0))
-            paid |= {group for group in groups if group[0] == largest}
-            self.sizes = await self._store.sizes()
-        return paid
+        """Whose groups had to pay for all. Raises sqlite3.Error."""
+        if self.stored <= MOST_BYTES:
+            return set()
+        paid = await keep_to(self._store, [each for streams in groups.values() for each in streams], MOST_BYTES)
+        self.sizes = await self._store.sizes()
+        return {group for group in groups if group[0] in paid}
 
     def _size(self, streams: list[Stream]) -> int:
         return sum(self.sizes[each.id].stored for each in streams if each.id in self.sizes)

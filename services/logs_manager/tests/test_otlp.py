@@ -231,3 +231,20 @@ async def test_a_kind_of_span_that_nobody_knows_is_a_number() -> None:
         assert {"key": "span.kind", "type": "string", "value": "-7"} in trace["spans"][0]["tags"]
         (found,) = await get(m, "/jaeger/api/operations", service="unknown_service")
         assert found["spanKind"] == "-7"
+
+
+@virtual_time
+async def test_who_sends_most_spans_loses_them_and_names_of_services_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with logs() as m:
+        eve = m.service.conductor.add(User("eve", (), "team-e"))
+        m.service.conductor.judge = lambda user, wanted: user != "eve" or wanted["namespace"] == "team-e"
+        await sent(m, spans_at(m.now - 100 * NS))
+        for number in range(8):
+            await sent(m, many_spans(200, m.now - NS, name=f"{number}"), eve)
+        monkeypatch.setattr(trace_store, "MOST_BYTES", 1_500)
+        await m.advance(700)
+        assert await get(m, "/jaeger/api/traces", None, service="shop")
+        assert not await get(m, "/jaeger/api/traces", eve, service="unknown_service")
+        monkeypatch.setattr(trace_store, "KEPT_NS", 60 * NS)
+        await m.advance(700)
+        assert await get(m, "/jaeger/api/services") == []

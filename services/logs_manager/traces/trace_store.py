@@ -1,6 +1,7 @@
 """Spans on the disk and in the order of their traces: a store as that of lines, in a file of its own.
 
-Spans are kept for three days, and a GiB of them compressed.
+Spans are kept for three days, and a GiB of them compressed: where there are more, the namespace with most loses its
+oldest.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from services.logs_manager.store.log_store import LogStore, Written
 from services.logs_manager.store.reader import MOST_FOUND, FoundLine, LogReader, Span
 from services.logs_manager.store.streams import Stream, TooManyStreams
 from services.logs_manager.traces.spans import LONGEST_SPAN, NewSpan, needle_of, trace_in
+from services.logs_manager.upkeep import keep_to
 from services.sdk.reconcile import Clock
 
 FILE = "traces.db"
@@ -174,7 +176,7 @@ class TraceStore:
             if self._clock.monotonic() - forgotten >= _FORGET_SECONDS:
                 streams = self._store.streams.all()
                 await self._store.forget_before(streams, self._kept().start)
-                await self._store.shrink(streams, MOST_BYTES)
+                await keep_to(self._store, streams, MOST_BYTES)
                 there, old = await self._store.sizes(), self._kept().start // 1_000_000
                 await self._store.forget_empty([s for s in streams if s.id not in there and s.created < old])
                 forgotten = self._clock.monotonic()
