@@ -94,7 +94,7 @@ function Signals({ service, seconds }: { service: Service; seconds: number }) {
     <View style={layout.stackWide}>
       {lately.length > 0 && <Changes marks={lately} />}
       <View style={graph.grid}>
-        {goldenSignals(service).map((each) => (
+        {goldenSignals(service, seconds).map((each) => (
           <View key={each.title} style={graph.half}>
             <Text role="heading" aria-level={3} style={text.label}>
               {each.title}

@@ -79,19 +79,25 @@ export function particulars(alert: FiringAlert): string {
   return rest.map(([name, value]) => `${name}=${value}`).join('  ');
 }
 
-/** What silences an alert: the same labels. One without a namespace is the cloud's own. */
+const MOST_MATCHERS = 16;
+
+/**
+ * What silences an alert: all of its labels, or others would be silent with it. One without a namespace is the cloud's
+ * own. Raises Error where not all can be matched.
+ */
 export function silenceOf(alert: FiringAlert, hours: number, now: number): object {
-  const matchers = Object.entries(alert.labels)
-    .filter(([name]) => /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name)) // others cannot be matched
-    .slice(0, 16)
-    .map(([name, value]) => ({ name, value }));
   const own = alert.labels.namespace;
+  const labels = Object.entries(own ? alert.labels : { ...alert.labels, namespace: '' });
+  const odd = labels.find(([name]) => !/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name));
+  if (odd) throw new Error(`its label ${odd[0]} cannot be matched, and without it others would be silent too`);
+  if (labels.length > MOST_MATCHERS)
+    throw new Error(`it has more labels than the ${MOST_MATCHERS} of a silence, and others would be silent too`);
   return {
     apiVersion: 'aerekos.cloud/v1',
     kind: 'AlertSilence',
-    metadata: { generateName: 'silence-', namespace: own ?? 'default' },
+    metadata: { generateName: 'silence-', namespace: own || 'default' },
     spec: {
-      matchers,
+      matchers: labels.map(([name, value]) => ({ name, value })),
       endsAt: new Date(now + hours * 3_600_000).toISOString(),
       comment: `${alert.labels.alertname ?? 'an alert'}, silenced in the dashboard`,
       ...(own ? {} : { scope: 'Cloud' }),
@@ -104,7 +110,7 @@ export function silence(alert: FiringAlert, hours: number): Promise<boolean> {
   return attempt(
     'Not silenced',
     () =>
-      ask(collection(ALERT_SILENCES, alert.labels.namespace ?? 'default'), {
+      ask(collection(ALERT_SILENCES, alert.labels.namespace || 'default'), {
         method: 'POST',
         body: silenceOf(alert, hours, Date.now()),
       }),

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { particulars, ruleState, ruleTold, silenceOf, worstFirst, type FiringAlert } from './alerts';
-import { goldenSignals, graphTold, namesOf, pieces, stepOf, ticksOf, told } from './metrics';
+import { goldenSignals, graphTold, namesOf, pieces, RANGES, stepOf, ticksOf, told, windowOf } from './metrics';
 
 const line = (...values: number[]) => ({ name: 'a', points: values.map((each, at) => [at * 1000, each] as const) });
 
@@ -56,9 +56,21 @@ describe('a graph', () => {
   });
 
   it('is of one service, whatever its name', () => {
-    const signals = goldenSignals({ metadata: { name: 'a"b', namespace: 'shop' } });
+    const signals = goldenSignals({ metadata: { name: 'a"b' } }, 3_600);
     expect(signals.map((each) => each.title)).toEqual(['Requests', 'Errors', 'Latency', 'CPU', 'Memory']);
-    expect(signals[3]!.query).toContain('{namespace="shop", service="a\\"b"}');
+    expect(signals[0]!.query).toContain('{service="a\\"b"}[120s]');
+    expect(signals[3]!.query).toContain('{namespace="default", service="a\\"b"}');
+  });
+
+  it('shows no traffic of another namespace: what is counted is that of default', () => {
+    const signals = goldenSignals({ metadata: { name: 'web', namespace: 'shop' } }, 3_600);
+    expect(signals.map((each) => each.title)).toEqual(['CPU', 'Memory']);
+    expect(signals[0]!.query).toContain('{namespace="shop", service="web"}');
+  });
+
+  it('looks at all that lies between two points', () => {
+    for (const { seconds } of RANGES) expect(windowOf(seconds)).toBeGreaterThanOrEqual(2 * stepOf(seconds));
+    expect(goldenSignals({ metadata: { name: 'web' } }, 604_800)[1]!.query).toContain('[6720s]');
   });
 });
 
@@ -81,7 +93,7 @@ describe('alerts', () => {
   });
 
   it('are silenced by all their labels, in their namespace or in the cloud', () => {
-    const own = silenceOf(alert({ alertname: 'slow', namespace: 'shop', 'a.b': 'x' }), 4, 0) as any;
+    const own = silenceOf(alert({ alertname: 'slow', namespace: 'shop' }), 4, 0) as any;
     expect(own.metadata.namespace).toBe('shop');
     expect(own.spec.matchers).toEqual([
       { name: 'alertname', value: 'slow' },
@@ -90,6 +102,13 @@ describe('alerts', () => {
     expect(own.spec.endsAt).toBe('1970-01-01T04:00:00.000Z');
     const cloud = silenceOf(alert({ alertname: 'worker-silent' }), 1, 0) as any;
     expect([cloud.metadata.namespace, cloud.spec.scope]).toEqual(['default', 'Cloud']);
+    expect(cloud.spec.matchers).toContainEqual({ name: 'namespace', value: '' }); // nobody else's of that name
+  });
+
+  it('are not silenced with others that differ in what cannot be matched', () => {
+    expect(() => silenceOf(alert({ alertname: 'slow', namespace: 'shop', 'a.b': 'x' }), 1, 0)).toThrow(/label a\.b/);
+    const labels = Object.fromEntries(Array.from({ length: 17 }, (_, index) => [`l${index}`, 'x']));
+    expect(() => silenceOf(alert({ ...labels, namespace: 'shop' }), 1, 0)).toThrow(/more labels than the 16/);
   });
 
   it('say what else they are about', () => {

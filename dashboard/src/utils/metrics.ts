@@ -35,6 +35,7 @@ export type RangeName = (typeof RANGES)[number]['value'];
 
 const STEPS = 180;
 const SHORTEST_STEP = 10;
+const SHORTEST_WINDOW = 120;
 
 export function metricsPath(): string {
   return pathKeeping('scrapetargets');
@@ -78,19 +79,33 @@ export function namesOf(series: readonly Record<string, string>[]): string[] {
   );
 }
 
-/** What is asked first of a service: how much is asked of it, how much fails, how long it takes, what it uses. */
-export function goldenSignals(service: Resource): Graph[] {
+/**
+ * What is asked first of a service: how much is asked of it, how much fails, how long it takes, what it uses. The
+ * gateway counts by name what it carries to services of `default`: of others it knows nothing.
+ */
+export function goldenSignals(service: Resource, seconds: number): Graph[] {
   const { name, namespace = 'default' } = service.metadata;
-  const asked = `{service=${quoted(name)}}`;
   const own = `{namespace=${quoted(namespace)}, service=${quoted(name)}}`;
-  const rate = (metric: string) => `sum(rate(aerekos_traffic_${metric}_total${asked}[2m]))`;
+  return [
+    ...(namespace === 'default' ? traffic(name, seconds) : []),
+    { title: 'CPU', query: `sum by (instance) (aerekos_instance_cpu_cores${own})`, unit: 'cores' },
+    { title: 'Memory', query: `sum by (instance) (aerekos_instance_memory_bytes${own})`, unit: 'bytes' },
+  ];
+}
+
+function traffic(service: string, seconds: number): Graph[] {
+  const asked = `{service=${quoted(service)}}[${windowOf(seconds)}s]`;
+  const rate = (metric: string) => `sum(rate(aerekos_traffic_${metric}_total${asked}))`;
   return [
     { title: 'Requests', query: rate('requests'), unit: 'perSecond' },
     { title: 'Errors', query: rate('errors'), unit: 'perSecond' },
     { title: 'Latency', query: `${rate('seconds')} / (${rate('requests')} > 0)`, unit: 'seconds' },
-    { title: 'CPU', query: `sum by (instance) (aerekos_instance_cpu_cores${own})`, unit: 'cores' },
-    { title: 'Memory', query: `sum by (instance) (aerekos_instance_memory_bytes${own})`, unit: 'bytes' },
   ];
+}
+
+/** Over how many seconds each point of a rate looks back: nothing falls between two of them. */
+export function windowOf(seconds: number): number {
+  return Math.max(SHORTEST_WINDOW, 2 * stepOf(seconds));
 }
 
 function quoted(text: string): string {
