@@ -68,7 +68,7 @@ def assembled(context: ServiceContext, disk: Executor, asking: Executor, reading
     taking = Taking(store, directory, context.clock)
     return Service(
         app=LokiApi(context, queries, taking, reading, aws),
-        routes=[OtlpLogRoutes(taking, context.clock), TraceRoutes(context, traces, queries)],
+        routes=[OtlpLogRoutes(taking, context.clock, reading), TraceRoutes(context, traces, queries, reading)],
         reconcilers=[GroupReconciler(store, upkeep)],
         checks=[
             Check("instances", lambda: following.fault, essential=False),

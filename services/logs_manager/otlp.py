@@ -6,9 +6,11 @@ protocol has it.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from concurrent.futures import Executor
+from typing import Any, TypeVar
 
 import orjson
 
@@ -17,7 +19,8 @@ from services.logs_manager.bodies import unpacked
 from services.sdk.routes import Request, Response
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
-MOST_ITEMS, DEEPEST = 20_000, 16
+MOST_ITEMS, DEEPEST, _SMALL = 20_000, 16, 4 << 10
+T = TypeVar("T")
 _IDS = frozenset({"traceId", "spanId", "parentSpanId"})
 
 
@@ -42,6 +45,15 @@ def read_into(message: Any, request: Request) -> None:
             ParseDict(_with_ids(orjson.loads(body), 0), message, ignore_unknown_fields=True, max_recursion_depth=40)
     except (DecodeError, ParseError, ValueError, TypeError, AttributeError) as error:
         raise BadRequest(f"the body is no {type(message).__name__} of OTLP: {str(error)[:200]}") from None
+
+
+async def beside_the_loop(reading: Executor, request: Request, read: Callable[[], T]) -> T:
+    """What `read` makes of the request: of a large one, or one that may become large, in `reading`. Raises what it
+    raises.
+    """
+    if len(request.body) <= _SMALL and "content-encoding" not in request.headers:
+        return read()
+    return await asyncio.get_running_loop().run_in_executor(reading, read)
 
 
 def require_few(parts: Sequence[Any], scopes: Callable[[Any], Any], items: Callable[[Any], Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 from typing import Any
+from unittest.mock import Mock, patch
 
 import pytest
 from google.protobuf.json_format import MessageToDict
@@ -22,7 +23,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from services.logs_manager.bodies import MOST_RAW
-from services.logs_manager.otlp import MOST_ITEMS
+from services.logs_manager.otlp import MOST_ITEMS, value_of
 from services.logs_manager.tests.in_memory import NS, Logs, logs
 from services.logs_manager.traces import spans as spans_module
 from services.logs_manager.traces import trace_store
@@ -248,3 +249,37 @@ async def test_who_sends_most_spans_loses_them_and_names_of_services_end(monkeyp
         monkeypatch.setattr(trace_store, "KEPT_NS", 60 * NS)
         await m.advance(700)
         assert await get(m, "/jaeger/api/services") == []
+
+
+@virtual_time
+async def test_a_resource_is_read_once_for_all_its_records() -> None:
+    async with logs() as m:
+        request = log_request(m.now - NS)
+        (part,) = request.resource_logs
+        part.scope_logs[0].scope.name = "orders"
+        for number in range(20_000):
+            part.resource.attributes.add(key=f"a{number}").value.int_value = number
+        record = part.scope_logs[0].log_records[0]
+        record.event_name = "failed"
+        record.attributes.add(key="host.name").value.string_value = "of the record"
+        part.scope_logs[0].log_records.extend([record] * 99)
+        packed, values = gzip.compress(request.SerializeToString()), Mock(wraps=value_of)
+        with patch("services.logs_manager.otlp_logs.value_of", values):
+            answer = await send(m, "/v1/logs", packed, headers={"content-encoding": "gzip"})
+        assert answer.status_code == 200 and values.call_count < 1_000
+        fits = '| scope_name="orders" | event_name="failed" | host_name="of the record" | a5="5"'
+        assert len(await m.lines(f'{{service="shop"}} {fits}')) == 100
+
+
+@virtual_time
+async def test_a_small_body_of_records_does_not_become_gigabytes() -> None:
+    async with logs() as m:
+        for count, fields in ((MOST_ITEMS + 1, 0), (2_500, 8)):
+            request = log_request(m.now - NS)
+            (part,) = request.resource_logs
+            for number in range(fields):
+                part.resource.attributes.add(key=f"a{number}").value.string_value = "x" * 2_000
+            part.scope_logs[0].log_records.extend([part.scope_logs[0].log_records[0]] * (count - 1))
+            packed = gzip.compress(request.SerializeToString())
+            answer = await send(m, "/v1/logs", packed, headers={"content-encoding": "gzip"})
+            assert answer.status_code == 400, answer.content

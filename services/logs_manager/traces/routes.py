@@ -5,6 +5,7 @@ A caller sees the spans of their namespace; who may read LogGroups everywhere se
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from typing import Any
 
 import orjson
@@ -12,7 +13,7 @@ import orjson
 from crds.errors import BadRequest, NotFound
 from services.logs_manager.kinds import LOG_GROUP
 from services.logs_manager.logql.lexer import seconds_of
-from services.logs_manager.otlp import answer, read_into
+from services.logs_manager.otlp import answer, beside_the_loop, read_into
 from services.logs_manager.queries import Queries
 from services.logs_manager.store.reader import Span, TookTooLong
 from services.logs_manager.traces import jaeger
@@ -30,8 +31,9 @@ _SEARCH = ("service", "operation", "tags", "start", "end", "minDuration", "maxDu
 class TraceRoutes:
     """Declared methods."""
 
-    def __init__(self, context: ServiceContext, store: TraceStore, queries: Queries) -> None:
-        self._context, self._store, self._queries = context, store, queries
+    def __init__(self, context: ServiceContext, store: TraceStore, queries: Queries, reading: Executor) -> None:
+        """`reading`: where large requests are taken apart."""
+        self._context, self._store, self._queries, self._reading = context, store, queries, reading
 
     @route("POST", "/v1/traces", permission=("use", LOG_GROUP), raw=True)
     async def take(self, request: Request) -> Response:
@@ -41,9 +43,11 @@ class TraceRoutes:
             ExportTraceServiceResponse,
         )
 
-        sent, response = ExportTraceServiceRequest(), ExportTraceServiceResponse()
-        read_into(sent, request)
-        spans = spans_of(sent)
+        def read() -> list[NewSpan | None]:
+            read_into(sent := ExportTraceServiceRequest(), request)
+            return spans_of(sent)
+
+        response, spans = ExportTraceServiceResponse(), await beside_the_loop(self._reading, request, read)
         now = self._queries.now()
         kept = [each for each in spans if each is not None and _is_of_now(each, now)]
         if kept:
