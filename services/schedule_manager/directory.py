@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from services.schedule_manager import errors
-from services.schedule_manager.changing import Changing
 from services.schedule_manager.kinds import SCHEDULE, SCHEDULE_GROUP, Schedule, ScheduleGroup
 from services.schedule_manager.names import (
     DEFAULT_GROUP,
@@ -17,6 +16,7 @@ from services.schedule_manager.names import (
     schedule_resource,
 )
 from services.sdk.aws.operations import RequestContext
+from services.sdk.changing import Changing
 from services.sdk.context import ServiceContext
 from services.sdk.resources import Resources
 

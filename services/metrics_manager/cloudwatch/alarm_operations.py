@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from crds.errors import AlreadyExists, Conflict, NotFound
+from crds.errors import AlreadyExists, NotFound
 from services.metrics_manager.cloudwatch import errors
 from services.metrics_manager.cloudwatch.alarm_book import AlarmBook
 from services.metrics_manager.cloudwatch.alarm_evaluating import MOST_ALARMS, AlarmEvaluator, queries_of
@@ -34,6 +34,7 @@ from services.sdk.aws.operations import RequestContext, operation
 from services.sdk.aws.pagination import InvalidToken, PageTokens
 from services.sdk.aws.resource_names import DEFAULT_REGION, resource_name
 from services.sdk.aws.tags import require_tags, tag_list, tags_of
+from services.sdk.changing import Changing
 from services.sdk.context import ServiceContext
 from services.sdk.resources import Resources
 
@@ -41,7 +42,6 @@ Json = dict[str, Any]
 T = TypeVar("T")
 Tags = dict[str, str]
 PAGE, MOST_NAMES = 100, 100
-_TRIES = 5
 _PUT = (
     *("AlarmName", "AlarmDescription", "ActionsEnabled", "OKActions", "AlarmActions", "InsufficientDataActions"),
     *("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Dimensions", "Period", "Unit"),
@@ -66,7 +66,8 @@ class AlarmOperations:
         access: CallerAccess,
         tokens: PageTokens,
     ) -> None:
-        self._context, self._evaluator, self._book = context, evaluator, book
+        self._clock, self._changing = context.clock, Changing(context)
+        self._evaluator, self._book = evaluator, book
         self._access, self._tokens, self._alarms = access, tokens, evaluator.alarms
 
     @operation("PutMetricAlarm", permission=("update", METRIC_ALARM), understands=_PUT)
@@ -252,18 +253,8 @@ class AlarmOperations:
     async def _change(
         self, acting: Resources, alarm: MetricAlarm, edit: Callable[[MetricAlarm], None]
     ) -> MetricAlarm:
-        """Made anew where its status, or somebody else, has moved on meanwhile. Raises ApiError."""
-        for tried in range(_TRIES):
-            wanted = alarm.model_copy(deep=True)
-            edit(wanted)
-            try:
-                return self._alarms.put(await acting.replace(METRIC_ALARM, wanted))
-            except Conflict:
-                if tried == _TRIES - 1:
-                    raise
-                meta = alarm.metadata
-                alarm = await self._context.resources.get(METRIC_ALARM, meta.name, meta.namespace)
-        raise AssertionError("the last try raises")
+        """As `Changing.change`."""
+        return await self._changing.change(METRIC_ALARM, self._alarms, acting, alarm, edit)
 
     async def _note(self, alarm: MetricAlarm) -> None:
         await self._book.note_spec(alarm, self._now())
@@ -281,7 +272,7 @@ class AlarmOperations:
         return found.items, {"NextToken": found.token} if found.token else {}
 
     def _now(self) -> float:
-        return self._context.clock.now().timestamp()
+        return self._clock.now().timestamp()
 
 
 def _is_seen(alarm: MetricAlarm, call: RequestContext) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from services.schedule_manager.changing import Changing
 from services.schedule_manager.directory import is_in
 from services.schedule_manager.events import errors
 from services.schedule_manager.events.kinds import EVENT_BUS, EVENT_RULE, EventBus, EventRule
@@ -20,6 +19,7 @@ from services.schedule_manager.events.names import (
 from services.schedule_manager.events.planning import rule_name
 from services.sdk.aws.accounts import account_of
 from services.sdk.aws.operations import RequestContext
+from services.sdk.changing import Changing
 from services.sdk.context import ServiceContext
 from services.sdk.resources import Resources
 
