@@ -9,7 +9,6 @@ from services.logs_manager.kinds import DEFAULT_BYTES, DEFAULT_RETENTION_DAYS, L
 from services.logs_manager.names import group_resource
 from services.logs_manager.store.streams import Stream
 from services.sdk.aws.operations import RequestContext
-from services.sdk.aws.resource_names import DEFAULT_REGION
 from services.sdk.context import ServiceContext
 from services.sdk.resources import Resources
 
@@ -32,7 +31,7 @@ class Directory:
             found = await self.groups.read(group_resource(name, region), call.namespace)
             if found is None or found.metadata.deletion_timestamp is not None:
                 continue
-            if found.group_name == name and is_in(found.spec.region, call):
+            if found.group_name == name and call.sees(found.spec.region):
                 return found
         return None
 
@@ -81,8 +80,3 @@ class Directory:
     def most_bytes(self, stream: Stream) -> int:
         spec = self.spec_of(stream)
         return spec.max_bytes if spec else DEFAULT_BYTES
-
-
-def is_in(region: str, call: RequestContext) -> bool:
-    """Whether what is in that region is seen in the caller's."""
-    return region in ("", call.region) or (region == DEFAULT_REGION and not call.region)

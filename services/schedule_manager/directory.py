@@ -9,7 +9,6 @@ from services.schedule_manager import errors
 from services.schedule_manager.kinds import SCHEDULE, SCHEDULE_GROUP, Schedule, ScheduleGroup
 from services.schedule_manager.names import (
     DEFAULT_GROUP,
-    DEFAULT_REGION,
     group_arn,
     group_resource,
     schedule_arn,
@@ -46,7 +45,7 @@ class Directory:
         """Of the caller's region, else one that is seen in all."""
         for region in dict.fromkeys((call.region, "")):
             found = await self.schedules.read(schedule_resource(name, group, region), call.namespace)
-            if found is not None and _is_meant(found, name, group) and is_in(found.spec.region, call):
+            if found is not None and _is_meant(found, name, group) and call.sees(found.spec.region):
                 return found
         return None
 
@@ -54,7 +53,7 @@ class Directory:
         """Of the caller's region, else one that is seen in all. The default group is none."""
         for region in dict.fromkeys((call.region, "")):
             found = await self.groups.read(group_resource(name, region), call.namespace)
-            if found is None or not is_in(found.spec.region, call):
+            if found is None or not call.sees(found.spec.region):
                 continue
             if (found.spec.group_name or found.metadata.name) == name:
                 return found
@@ -69,11 +68,6 @@ class Directory:
             raise errors.no_group(name)
         if found.metadata.deletion_timestamp is not None:
             raise errors.going(name)
-
-
-def is_in(region: str, call: RequestContext) -> bool:
-    """Whether what is in that region is seen in the caller's."""
-    return region in ("", call.region) or (region == DEFAULT_REGION and not call.region)
 
 
 async def judged_resource(call: RequestContext, request: Json) -> str:

@@ -11,7 +11,6 @@ from typing import Any
 
 from crds.errors import AlreadyExists
 from services.logs_manager import errors
-from services.logs_manager.directory import is_in
 from services.logs_manager.kinds import LOG_GROUP, LogGroup, LogGroupSpec
 from services.logs_manager.names import group_arn, group_fault, group_in, group_resource
 from services.logs_manager.operations.log_access import Parts, name_of
@@ -67,7 +66,7 @@ class GroupOperations:
         prefix, pattern = request.get("logGroupNamePrefix") or "", request.get("logGroupNamePattern") or ""
         if prefix and pattern:
             raise errors.invalid("logGroupNamePrefix and logGroupNamePattern exclude each other.")
-        seen = [each for each in self._parts.directory.all(call.namespace) if is_in(each.spec.region, call)]
+        seen = [each for each in self._parts.directory.all(call.namespace) if call.sees(each.spec.region)]
         fitting = [
             each for each in seen if each.group_name.startswith(prefix) and pattern.lower() in each.group_name.lower()
         ]

@@ -32,7 +32,7 @@ from services.sdk.aws.arns import parse_arn
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext, operation
 from services.sdk.aws.pagination import InvalidToken, PageTokens
-from services.sdk.aws.resource_names import DEFAULT_REGION, resource_name
+from services.sdk.aws.resource_names import resource_name
 from services.sdk.aws.tags import require_tags, tag_list, tags_of
 from services.sdk.changing import Changing
 from services.sdk.context import ServiceContext
@@ -236,7 +236,7 @@ class AlarmOperations:
         """Of the caller's region, else one that is seen in all."""
         for region in dict.fromkeys((call.region, "")):
             found = await self._alarms.read(resource_name(name, region), call.namespace)
-            if found is not None and alarm_name(found) == name and _is_seen(found, call):
+            if found is not None and alarm_name(found) == name and call.sees(found.spec.region):
                 return found
         return None
 
@@ -248,7 +248,7 @@ class AlarmOperations:
         return found
 
     def _seen(self, call: RequestContext) -> Iterator[MetricAlarm]:
-        return (each for each in self._alarms.all(call.namespace) if _is_seen(each, call))
+        return (each for each in self._alarms.all(call.namespace) if call.sees(each.spec.region))
 
     async def _change(
         self, acting: Resources, alarm: MetricAlarm, edit: Callable[[MetricAlarm], None]
@@ -273,10 +273,6 @@ class AlarmOperations:
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
-
-
-def _is_seen(alarm: MetricAlarm, call: RequestContext) -> bool:
-    return alarm.spec.region in ("", call.region) or (alarm.spec.region == DEFAULT_REGION and not call.region)
 
 
 def _names(request: Json) -> list[str]:

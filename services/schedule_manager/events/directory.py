@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from services.schedule_manager.directory import is_in
 from services.schedule_manager.events import errors
 from services.schedule_manager.events.kinds import EVENT_BUS, EVENT_RULE, EventBus, EventRule
 from services.schedule_manager.events.names import (
@@ -39,7 +38,7 @@ class EventDirectory:
         """Of the caller's region, else one that is seen in all. The default bus is none."""
         for region in dict.fromkeys((call.region, "")):
             found = await self.buses.read(bus_resource(name, region), call.namespace)
-            if found is not None and bus_name(found) == name and is_in(found.spec.region, call):
+            if found is not None and bus_name(found) == name and call.sees(found.spec.region):
                 return found
         return None
 
@@ -59,7 +58,7 @@ class EventDirectory:
         """Of the caller's region, else one that is seen in all."""
         for region in dict.fromkeys((call.region, "")):
             found = await self.rules.read(rule_resource(name, bus, region), call.namespace)
-            if found is not None and _is_meant(found, name, bus) and is_in(found.spec.region, call):
+            if found is not None and _is_meant(found, name, bus) and call.sees(found.spec.region):
                 return found
         return None
 
@@ -82,7 +81,7 @@ class EventDirectory:
     def rules_of(self, call: RequestContext, bus: str) -> Iterator[EventRule]:
         """All that the caller's account has on that bus, and that are seen in the region."""
         return (
-            each for each in self.rules.all(call.namespace) if each.spec.bus == bus and is_in(each.spec.region, call)
+            each for each in self.rules.all(call.namespace) if each.spec.bus == bus and call.sees(each.spec.region)
         )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from crds.errors import AlreadyExists, NotFound
 from crds.model import rfc3339_micro
 from services.schedule_manager import errors
-from services.schedule_manager.directory import Directory, is_in
+from services.schedule_manager.directory import Directory
 from services.schedule_manager.kinds import SCHEDULE_GROUP, ScheduleGroup, ScheduleGroupSpec
 from services.schedule_manager.names import DEFAULT_GROUP, group_resource
 from services.schedule_manager.operations.schedules import CREATION_TOKEN
@@ -161,4 +161,4 @@ def _name_in(call: RequestContext, arn: str) -> str:
 
 
 def _is_seen(group: ScheduleGroup, call: RequestContext) -> bool:
-    return is_in(group.spec.region, call) and group_name(group) != DEFAULT_GROUP
+    return call.sees(group.spec.region) and group_name(group) != DEFAULT_GROUP

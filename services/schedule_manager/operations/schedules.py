@@ -12,7 +12,7 @@ from typing import Any
 from crds.errors import AlreadyExists, NotFound
 from crds.model import rfc3339_micro
 from services.schedule_manager import errors
-from services.schedule_manager.directory import Directory, is_in
+from services.schedule_manager.directory import Directory
 from services.schedule_manager.kinds import SCHEDULE, Schedule
 from services.schedule_manager.names import DEFAULT_GROUP, schedule_resource
 from services.schedule_manager.pages import page
@@ -132,7 +132,7 @@ def _resource(call: RequestContext, request: Json) -> str:
 
 def _fits(schedule: Schedule, call: RequestContext, group: str, prefix: str, state: str) -> bool:
     return (
-        is_in(schedule.spec.region, call)
+        call.sees(schedule.spec.region)
         and group in ("", schedule.spec.group)
         and schedule_name(schedule).startswith(prefix)
         and state in ("", "ENABLED" if schedule.spec.enabled else "DISABLED")

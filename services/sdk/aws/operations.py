@@ -19,6 +19,7 @@ from crds.kind import Kind
 from services.sdk.aws.caller_policies import CallerPolicies
 from services.sdk.aws.model import ServiceModel
 from services.sdk.aws.policy.context import Given
+from services.sdk.aws.resource_names import DEFAULT_REGION
 from services.sdk.aws.service_callers import NO_SOURCE, Source
 from services.sdk.identity import Caller
 from services.sdk.permissions import Permission
@@ -73,6 +74,10 @@ class RequestContext(NamedTuple):
     @property
     def namespace(self) -> str:
         return self.caller.namespace
+
+    def sees(self, region: str) -> bool:
+        """Whether what is in that region is seen in the caller's; what has none is seen in every one."""
+        return region in ("", self.region) or (region == DEFAULT_REGION and not self.region)
 
     @property
     def operation(self) -> str:

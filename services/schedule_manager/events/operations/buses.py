@@ -11,7 +11,6 @@ from typing import Any
 
 from crds.errors import AlreadyExists, NotFound
 from crds.model import rfc3339_micro
-from services.schedule_manager.directory import is_in
 from services.schedule_manager.events import errors
 from services.schedule_manager.events.directory import EventDirectory, arn_of_bus
 from services.schedule_manager.events.kinds import EVENT_BUS, EventBus, EventBusSpec
@@ -95,7 +94,7 @@ class BusOperations:
     async def list_event_buses(self, call: RequestContext, request: Json) -> Json:
         await self._access.require(call)
         prefix = request.get("NamePrefix") or ""
-        found = [each for each in self._directory.buses.all(call.namespace) if is_in(each.spec.region, call)]
+        found = [each for each in self._directory.buses.all(call.namespace) if call.sees(each.spec.region)]
         rows = [described_default_bus(call.region, call.account), *map(described_bus, found)]
         shown, more = page(
             [each for each in rows if each["Name"].startswith(prefix)],
