@@ -3,51 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from datetime import UTC, datetime
-from urllib.parse import parse_qsl
 
 from crds.errors import BadRequest
 from services.logs_manager.logql.lexer import seconds_of
+from services.sdk.query_members import QueryMembers
 
-MOST_LIST = 64
 NS = 1_000_000_000
 _LAST = 1 << 62
 
 
-class Parameters:
+class Parameters(QueryMembers):
     """Raises BadRequest for members that are not understood, and for those that stand there twice and may not."""
 
-    def __init__(self, query: bytes, form: bytes, known: Collection[str], lists: Collection[str] = ()) -> None:
-        self._found: dict[str, list[str]] = {}
-        for name, value in [*_pairs(query), *_pairs(form)]:
-            self._found.setdefault(name, []).append(value)
-        if unknown := sorted(set(self._found) - set(known) - set(lists)):
-            raise BadRequest(
-                f"not understood here: {', '.join(unknown)}; known: {', '.join(sorted({*known, *lists}))}"
-            )
-        if twice := [name for name, values in self._found.items() if len(values) > 1 and name not in lists]:
-            raise BadRequest(f"{twice[0]}: stands there twice")
-
     def has(self, name: str) -> bool:
-        return bool(self._found.get(name, [""])[0])
+        return bool(self.value(name))
 
     def text(self, name: str, default: str | None = None) -> str:
         """Raises BadRequest where it has to be there."""
-        value = self._found.get(name, [""])[0]
+        value = self.value(name)
         if not value and default is None:
             raise BadRequest(f"{name}: it has to be there")
         return value or default or ""
 
-    def list(self, name: str) -> list[str]:
-        found = self._found.get(name, [])
-        if len(found) > MOST_LIST:
-            raise BadRequest(f"{name}: at most {MOST_LIST} of them")
-        return found
-
     def moment(self, name: str, default: int) -> int:
         """In ns. Whole numbers are s up to ten digits, ns above; others are s."""
-        value = self._found.get(name, [""])[0]
+        value = self.value(name)
         found = default if not value else _moment(value)
         if found is None or not 0 <= found < _LAST:
             raise BadRequest(f"{name}: {value[:40]!r} is no moment: ns or s since 1970, or RFC 3339")
@@ -55,7 +36,7 @@ class Parameters:
 
     def duration(self, name: str, default: int) -> int:
         """In ms: s, or as `1h30m`."""
-        value = self._found.get(name, [""])[0]
+        value = self.value(name)
         if not value:
             return default
         number = _number(value)
@@ -65,7 +46,7 @@ class Parameters:
         return max(round(found * 1000), 1)
 
     def count(self, name: str, default: int, most: int) -> int:
-        value = self._found.get(name, [str(default)])[0]
+        value = self.value(name, str(default))
         if not (value.isascii() and value.isdigit() and len(value) < 10 and 0 < int(value) <= most):
             raise BadRequest(f"{name}: {value[:40]!r} is no count from 1 to {most}")
         return int(value)
@@ -89,10 +70,3 @@ def _number(text: str) -> float | None:
     except ValueError:
         return None
     return found if math.isfinite(found) else None
-
-
-def _pairs(text: bytes) -> list[tuple[str, str]]:
-    try:
-        return parse_qsl(text.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=256)
-    except ValueError:
-        raise BadRequest("the query, or the form, is not readable") from None

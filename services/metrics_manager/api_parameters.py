@@ -3,49 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from datetime import UTC, datetime
-from urllib.parse import parse_qsl
 
 from crds.errors import BadRequest
+from services.sdk.query_members import QueryMembers
 
-MOST_LIST = 64
 _UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000, "y": 31_536_000_000}
 
 
-class Parameters:
+class Parameters(QueryMembers):
     """Raises BadRequest for members that are not understood, and for those that stand there twice and may not."""
-
-    def __init__(self, query: bytes, form: bytes, known: Collection[str], lists: Collection[str] = ()) -> None:
-        self._found: dict[str, list[str]] = {}
-        for text in (query, form):
-            for name, value in _pairs(text):
-                self._found.setdefault(name, []).append(value)
-        if unknown := sorted(set(self._found) - set(known) - set(lists)):
-            raise BadRequest(
-                f"not understood here: {', '.join(unknown)}; known: {', '.join(sorted({*known, *lists}))}"
-            )
-        if twice := [name for name, values in self._found.items() if len(values) > 1 and name not in lists]:
-            raise BadRequest(f"{twice[0]}: stands there twice")
 
     def text(self, name: str, default: str | None = None) -> str:
         """Raises BadRequest where it has to be there."""
-        value = self._found.get(name, [""])[0]
+        value = self.value(name)
         if value:
             return value
         if default is None:
             raise BadRequest(f'invalid parameter "{name}": it is not there')
         return default
 
-    def list(self, name: str) -> list[str]:
-        found = self._found.get(name, [])
-        if len(found) > MOST_LIST:
-            raise BadRequest(f"{name}: at most {MOST_LIST} of them")
-        return found
-
     def moment(self, name: str, default: int | None = None) -> int:
         """In ms: seconds since 1970, or RFC 3339."""
-        value = self._found.get(name, [""])[0]
+        value = self.value(name)
         if not value and default is not None:
             return default
         seconds = _number(value)
@@ -57,7 +37,7 @@ class Parameters:
 
     def duration(self, name: str, default: int | None = None) -> int:
         """In ms: seconds, or as `1h30m`."""
-        value = self._found.get(name, [""])[0]
+        value = self.value(name)
         if not value and default is not None:
             return default
         seconds = _number(value)
@@ -68,17 +48,10 @@ class Parameters:
 
     def count(self, name: str) -> int:
         """0, where it is not there: no limit."""
-        value = self._found.get(name, ["0"])[0]
+        value = self.value(name, "0")
         if not (value.isascii() and value.isdigit() and len(value) < 10):
             raise BadRequest(f'invalid parameter "{name}": {value!r} is no count')
         return int(value)
-
-
-def _pairs(text: bytes) -> list[tuple[str, str]]:
-    try:
-        return parse_qsl(text.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=256)
-    except ValueError:
-        raise BadRequest("the query, or the form, is not readable") from None
 
 
 def _number(text: str) -> float | None:
