@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import orjson
 
 from services.logs_manager.logql.errors import QueryFault
-from services.logs_manager.logql.lexer import seconds_of
+from services.logs_manager.logql.lexer import number_of, seconds_of
 from services.logs_manager.logql.matching import compiled
-from services.logs_manager.logql.stages import COMPARE, number_of, text_of_json
+from services.logs_manager.logql.stages import COMPARE, text_of_json
 
 LONGEST_QUERY, DEFAULT_LIMIT, MOST_ROWS, MOST_COLUMNS, DEEPEST = 10_000, 1_000, 10_000, 50, 30
 _COMMANDS = ("fields", "display", "filter", "sort", "limit", "stats")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from services.logs_manager.insights import Aggregate, Query, Record, Row
 from services.logs_manager.logql.errors import QueryFault
-from services.logs_manager.logql.stages import number_of
+from services.logs_manager.logql.lexer import number_of
 
 MOST_GROUPS, MOST_DISTINCT = 10_000, 200_000
 """Of a query; different values are counted over all its groups and aggregates."""

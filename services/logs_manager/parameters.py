@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime
 
 from crds.errors import BadRequest
-from services.logs_manager.logql.lexer import seconds_of
+from services.logs_manager.logql.lexer import number_of, seconds_of
 from services.sdk.query_members import QueryMembers
 
 NS = 1_000_000_000
@@ -39,7 +38,7 @@ class Parameters(QueryMembers):
         value = self.value(name)
         if not value:
             return default
-        number = _number(value)
+        number = number_of(value)
         found = seconds_of(value) if number is None else number
         if found is None or not 0 < found < 1e10:
             raise BadRequest(f"{name}: {value[:40]!r} is no duration: seconds, or as 1h30m")
@@ -55,18 +54,10 @@ class Parameters(QueryMembers):
 def _moment(text: str) -> int | None:
     if text.isascii() and text.isdigit() and len(text) < 21:
         return int(text) if len(text) > 10 else int(text) * NS
-    if (number := _number(text)) is not None:
+    if (number := number_of(text)) is not None:
         return round(number * NS) if abs(number) < 1e10 else round(number)
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         return None
     return round(found.replace(tzinfo=found.tzinfo or UTC).timestamp() * 1_000_000) * 1_000
-
-
-def _number(text: str) -> float | None:
-    try:
-        found = float(text)
-    except ValueError:
-        return None
-    return found if math.isfinite(found) else None

@@ -111,11 +111,8 @@ def _number(text: str, at: int) -> tuple[Token, int]:
         ):
             end += 1
     word = text[at:end]
-    try:
-        number = float(word)
-    except ValueError:
-        number = math.nan
-    if math.isfinite(number):
+    number = number_of(word)
+    if number is not None:
         return Token("number", word, at, number), end
     seconds = seconds_of(word)
     if seconds is not None:
@@ -124,6 +121,15 @@ def _number(text: str, at: int) -> tuple[Token, int]:
     if size is None:
         raise QueryFault(f"at {at + 1}: {word!r} is no number, duration or size")
     return Token("bytes", word, at, size), end
+
+
+def number_of(text: str) -> float | None:
+    """None for what is none, and for what has no end."""
+    try:
+        found = float(text)
+    except ValueError:
+        return None
+    return found if math.isfinite(found) else None
 
 
 def seconds_of(word: str) -> float | None:

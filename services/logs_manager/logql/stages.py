@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +9,7 @@ import orjson
 
 from services.logs_manager.levels import level_of
 from services.logs_manager.logql.errors import QueryFault
-from services.logs_manager.logql.lexer import bytes_of, seconds_of
+from services.logs_manager.logql.lexer import bytes_of, number_of, seconds_of
 from services.logs_manager.logql.matching import compiled, selects, text_test
 from services.logs_manager.logql.nodes import (
     Both,
@@ -122,14 +121,6 @@ def _number_filter(name: str, op: str, wanted: float, unit: str) -> Step:
         return compare(found, wanted)
 
     return step
-
-
-def number_of(text: str) -> float | None:
-    try:
-        found = float(text)
-    except ValueError:
-        return None
-    return found if math.isfinite(found) else None
 
 
 _READ: dict[str, Callable[[str], float | None]] = {"number": number_of, "duration": seconds_of, "bytes": bytes_of}
