@@ -13,6 +13,7 @@ import orjson
 
 from services.logs_manager.logql.errors import QueryFault
 from services.logs_manager.logql.matching import compiled
+from services.logs_manager.logql.stages import COMPARE
 
 LONGEST_PATTERN, DEEPEST = 1_024, 20
 Test = Callable[[str], bool]
@@ -247,7 +248,7 @@ def _at(value: Any, path: list[str | int]) -> Any:
 def _comparison(path: list[str | int], op: str, word: str) -> JsonTest:
     number = None if word.startswith(("%", '"')) else _number(word)
     if number is not None:
-        return lambda value: _compares(_at(value, path), op, number)
+        return _number_test(path, op, number)
     if op not in ("=", "!="):
         raise QueryFault(f"filterPattern: {op} compares numbers, {word!r} is none")
     text = word.strip('"') if word.startswith('"') else word
@@ -282,18 +283,13 @@ def _number(word: str) -> float | None:
         return None
 
 
-def _compares(found: Any, op: str, wanted: float) -> bool:
-    if not isinstance(found, int | float) or isinstance(found, bool):
+def _number_test(path: list[str | int], op: str, wanted: float) -> JsonTest:
+    compare = COMPARE["==" if op == "=" else op]
+
+    def matches(value: Any) -> bool:
+        found = _at(value, path)
+        if isinstance(found, int | float) and not isinstance(found, bool):
+            return compare(found, wanted)
         return op == "!=" and found is not _MISSING and not isinstance(found, dict | list)
-    match op:
-        case "=":
-            return found == wanted
-        case "!=":
-            return found != wanted
-        case "<":
-            return found < wanted
-        case ">":
-            return found > wanted
-        case "<=":
-            return found <= wanted
-    return found >= wanted
+
+    return matches
