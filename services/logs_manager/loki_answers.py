@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from services.logs_manager.logql.evaluate import Labels, Line, Steps, Vector
+from services.logs_manager.logql.evaluate import Line, Steps
+from services.logs_manager.logql.vectors import Labels, Vector
 
 Json = dict[str, Any]
 _STATS: Json = {"summary": {}, "querier": {}, "ingester": {}, "cache": {}}

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import heapq
-import math
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate, chain
+from itertools import accumulate
 from typing import NamedTuple, Protocol
 
 import orjson
@@ -24,7 +22,21 @@ from services.logs_manager.logql.nodes import (
     Operation,
     RangeAggregation,
 )
-from services.logs_manager.logql.stages import COMPARE, ERROR, LEVEL, Row, Step, needles_of, steps_of
+from services.logs_manager.logql.stages import ERROR, LEVEL, Row, Step, needles_of, steps_of
+from services.logs_manager.logql.vectors import (
+    COUNTED,
+    REDUCE,
+    Labels,
+    Values,
+    Vector,
+    chosen_series,
+    computed,
+    group_of,
+    of_pair,
+    reduced,
+    window_of,
+    with_values,
+)
 from services.logs_manager.store.blocks import Entry
 from services.logs_manager.store.reader import MOST_FOUND, FoundLine, LogReader, Span
 from services.logs_manager.store.streams import Stream
@@ -33,10 +45,6 @@ MOST_STEPS, MOST_SERIES, MOST_LINES, MOST_SAMPLES = 11_000, 2_000, 5_000, 5_000_
 MOST_VALUES = 1_000_000
 """Series times steps, of all parts of a query together."""
 NS = 1_000_000_000
-_BLOCK = 1_024
-Labels = tuple[tuple[str, str], ...]
-Values = list[float | None]
-Vector = dict[Labels, Values]
 
 
 class Source(Protocol):
@@ -160,7 +168,7 @@ class _Computing:
 
     def _range(self, query: RangeAggregation, grouping: Grouping | None) -> Vector:
         samples = self._samples(query, grouping)
-        compute = _COUNTED.get(query.function)
+        compute = COUNTED.get(query.function)
         found: Vector = {}
         self._spent(found, len(samples))
         for labels, (times, values) in samples.items():
@@ -169,7 +177,7 @@ class _Computing:
                 found[labels] = self._counted(query, times, values, compute)
             else:
                 found[labels] = self._unwrapped(query, times, values)
-        return {labels: values for labels, values in found.items() if any(v is not None for v in values)}
+        return with_values(found)
 
     def _samples(
         self, query: RangeAggregation, grouping: Grouping | None
@@ -181,7 +189,7 @@ class _Computing:
         span = Span(self._steps.start - shift - round(query.seconds * NS) + 1, self._steps.end - shift + 1)
         kept = {id: self._source.kept_since(stream) for id, stream in chosen.items()}
         found: dict[Labels, tuple[array[int], array[float]]] = {}
-        counting = query.function in _COUNTED
+        counting = query.function in COUNTED
         plain: dict[tuple[int, str], Labels] = {}
         by_level = grouping is not None and not grouping.without and LEVEL in grouping.names
         for stream, entry, _ in self._walk(chosen, span, query):
@@ -230,7 +238,7 @@ class _Computing:
         return found
 
     def _unwrapped(self, query: RangeAggregation, times: array[int], values: array[float]) -> Values:
-        width, found, window = round(query.seconds * NS), list[float | None](), _window(query, values)
+        width, found, window = round(query.seconds * NS), list[float | None](), window_of(query, values)
         for at in self._moments:
             self._reader.require_time()
             first, end = bisect_right(times, at - width), bisect_right(times, at)
@@ -238,7 +246,7 @@ class _Computing:
         return found
 
     def _aggregated(self, query: Aggregation) -> Vector:
-        if query.function == "sum" and isinstance(query.of, RangeAggregation) and query.of.function in _COUNTED:
+        if query.function == "sum" and isinstance(query.of, RangeAggregation) and query.of.function in COUNTED:
             # Counts of a group are those of all its lines: series that only go into a sum need not be told apart.
             return self._range(query.of, query.grouping or Grouping(without=False, names=()))
         inner = self.of(query.of)
@@ -246,31 +254,30 @@ class _Computing:
             raise QueryFault(f"{query.function} takes series, not a number")
         groups: dict[Labels, list[tuple[Labels, Values]]] = {}
         for labels, values in inner.items():
-            groups.setdefault(_group(labels, query.grouping), []).append((labels, values))
+            groups.setdefault(group_of(labels, query.grouping), []).append((labels, values))
         if query.function in ("topk", "bottomk"):
-            return _chosen_series(groups, query.parameter, largest=query.function == "topk")
-        reduce, found = _REDUCE[query.function], Vector()
+            return chosen_series(groups, query.parameter, largest=query.function == "topk")
+        reduce, found = REDUCE[query.function], Vector()
         for key, rows in groups.items():
             self._reader.require_time()
-            found[key] = _reduced([values for _, values in rows], reduce)
+            found[key] = reduced([values for _, values in rows], reduce)
         return found
 
     def _operation(self, query: Operation) -> Vector | float:
         left, right = self.of(query.left), self.of(query.right)
         if isinstance(left, float) and isinstance(right, float):
-            found = _computed(query, left, right)
-            return float("nan") if found is None else found
+            return computed(query, left, right)
         if isinstance(left, float):
             assert not isinstance(right, float)
-            return _kept({k: [_pair(query, left, v, v) for v in values] for k, values in right.items()})
+            return with_values({k: [of_pair(query, left, v, v) for v in values] for k, values in right.items()})
         if isinstance(right, float):
-            return _kept({k: [_pair(query, v, right, v) for v in values] for k, values in left.items()})
+            return with_values({k: [of_pair(query, v, right, v) for v in values] for k, values in left.items()})
         both = {
-            key: [_pair(query, a, b, a) for a, b in zip(values, right[key], strict=True)]
+            key: [of_pair(query, a, b, a) for a, b in zip(values, right[key], strict=True)]
             for key, values in left.items()
             if key in right
         }
-        return _kept(both)
+        return with_values(both)
 
 
 def _sorted(times: array[int], values: array[float]) -> tuple[array[int], array[float]]:
@@ -297,120 +304,3 @@ def _labels_of(row: Row, grouping: Grouping | None) -> Labels:
     if grouping.without:
         return tuple(sorted((name, value) for name, value in row.labels.items() if name not in grouping.names))
     return tuple(sorted((name, value) for name in grouping.names if (value := row.get(name))))
-
-
-def _group(labels: Labels, grouping: Grouping | None) -> Labels:
-    if grouping is None:
-        return ()
-    return tuple(each for each in labels if (each[0] in grouping.names) is not grouping.without)
-
-
-_COUNTED: dict[str, Callable[[float, float], float]] = {
-    "count_over_time": lambda total, _: total,
-    "bytes_over_time": lambda total, _: total,
-    "rate": lambda total, seconds: total / seconds,
-    "bytes_rate": lambda total, seconds: total / seconds,
-}
-
-
-def _window(query: RangeAggregation, values: array[float]) -> Callable[[int, int], float]:
-    """What computes the values from one place and before another."""
-    match query.function:
-        case "sum_over_time":
-            return Windows(values, math.fsum).of
-        case "avg_over_time":
-            sums = Windows(values, math.fsum)
-            return lambda first, end: sums.of(first, end) / (end - first)
-        case "min_over_time":
-            return Windows(values, min).of
-        case "max_over_time":
-            return Windows(values, max).of
-    return lambda first, end: _quantile(sorted(values[first:end]), query.parameter)
-
-
-class Windows:
-    """Sums, or the least or largest, of many parts of a long row, without all of it being looked at for each."""
-
-    def __init__(self, values: array[float], reduce: Callable[[Iterable[float]], float]) -> None:
-        self._values, self._reduce = values, reduce
-        starts = range(0, len(values), _BLOCK)
-        self._blocks = array("d", (reduce(values[each : each + _BLOCK]) for each in starts))
-
-    def of(self, first: int, end: int) -> float:
-        """Of the values from `first` and before `end`, one at least."""
-        low, high = -(-first // _BLOCK), end // _BLOCK
-        if low >= high:
-            return self._reduce(self._values[first:end])
-        parts = (self._values[first : low * _BLOCK], self._blocks[low:high], self._values[high * _BLOCK : end])
-        return self._reduce(chain(*parts))
-
-
-def _quantile(ordered: Sequence[float], q: float) -> float:
-    """As Prometheus: between the two next to it."""
-    if not 0 <= q <= 1:
-        return math.inf if q > 1 else -math.inf
-    rank = q * (len(ordered) - 1)
-    low = int(rank)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (rank - low)
-
-
-_REDUCE: dict[str, Callable[[list[float]], float]] = {
-    "sum": math.fsum,
-    "min": min,
-    "max": max,
-    "avg": lambda values: math.fsum(values) / len(values),
-    "count": lambda values: float(len(values)),
-}
-
-
-def _reduced(rows: Sequence[Values], reduce: Callable[[list[float]], float]) -> Values:
-    found: Values = []
-    for column in zip(*rows, strict=True):
-        there = [each for each in column if each is not None]
-        found.append(reduce(there) if there else None)
-    return found
-
-
-def _chosen_series(groups: Mapping[Labels, list[tuple[Labels, Values]]], most: int, *, largest: bool) -> Vector:
-    """Of each group, at each step, those with the largest or smallest values."""
-    found: Vector = {}
-    pick = heapq.nlargest if largest else heapq.nsmallest
-    for rows in groups.values():
-        for step in range(len(rows[0][1])):
-            there = [(value, labels) for labels, values in rows if (value := values[step]) is not None]
-            for value, labels in pick(most, there):
-                found.setdefault(labels, [None] * len(rows[0][1]))[step] = value
-    return found
-
-
-def _pair(query: Operation, left: float | None, right: float | None, kept: float | None) -> float | None:
-    if left is None or right is None:
-        return None
-    if query.op in COMPARE and not query.as_bool:
-        return kept if COMPARE[query.op](left, right) else None
-    return _computed(query, left, right)
-
-
-def _computed(query: Operation, left: float, right: float) -> float | None:
-    if query.op in COMPARE:
-        return float(COMPARE[query.op](left, right))
-    try:
-        match query.op:
-            case "+":
-                return left + right
-            case "-":
-                return left - right
-            case "*":
-                return left * right
-            case "/":
-                return left / right
-            case "%":
-                return math.fmod(left, right)
-        return float(left**right)
-    except (ZeroDivisionError, ValueError, OverflowError, TypeError):
-        return math.nan if not left or query.op in ("%", "^") else math.copysign(math.inf, left)
-
-
-def _kept(found: Vector) -> Vector:
-    return {labels: values for labels, values in found.items() if any(v is not None for v in values)}

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from crds.errors import BadRequest
 from services.logs_manager import push
 from services.logs_manager.logql import evaluate
-from services.logs_manager.logql.evaluate import Windows
 from services.logs_manager.logql.nodes import LogQuery
 from services.logs_manager.logql.parser import parse
 from services.logs_manager.logql.stages import Row, steps_of
+from services.logs_manager.logql.vectors import Windows
 from services.logs_manager.pages import TOKENS, placed
 from services.logs_manager.push import MOST_RAW, message, of_json, of_protobuf
 from services.logs_manager.store import reader
