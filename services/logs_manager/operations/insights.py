@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from services.logs_manager import errors
-from services.logs_manager.insights import DEFAULT_LIMIT, MOST_ROWS, Query, Record, Row, parse_query
+from services.logs_manager.insights import Query, Record, Row
+from services.logs_manager.insights_parser import DEFAULT_LIMIT, MOST_ROWS, parse_query
 from services.logs_manager.insights_rows import rows_of, size_of
 from services.logs_manager.kinds import LOG_GROUP, LogGroup
 from services.logs_manager.logql.errors import QueryFault

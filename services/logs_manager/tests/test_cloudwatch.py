@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from services.logs_manager import insights_rows
 from services.logs_manager.filter_patterns import pattern_of
-from services.logs_manager.insights import Record, parse_query
+from services.logs_manager.insights import Record
+from services.logs_manager.insights_parser import parse_query
 from services.logs_manager.insights_rows import rows_of
 from services.logs_manager.logql.errors import QueryFault
 from services.logs_manager.names import group_resource

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from services.logs_manager import insights_rows
-from services.logs_manager.insights import Record, Row, parse_query
+from services.logs_manager.insights import Record, Row
+from services.logs_manager.insights_parser import parse_query
 from services.logs_manager.insights_rows import rows_of
 from services.logs_manager.logql.errors import QueryFault
 from services.logs_manager.operations.started_queries import Asked, Started, StartedQueries
