@@ -8,21 +8,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Iterator
 from typing import Any
 
 from services.logs_manager import errors
-from services.logs_manager.insights import Query, Record, Row
+from services.logs_manager.insights import Query
 from services.logs_manager.insights_parser import DEFAULT_LIMIT, MOST_ROWS, parse_query
-from services.logs_manager.insights_rows import rows_of, size_of
 from services.logs_manager.kinds import LOG_GROUP, LogGroup
 from services.logs_manager.logql.errors import QueryFault
 from services.logs_manager.names import group_arn
+from services.logs_manager.operations.insights_search import Search, Searched
 from services.logs_manager.operations.log_access import Parts, name_of
 from services.logs_manager.operations.started_queries import Asked, Started, StartedQueries
-from services.logs_manager.store.blocks import Entry
-from services.logs_manager.store.reader import MOST_FOUND, FoundLine, LogReader, Span, TookTooLong
-from services.logs_manager.store.streams import Stream
+from services.logs_manager.store.reader import Span, TookTooLong
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext, operation
 
@@ -64,51 +61,16 @@ class InsightsOperations:
         return await self._parts.group(_about(call, name), {"logGroupName": name})
 
     async def _run(self, started: Started, query: Query, groups: list[LogGroup], span: Span) -> None:
-        streams = {each.id: each for group in groups for each in self._parts.streams(group)}
-        names = {(g.metadata.namespace or "default", g.metadata.name): g.group_name for g in groups}
-        kept = {id: self._parts.queries.now() - self._parts.directory.retention_ns(s) for id, s in streams.items()}
-
-        def record_of(found: FoundLine) -> Record:
-            stream: Stream = streams[found.stream]
-            line = found.entry.line.decode("utf-8", "replace")
-            return Record(found.entry.time, line, stream.name, names[stream.namespace, stream.group], found.arrived)
-
-        def ask(reader: LogReader) -> tuple[list[Row], int]:
-            rows = rows_found(reader)
-            return rows, sum(map(size_of, rows))
-
-        def rows_found(reader: LogReader) -> list[Row]:
-            def check() -> None:
-                reader.require_time()
-                if not started.is_running:
-                    raise QueryFault("it was stopped")
-
-            def fitting(found: Iterator[FoundLine] | list[FoundLine]) -> Iterator[Record]:
-                for each in found:
-                    check()
-                    if each.entry.time < kept[each.stream]:
-                        continue
-                    started.scanned += 1
-                    if query.fits(record := record_of(each)):
-                        started.matched += 1
-                        yield record
-
-            if not query.is_plain:
-                return rows_of(query, fitting(reader.walk(streams.keys(), span)), check)
-
-            def wanted(stream: int, entry: Entry) -> bool:
-                return any(True for _ in fitting([FoundLine(stream, entry, 0)]))
-
-            newest = reader.first(
-                streams.keys(), span, query.limit, wanted, newest=query.newest_first, cut_at=MOST_FOUND
-            )
-            if newest.is_cut:
-                raise QueryFault(f"the lines have more than {MOST_FOUND >> 20} MiB: use a smaller limit")
-            return rows_of(query, map(record_of, newest), check)
-
+        parts, now = self._parts, self._parts.queries.now()
+        streams = {
+            each.id: Searched(each.name, group.group_name, now - parts.directory.retention_ns(each))
+            for group in groups
+            for each in parts.streams(group)
+        }
         try:
             async with self._started.turn(started.account):
-                self._started.found(started, *await self._parts.queries.run(ask))
+                rows = await parts.queries.run(lambda reader: Search(reader, started, query, streams).rows(span))
+                self._started.found(started, *rows)
         except (TookTooLong, QueryFault) as fault:
             started.status = "Timeout" if isinstance(fault, TookTooLong) else "Failed"
             started.fault = str(fault)
