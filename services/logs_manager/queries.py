@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Seen:
-    """As `Source`: what of all streams somebody sees. `namespace`: None for all of them."""
+    """As `Source`: what of all streams somebody sees."""
 
     def __init__(self, streams: Sequence[Stream], directory: Directory, now: int) -> None:
         self._streams, self._directory, self._now = streams, directory, now
@@ -42,6 +42,7 @@ class Queries:
         return round(self._clock.now().timestamp() * 1e9)
 
     def of_namespace(self, namespace: str | None) -> Source:
+        """None for those of all."""
         return Seen(self._store.streams.all(namespace), self._directory, self.now())
 
     def of_streams(self, streams: Collection[Stream]) -> Source:

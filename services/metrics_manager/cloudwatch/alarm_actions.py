@@ -83,12 +83,11 @@ def _trigger(alarm: MetricAlarm) -> Json:
                    for each in spec.queries if each.expression]  # fmt: skip
         return {**found, "Metrics": metrics}
     metric = spec.metric
-    is_plain = not metric.statistic.lower().startswith("p")
     return {
         "MetricName": metric.name,
         "Namespace": metric.namespace,
-        "StatisticType": "Statistic" if is_plain else "ExtendedStatistic",
-        "Statistic": metric.statistic.upper() if is_plain else metric.statistic,
+        "StatisticType": "ExtendedStatistic" if metric.is_extended else "Statistic",
+        "Statistic": metric.statistic if metric.is_extended else metric.statistic.upper(),
         "Unit": metric.unit or None,
         "Dimensions": [{"value": value, "name": name} for name, value in sorted(metric.dimensions.items())],
         **found,

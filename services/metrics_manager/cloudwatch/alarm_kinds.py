@@ -41,6 +41,11 @@ class AlarmMetric(Model):
     statistic: Annotated[str, Field(min_length=1, max_length=16)]
     unit: Annotated[str, Field(max_length=32)] = ""
 
+    @property
+    def is_extended(self) -> bool:
+        """Whether it is a percentile, which AWS calls an extended statistic."""
+        return self.statistic.lower().startswith("p")
+
 
 class AlarmQuery(Model):
     """One of `metric` and `expression` (metric math over the ids of the others)."""
@@ -133,9 +138,8 @@ def _told(spec: Mapping[str, Any]) -> list[LentRight]:
     """Whoever may not publish to a topic has no alarm do it."""
     lists = (spec.get(each) for each in ("okActions", "alarmActions", "insufficientDataActions"))
     arns = {str(arn) for each in lists if isinstance(each, list) for arn in each}
-    topics = sorted({str(found) for arn in arns if (found := topic_of(arn)) is not None})
-    names = [resource_name(arn.resource, arn.region) for each in topics if (arn := topic_of(each)) is not None]
-    return [LentRight("use", "topics", name) for name in names]
+    topics = {found for arn in arns if (found := topic_of(arn)) is not None}
+    return [LentRight("use", "topics", resource_name(each.resource, each.region)) for each in sorted(topics, key=str)]
 
 
 @on("create", "update")

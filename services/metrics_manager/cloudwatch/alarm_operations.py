@@ -25,7 +25,7 @@ from services.metrics_manager.cloudwatch.alarm_kinds import (
     topics_fault,
 )
 from services.metrics_manager.cloudwatch.alarm_states import Verdict
-from services.metrics_manager.cloudwatch.alarm_views import described, history_items, spec_from
+from services.metrics_manager.cloudwatch.alarm_views import OF_METRIC, described, history_items, spec_from
 from services.metrics_manager.cloudwatch.datum import metric_in
 from services.sdk.aws.access import CallerAccess
 from services.sdk.aws.arns import parse_arn
@@ -44,12 +44,11 @@ Tags = dict[str, str]
 PAGE, MOST_NAMES = 100, 100
 _PUT = (
     *("AlarmName", "AlarmDescription", "ActionsEnabled", "OKActions", "AlarmActions", "InsufficientDataActions"),
-    *("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Dimensions", "Period", "Unit"),
+    *OF_METRIC,
     *("EvaluationPeriods", "DatapointsToAlarm", "Threshold", "ComparisonOperator", "TreatMissingData"),
     *("Metrics", "Tags"),
 )
 _DESCRIBE = ("AlarmNames", "AlarmNamePrefix", "AlarmTypes", "StateValue", "ActionPrefix", "MaxRecords", "NextToken")
-_OF_METRIC = ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Dimensions", "Period", "Unit")
 _HISTORY = (
     *("AlarmName", "AlarmTypes", "HistoryItemType", "StartDate", "EndDate", "MaxRecords", "NextToken", "ScanBy"),
 )
@@ -116,7 +115,7 @@ class AlarmOperations:
         alarms = [described(each, self._book.state(each)) for each in rows]
         return {"MetricAlarms": alarms, "CompositeAlarms": [], **more}
 
-    @operation("DescribeAlarmsForMetric", permission=("list", METRIC_ALARM), understands=_OF_METRIC)
+    @operation("DescribeAlarmsForMetric", permission=("list", METRIC_ALARM), understands=OF_METRIC)
     async def describe_alarms_for_metric(self, call: RequestContext, request: Json) -> Json:
         """Also those whose expressions are of it."""
         await self._access.require(call)

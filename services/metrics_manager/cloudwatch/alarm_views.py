@@ -21,13 +21,13 @@ from services.metrics_manager.cloudwatch.querying import Query, read_queries, re
 from services.sdk.aws.operations import RequestContext
 
 Json = dict[str, Any]
-_OF_METRIC = ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Dimensions", "Period", "Unit")
+OF_METRIC = ("MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Dimensions", "Period", "Unit")
 
 
 def spec_from(call: RequestContext, request: Json, tags: dict[str, str] | None) -> MetricAlarmSpec:
     """What is not said is as if it had never been. Raises AwsError."""
     queries = request.get("Metrics") or []
-    if queries and (named := next((each for each in _OF_METRIC if request.get(each)), "")):
+    if queries and (named := next((each for each in OF_METRIC if request.get(each)), "")):
         raise errors.combination(f"The parameters Metrics and {named} are mutually exclusive.")
     for name in ("EvaluationPeriods", "ComparisonOperator", "Threshold"):
         if request.get(name) is None:
@@ -130,7 +130,7 @@ def described(alarm: MetricAlarm, state: AlarmState) -> Json:
 
 
 def _shown_metric(metric: AlarmMetric, period: int) -> Json:
-    statistic = "ExtendedStatistic" if metric.statistic.lower().startswith("p") else "Statistic"
+    statistic = "ExtendedStatistic" if metric.is_extended else "Statistic"
     return {
         "MetricName": metric.name,
         "Namespace": metric.namespace,

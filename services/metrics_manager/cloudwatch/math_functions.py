@@ -158,9 +158,7 @@ def _fill(scope: Scope, given: Sequence[Given]) -> Given:
 
 def _filled(series: Floats, by: Given) -> Floats:
     there = np.flatnonzero(~np.isnan(series))
-    if isinstance(by, float):
-        return np.where(np.isnan(series), by, series)
-    if is_series(by):
+    if isinstance(by, float) or is_series(by):
         return np.where(np.isnan(series), by, series)
     if by not in ("REPEAT", "LINEAR"):
         raise MathFault("FILL takes a number, REPEAT or LINEAR")
