@@ -62,11 +62,12 @@ class Outbox:
         kept = self._metadata.configuration(bucket, NOTIFICATION)
         if kept is None:
             return False
-        targets = told(kept["Configuration"], event, made.key)
-        targets += [Target("", arn) for arn in self._buses(bucket, kept)]
-        if not targets:
+        targets, to_bus = told(kept["Configuration"], event, made.key), tells_bus(kept["Configuration"])
+        if not targets and not to_bus:
             return False
         source, now = self._source(bucket, kept), self._metadata.clock()
+        if to_bus:
+            targets.append(Target("", default_bus(source)))
         db = self._metadata.connection()
         for id, arn in targets:
             number = max(int(now * 1e9), self._last() + 1)
@@ -79,10 +80,6 @@ class Outbox:
     def _source(self, bucket: str, kept: Document) -> SourceBucket:
         region = (self._metadata.configuration(bucket, _LOCATION) or {}).get("LocationConstraint", _HOME)
         return source_bucket(kept["Bucket"], kept["Namespace"], region)
-
-    def _buses(self, bucket: str, kept: Document) -> list[str]:
-        """The ARN of the event bus that gets all events, where there is one."""
-        return [default_bus(self._source(bucket, kept))] if tells_bus(kept["Configuration"]) else []
 
     def _last(self) -> int:
         """The greatest number there ever was."""
@@ -119,7 +116,8 @@ class Outbox:
         return found
 
     def _arns(self, bucket: str, kept: Document) -> set[str]:
-        return {*self._buses(bucket, kept), *(each.arn for each in targets_of(kept["Configuration"]))}
+        found = {each.arn for each in targets_of(kept["Configuration"])}
+        return found | {default_bus(self._source(bucket, kept))} if tells_bus(kept["Configuration"]) else found
 
     def waiting(self) -> dict[Route, int]:
         """How much waits on each. Goes through the whole index, and nobody waits for it."""
