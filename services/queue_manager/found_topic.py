@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.queue_manager.topic_kinds import Subscription, Topic, TopicSpec
-from services.queue_manager.topic_names import topic_arn
+from services.queue_manager.topic_names import TopicName, topic_arn
 from services.sdk.aws.accounts import account_of
 
 
@@ -51,6 +51,10 @@ class FoundTopic:
 
     def is_in(self, region: str) -> bool:
         return not region or self.spec.region in ("", region)
+
+    def is_named(self, named: TopicName) -> bool:
+        """Whether it is meant by that ARN."""
+        return (named.account, named.name) == (self.account, self.label) and self.is_in(named.region)
 
 
 def subscription_arn(found: FoundTopic, subscription: Subscription) -> str:

@@ -200,7 +200,8 @@ class HttpSubscriptions:
             fields = {"subscription": subscription.metadata.name}
             log.warning("not delivered to an address: %s", fault, extra={"fields": fields})
             if told["Type"] == "Notification":
-                await self._topics.bury(subscription, await self._signed(subscription, told))
+                found = self._topics.topic_of(subscription)
+                await self._topics.bury(subscription, await self._signed(subscription, found, told))
             await self._broker.delete(queue, handle)
 
     def _policy_of(self, subscription: Subscription) -> DeliveryPolicy:
@@ -226,8 +227,8 @@ class HttpSubscriptions:
         """Why it was not taken, empty where it was, and whether trying again cannot help."""
         meta, spec = subscription.metadata, subscription.spec
         raw = spec.raw_delivery and told["Type"] == "Notification"
-        content = (told["Message"] if raw else await self._signed(subscription, told)).encode()
         found = self._topics.topic_of(subscription)
+        content = (told["Message"] if raw else await self._signed(subscription, found, told)).encode()
         headers = {
             "content-type": how.header_content_type,
             "user-agent": _AGENT,
@@ -249,9 +250,9 @@ class HttpSubscriptions:
             return "", False
         return f"it answered {answer.status}", 400 <= answer.status < 500 and answer.status != 429
 
-    async def _signed(self, subscription: Subscription, told: dict[str, Any]) -> str:
+    async def _signed(self, subscription: Subscription, found: FoundTopic | None, told: dict[str, Any]) -> str:
         """As it is posted: by then its topic may be no more."""
-        found, envelopes = self._topics.topic_of(subscription), await self._envelopes()
         if found is None:
             return orjson.dumps(told).decode()
+        envelopes = await self._envelopes()
         return envelopes.text_for(subscription, found, envelopes.sealed(found, told))

@@ -98,7 +98,7 @@ class Topics:
             else:
                 candidates = [one for one in self._topics.all() if one.metadata.name == each]
             for one in map(FoundTopic, candidates):
-                if (one.account, one.label) == (named.account, named.name) and one.is_in(named.region):
+                if one.is_named(named):
                     return one
         return None
 
@@ -263,8 +263,9 @@ class Topics:
 
     def topic_of(self, subscription: Subscription) -> FoundTopic | None:
         """The topic whose subscription it is."""
+        named = parse_topic_arn(subscription.spec.topic_arn)
         known = map(FoundTopic, self._topics.all(subscription.metadata.namespace))
-        return next((each for each in known if self._is_of(subscription, each)), None)
+        return next((each for each in known if named is not None and each.is_named(named)), None)
 
     def subscription_of(self, plain_uid: str) -> Subscription | None:
         """By its uid without hyphens."""
@@ -304,11 +305,7 @@ class Topics:
 
     def _is_of(self, subscription: Subscription, found: FoundTopic) -> bool:
         named = parse_topic_arn(subscription.spec.topic_arn)
-        return (
-            named is not None
-            and (named.account, named.name) == (found.account, found.label)
-            and found.is_in(named.region)
-        )
+        return named is not None and found.is_named(named)
 
 
 def _subscription_name(found: FoundTopic, endpoint: str) -> str:
