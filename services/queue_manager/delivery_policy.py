@@ -5,9 +5,8 @@ Source: Amazon SNS Developer Guide, "Creating an HTTP/S delivery policy", "Messa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
 import orjson
 from pydantic import Field, ValidationError, model_validator
@@ -137,6 +136,14 @@ class TopicDeliveryPolicy(Model):
     http: _TopicHttp = _TopicHttp()
 
 
+class EffectivePolicy(NamedTuple):
+    """What counts for a subscription; of what nobody said anything about, the default."""
+
+    healthy_retry_policy: RetryPolicy
+    throttle_policy: ThrottlePolicy | None
+    request_policy: RequestPolicy
+
+
 def delivery_policy(text: str) -> DeliveryPolicy:
     """Raises PolicyFault."""
     return _read(DeliveryPolicy, text)
@@ -148,11 +155,11 @@ def topic_delivery_policy(text: str) -> TopicDeliveryPolicy:
 
 
 @lru_cache(maxsize=1024)
-def effective(topic: str, own: str = "") -> DeliveryPolicy:
+def effective(topic: str, own: str = "") -> EffectivePolicy:
     """What counts for a subscription whose topic says one thing and itself another; empty texts say nothing."""
     of_topic = topic_delivery_policy(topic).http if topic else _TopicHttp()
     mine = delivery_policy(own) if own and not of_topic.disable_subscription_overrides else DeliveryPolicy()
-    return DeliveryPolicy(
+    return EffectivePolicy(
         healthy_retry_policy=mine.healthy_retry_policy or of_topic.default_healthy_retry_policy or RetryPolicy(),
         throttle_policy=mine.throttle_policy or of_topic.default_throttle_policy,
         request_policy=mine.request_policy or of_topic.default_request_policy or RequestPolicy(),
@@ -163,12 +170,12 @@ def shown_for_topic(topic: str) -> str:
     """`EffectiveDeliveryPolicy` of a topic: JSON."""
     said, counts = topic_delivery_policy(topic or "{}").http, effective(topic)
     http: dict[str, Any] = {
-        "defaultHealthyRetryPolicy": _wire(counts.healthy_retry_policy),
+        "defaultHealthyRetryPolicy": counts.healthy_retry_policy.wire(),
         "disableSubscriptionOverrides": said.disable_subscription_overrides,
-        "defaultRequestPolicy": _wire(counts.request_policy),
+        "defaultRequestPolicy": counts.request_policy.wire(),
     }
     if counts.throttle_policy is not None:
-        http["defaultThrottlePolicy"] = _wire(counts.throttle_policy)
+        http["defaultThrottlePolicy"] = counts.throttle_policy.wire()
     return orjson.dumps({"http": http}).decode()
 
 
@@ -176,17 +183,13 @@ def shown_for_subscription(topic: str, own: str) -> str:
     """`EffectiveDeliveryPolicy` of a subscription: JSON."""
     counts = effective(topic, own)
     told = {
-        "healthyRetryPolicy": _wire(counts.healthy_retry_policy),
+        "healthyRetryPolicy": counts.healthy_retry_policy.wire(),
         "sicklyRetryPolicy": None,
-        "throttlePolicy": None if counts.throttle_policy is None else _wire(counts.throttle_policy),
-        "requestPolicy": _wire(counts.request_policy),
+        "throttlePolicy": None if counts.throttle_policy is None else counts.throttle_policy.wire(),
+        "requestPolicy": counts.request_policy.wire(),
         "guaranteed": False,
     }
     return orjson.dumps(told).decode()
-
-
-def _wire(policy: Model | None) -> Mapping[str, Any]:
-    return {} if policy is None else policy.model_dump(by_alias=True)
 
 
 def _read(kind: type[P], text: str) -> P:

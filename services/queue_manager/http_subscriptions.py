@@ -21,9 +21,8 @@ from crds.kinds.namespace import NAMESPACE
 from crds.model import rfc3339_milli
 from services.queue_manager.broker import Broker, Gone, NotInFlight, TooLong, ToSend
 from services.queue_manager.delivery_policy import (
-    DeliveryPolicy,
+    EffectivePolicy,
     RequestPolicy,
-    RetryPolicy,
     ThrottlePolicy,
     effective,
 )
@@ -188,8 +187,8 @@ class HttpSubscriptions:
         told: dict[str, str] = orjson.loads(message.body)
         uid, policy = subscription.metadata.uid or "", self._policy_of(subscription)
         await self._wait_for_turn(uid, policy.throttle_policy)
-        fault, lasting = await self._post(subscription, told, policy.request_policy or RequestPolicy())
-        retries = policy.healthy_retry_policy or RetryPolicy()
+        fault, lasting = await self._post(subscription, told, policy.request_policy)
+        retries = policy.healthy_retry_policy
         self._note(uid, fault)
         if not fault:
             await self._broker.delete(queue, handle)
@@ -204,7 +203,7 @@ class HttpSubscriptions:
                 await self._topics.bury(subscription, await self._signed(subscription, found, told))
             await self._broker.delete(queue, handle)
 
-    def _policy_of(self, subscription: Subscription) -> DeliveryPolicy:
+    def _policy_of(self, subscription: Subscription) -> EffectivePolicy:
         found = self._topics.topic_of(subscription)
         return effective(found.spec.delivery_policy if found is not None else "", subscription.spec.delivery_policy)
 
