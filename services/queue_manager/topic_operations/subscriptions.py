@@ -13,7 +13,7 @@ from services.queue_manager.http_subscriptions import HttpSubscriptions
 from services.queue_manager.names import parse_queue_arn
 from services.queue_manager.sns_routes import Confirming
 from services.queue_manager.topic_kinds import ADDRESSES, TOPIC, Subscription, SubscriptionSpec
-from services.queue_manager.topic_operations.topic_access import TopicAccess, invalid
+from services.queue_manager.topic_operations.topic_access import TopicAccess, invalid, truth
 from services.queue_manager.topics import is_confirmed
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext, operation
@@ -61,7 +61,7 @@ class SubscriptionOperations:
     async def confirm_subscription(self, call: RequestContext, request: Json) -> Json:
         """`AuthenticateOnUnsubscribe`: its `UnsubscribeURL` has to be signed then."""
         found = await self._access.resolve(call, request["TopicArn"])
-        authenticated = _truth("AuthenticateOnUnsubscribe", request.get("AuthenticateOnUnsubscribe") or "false")
+        authenticated = truth("AuthenticateOnUnsubscribe", request.get("AuthenticateOnUnsubscribe") or "false")
         subscription = await self._confirming.confirm(found.arn, request["Token"], authenticated=authenticated)
         if subscription is None:
             raise invalid("Token")
@@ -130,7 +130,7 @@ def _require_endpoint(found: FoundTopic, protocol: str, endpoint: str) -> None:
 def _patch_of(name: str, value: str) -> Json:
     """Raises AwsError for what is not done here, and never drops it."""
     if name == "RawMessageDelivery":
-        return {"rawDelivery": _truth(name, value)}
+        return {"rawDelivery": truth(name, value)}
     if name == "FilterPolicy":
         return {"filterPolicy": "" if value in ("", "{}") else value}
     if name == "FilterPolicyScope":
@@ -140,12 +140,6 @@ def _patch_of(name: str, value: str) -> Json:
     if name == "RedrivePolicy":
         return {"deadLetterTargetArn": _target_of(value)}
     raise invalid(f"AttributeName Reason: {name[:100]} is not done here")
-
-
-def _truth(name: str, value: str) -> bool:
-    if value not in ("true", "false"):
-        raise invalid(f"{name} Reason: true or false")
-    return value == "true"
 
 
 def _target_of(text: str) -> str:

@@ -89,6 +89,13 @@ def invalid(what: str) -> AwsError:
     return AwsError("InvalidParameter", f"Invalid parameter: {what}")
 
 
+def truth(name: str, value: str) -> bool:
+    """What an attribute says. Raises AwsError."""
+    if value not in ("true", "false"):
+        raise invalid(f"{name} Reason: true or false")
+    return value == "true"
+
+
 def require_length(name: str) -> None:
     """Nobody's rights are asked for what can be no name. Raises AwsError."""
     if len(name) > LONGEST_NAME:

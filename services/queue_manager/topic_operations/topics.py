@@ -14,7 +14,7 @@ from services.queue_manager.message_attributes import text_fault
 from services.queue_manager.queue_policy import policy_fault
 from services.queue_manager.topic_kinds import TOPIC, FifoTopic, TopicSpec
 from services.queue_manager.topic_names import TopicName, topic_name_fault
-from services.queue_manager.topic_operations.topic_access import TopicAccess, invalid, require_length
+from services.queue_manager.topic_operations.topic_access import TopicAccess, invalid, require_length, truth
 from services.queue_manager.topics import is_confirmed
 from services.sdk.aws.errors import AwsError
 from services.sdk.aws.operations import RequestContext, operation
@@ -198,9 +198,7 @@ def _patch_of(name: str, value: str, *, fifo: bool) -> Json:
         except PolicyFault as fault:
             raise invalid(f"DeliveryPolicy: {fault}") from None
     if name == "ContentBasedDeduplication" and fifo:
-        if value not in ("true", "false"):
-            raise invalid("ContentBasedDeduplication Reason: true or false")
-        return {"fifo": {"contentBasedDeduplication": value == "true"}}
+        return {"fifo": {"contentBasedDeduplication": truth(name, value)}}
     if name in _OFF and value in ("", _OFF[name]):
         return {}
     raise invalid(f"AttributeName Reason: {name[:100]} is not done here; there are {', '.join(_CHANGEABLE)}")
