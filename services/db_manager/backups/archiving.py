@@ -147,19 +147,30 @@ class _Run:
         removed then, since it may be good under another key, and need its log.
         """
         bases, damaged = await base_backups.manifests(self._archive, BASES)
-        chunks = await stored_log(self._archive, self.report.state)
-        chunks = [each for each in chunks if each.end <= self.report.state.position]  # behind it are none of ours
-        self.report.bases = usable = usable_bases(bases, chunks, self.report.state.system, self.report.state.timeline)
+        chunks = await self._log()
+        usable = self._usable(bases, chunks)
+        self._say(usable)
         now, policy = self._clock.now(), self.wanted.policy
         if not usable or now - usable[-1].completed_at >= timedelta(hours=policy.every_hours):
             await base_backups.remove_unfinished(self._archive, BASES)
             bases.append(await self.wanted.source.take(self._archive, BASES))
             self.report.state.marks_anyway = True  # a recovery from it ends behind it
-            self.report.bases = [*usable, bases[-1]]
+            self._say([*usable, bases[-1]])
         if damaged:
             return f"base backups cannot be read, and nothing is removed until then: {damaged[0]}"
         await self._remove_old(bases, chunks, now - timedelta(days=policy.retention_days))
         return ""
+
+    async def _log(self) -> list[WalChunk]:
+        """What is stored of its log; behind its position are none of ours."""
+        chunks = await stored_log(self._archive, self.report.state)
+        return [each for each in chunks if each.end <= self.report.state.position]
+
+    def _usable(self, bases: list[BaseManifest], chunks: list[WalChunk]) -> list[BaseManifest]:
+        return usable_bases(bases, chunks, self.report.state.system, self.report.state.timeline)
+
+    def _say(self, usable: list[BaseManifest]) -> None:
+        self.report.bases = usable
 
     async def _remove_old(self, bases: list[BaseManifest], chunks: list[WalChunk], oldest: datetime) -> None:
         old = superfluous_bases(bases, oldest)
@@ -179,22 +190,15 @@ class _SnapshotRun(_Run):
         self._due.set()
         return [asyncio.create_task(self._take_bases())]
 
-    async def _look(self) -> str:
-        bases, damaged = await base_backups.manifests(self._archive, BASES)
-        self._say(bases)
-        now, policy = self._clock.now(), self.wanted.policy
-        if not bases or now - bases[-1].completed_at >= timedelta(hours=policy.every_hours):
-            await base_backups.remove_unfinished(self._archive, BASES)
-            bases.append(await self.wanted.source.take(self._archive, BASES))
-            self._say(bases)
-        if damaged:
-            return f"base backups cannot be read, and nothing is removed until then: {damaged[0]}"
-        await self._remove_old(bases, [], now - timedelta(days=policy.retention_days))
-        return ""
+    async def _log(self) -> list[WalChunk]:
+        return []
 
-    def _say(self, bases: list[BaseManifest]) -> None:
-        self.report.bases = list(bases)
-        self.report.state.latest = bases[-1].completed_at if bases else None
+    def _usable(self, bases: list[BaseManifest], chunks: list[WalChunk]) -> list[BaseManifest]:
+        return list(bases)
+
+    def _say(self, usable: list[BaseManifest]) -> None:
+        super()._say(usable)
+        self.report.state.latest = usable[-1].completed_at if usable else None
 
 
 def _said(error: Exception) -> str:
