@@ -10,7 +10,7 @@ import gzip
 import hashlib
 import re
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,11 +42,9 @@ class Source:
     database: str
     username: str
 
-    async def take(
-        self, archive: Archive, folder: str, progress: Callable[[int], None] = lambda size: None
-    ) -> BaseManifest:
+    async def take(self, archive: Archive, folder: str) -> BaseManifest:
         """Raises PostgresError, OSError, TimeoutError, StoreError."""
-        return await take(archive, self, folder, progress)
+        return await take(archive, self, folder)
 
     async def sql(self) -> PostgresConnection:
         """Raises PostgresError, OSError, TimeoutError."""
@@ -115,22 +113,13 @@ def _is_name(name: str) -> bool:
 class Takes(Protocol):
     """A server to back up."""
 
-    async def take(
-        self, archive: Archive, folder: str, progress: Callable[[int], None] = lambda size: None
-    ) -> BaseManifest:
-        """A base backup below `folder`. `progress` hears how many bytes have been stored. Raises what
-        `SERVER_FAULTS` names, StoreError.
-        """
+    async def take(self, archive: Archive, folder: str) -> BaseManifest:
+        """A base backup below `folder`. Raises what `SERVER_FAULTS` names, StoreError."""
         ...
 
 
-async def take(
-    archive: Archive, source: Source, folder: str, progress: Callable[[int], None] = lambda size: None
-) -> BaseManifest:
-    """A base backup below `folder` (`base`). `progress` hears how many bytes have been stored.
-
-    Raises PostgresError, OSError, TimeoutError, StoreError.
-    """
+async def take(archive: Archive, source: Source, folder: str) -> BaseManifest:
+    """A base backup below `folder` (`base`). Raises PostgresError, OSError, TimeoutError, StoreError."""
     async with await source.sql() as sql, await source.replication() as copying:
         ((system, timeline, *_),) = await copying.command("IDENTIFY_SYSTEM")
         ((version, started),) = await sql.fetch(_ABOUT)
@@ -140,7 +129,7 @@ async def take(
         begun = datetime.fromisoformat(started or "")
         name = backup_name(begun)
         bounds: list[int] = []
-        parts = await store(archive, folder, name, copying.base_backup(name, bounds), progress)
+        parts = await store(archive, folder, name, copying.base_backup(name, bounds))
         ((_, ended),) = await sql.fetch(_ABOUT)
     made = BaseManifest(
         id=name,
@@ -164,16 +153,13 @@ def backup_name(begun: datetime) -> str:
     return f"{begun:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
 
 
-async def store(
-    archive: Archive, folder: str, name: str, pieces: AsyncIterator[bytes], progress: Callable[[int], None]
-) -> list[Part]:
+async def store(archive: Archive, folder: str, name: str, pieces: AsyncIterator[bytes]) -> list[Part]:
     """The parts of a backup. Raises StoreError, and what the pieces raise."""
     parts: list[Part] = []
     async for part in _parts(pieces):
         held = await asyncio.to_thread(gzip.compress, part, _LEVEL)
         await archive.put(_part_name(folder, name, len(parts) + 1), held)
         parts.append(Part(size=len(part), sha256=hashlib.sha256(held).hexdigest()))
-        progress(sum(each.size for each in parts))
     return parts
 
 

@@ -31,10 +31,6 @@ class ValkeyError(Exception):
         super().__init__(message)
         self.code = code
 
-    @property
-    def is_wrong_password(self) -> bool:
-        return self.code == "WRONGPASS"
-
 
 class ValkeyConnection:
     """`async with await ValkeyConnection.open(...)`."""
@@ -53,11 +49,6 @@ class ValkeyConnection:
                 made.close()
                 raise
             return made
-
-    @property
-    def our_host(self) -> str:
-        """The address of this side, by which the server reaches it."""
-        return str(self._writer.get_extra_info("sockname")[0])
 
     async def ask(self, *words: str) -> Reply:
         """One command and its reply. Raises ValkeyError, also for more than 4 MiB, after which the connection is of

@@ -42,9 +42,7 @@ class ValkeySource:
     password: str
     username: str
 
-    async def take(
-        self, archive: Archive, folder: str, progress: Callable[[int], None] = lambda size: None
-    ) -> BaseManifest:
+    async def take(self, archive: Archive, folder: str) -> BaseManifest:
         """All its data at one moment, below `folder`. Raises ValkeyError, OSError, TimeoutError, StoreError."""
         async with (
             await server.opened(self.endpoint, self.password) as asking,
@@ -54,7 +52,7 @@ class ValkeySource:
             name = base_backups.backup_name(begun)
             _, pieces = await copying.copy()
             taken = await _time(asking)  # the copy is of a moment between the two
-            parts = await base_backups.store(archive, folder, name, _read(pieces), progress)
+            parts = await base_backups.store(archive, folder, name, _read(pieces))
         made = BaseManifest(
             engine="valkey",
             id=name,
