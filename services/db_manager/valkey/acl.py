@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+from crds.engines.valkey import SUPERUSER
 from services.db_manager.valkey.connection import ValkeyConnection
 
 # What reaches other servers, the machine, or what the cloud keeps; also who is whose user, and what all users have.
@@ -49,7 +50,7 @@ _RULES: dict[str, tuple[str, ...]] = {
         "+time",
     ),
 }
-RESERVED = frozenset({"default", "superuser"})
+RESERVED = frozenset({"default", SUPERUSER})
 
 
 def password_digest(password: str) -> str:

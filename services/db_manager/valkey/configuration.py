@@ -14,11 +14,10 @@ _STOP_SECONDS = 2
 
 def valkey_configuration(database: Database, upstream: Endpoint | None = None) -> str:
     """The text of its valkey.conf. `upstream`: where the primary answers, of a replica."""
-    syncs = "always" if database.spec.durability == "strict" else "everysec"
     ours = {
         "aclfile": USERS,
         "masteruser": SUPERUSER,
-        "appendfsync": syncs,
+        "appendfsync": syncs_of(database),
         "save": quoted(""),
         "shutdown-timeout": str(_STOP_SECONDS),
     }
@@ -29,6 +28,11 @@ def valkey_configuration(database: Database, upstream: Endpoint | None = None) -
     lines = [f"{name} {value}" for name, value in ours.items()]
     lines += [f"{name} {quoted(value)}" for name, value in sorted(parameters_in_force(database).items())]
     return "".join(f"{each}\n" for each in ("# Made of spec.parameters of the Database.", *known, *lines))
+
+
+def syncs_of(database: Database) -> str:
+    """When its writes are on the disk: each before it is acknowledged, or each second's."""
+    return "always" if database.spec.durability == "strict" else "everysec"
 
 
 def parameters_in_force(database: Database) -> Mapping[str, str]:

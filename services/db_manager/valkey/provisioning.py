@@ -11,7 +11,7 @@ from services.db_manager.parameters import configuration_digest
 from services.db_manager.server import ServerFacts
 from services.db_manager.valkey import server
 from services.db_manager.valkey.acl import ensure_user, password_digest
-from services.db_manager.valkey.configuration import valkey_configuration
+from services.db_manager.valkey.configuration import syncs_of, valkey_configuration
 from services.db_manager.valkey.connection import ValkeyConnection
 
 
@@ -34,7 +34,6 @@ async def provision(
 
 async def _bring(connection: ValkeyConnection, database: Database, password: str) -> Mapping[str, str]:
     """Returns what it says against parameters that it does not take."""
-    spec = database.spec
-    await server.keep_durable(connection, strict=spec.durability == "strict")
+    await server.keep_durable(connection, syncs_of(database))
     await ensure_user(connection, database.owner, "owner", [password_digest(password)])
-    return await server.set_parameters(connection, spec.parameters, database.status.accepted_parameters)
+    return await server.set_parameters(connection, database.spec.parameters, database.status.accepted_parameters)

@@ -26,6 +26,11 @@ async def info(connection: ValkeyConnection, section: str = "everything") -> dic
     return {name: value for name, colon, value in (each.partition(":") for each in lines) if colon}
 
 
+def version_of(said: Mapping[str, str]) -> str:
+    """Of what `info` says."""
+    return said.get("valkey_version") or said.get("redis_version", "")
+
+
 async def look(connection: ValkeyConnection) -> Look:
     """How it stands among its members. Raises ValkeyError, OSError, TimeoutError; also while it loads its data."""
     said = await info(connection, "replication")
@@ -53,8 +58,7 @@ async def facts(connection: ValkeyConnection, invalid: Mapping[str, str], config
         waiting=_count(said, "blocked_clients"),
         oldest_transaction_seconds=0.0,
     )
-    version = said.get("valkey_version") or said.get("redis_version", "")
-    return ServerFacts(version, use, configuration, invalid=tuple(sorted(invalid.items())))
+    return ServerFacts(version_of(said), use, configuration, invalid=tuple(sorted(invalid.items())))
 
 
 async def set_parameters(
@@ -75,9 +79,9 @@ async def set_parameters(
     return refused
 
 
-async def keep_durable(connection: ValkeyConnection, *, strict: bool) -> None:
-    """Each write on disk before it is acknowledged, or each second's. Raises ValkeyError, OSError, TimeoutError."""
-    await connection.ask("CONFIG", "SET", "appendfsync", "always" if strict else "everysec")
+async def keep_durable(connection: ValkeyConnection, syncs: str) -> None:
+    """When its writes are on the disk. `syncs`: `always` or `everysec`. Raises ValkeyError, OSError, TimeoutError."""
+    await connection.ask("CONFIG", "SET", "appendfsync", syncs)
 
 
 async def follow(connection: ValkeyConnection, upstream: Endpoint) -> None:

@@ -58,7 +58,7 @@ class ValkeySource:
             id=name,
             system="0",
             timeline=0,
-            version=said.get("valkey_version") or said.get("redis_version", ""),
+            version=server.version_of(said),
             start_lsn=0,
             end_lsn=0,
             started_at=begun,
