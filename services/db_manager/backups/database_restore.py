@@ -89,7 +89,7 @@ class DatabaseRestores:
         if job.failure is not None:
             del self._jobs[uid]
             raise _failed(job.failure)
-        if job.phase == RestorePhase.STARTING and not job.restarted and not database.is_valkey:
+        if job.phase == RestorePhase.STARTING and not job.restarted:
             await self._restart(database, server, world)
             job.restarted = True
         text = (

@@ -65,9 +65,9 @@ class ValkeyConnection:
             await self._writer.drain()
             await self._items(len(commands), 0)
 
-    async def copy(self) -> tuple[int, AsyncIterator[bytes]]:
-        """All its data as RDB, as a replica gets it: how many bytes, and then these. The connection is of no other
-        use afterwards. Raises ValkeyError, OSError, TimeoutError, as the iterator does.
+    async def copy(self) -> AsyncIterator[bytes]:
+        """All its data as RDB, as a replica gets it. The connection is of no other use afterwards. Raises
+        ValkeyError, OSError, TimeoutError, as the iterator does.
         """
         self._writer.write(b"SYNC\r\n")
         line = b""
@@ -78,7 +78,7 @@ class ValkeyConnection:
             raise _refusal(line[1:])
         if line[:1] != b"$" or not line[1:].isdigit():
             raise ValkeyError("the server does not send its data as a replica gets it")
-        return int(line[1:]), self._pieces(int(line[1:]))
+        return self._pieces(int(line[1:]))
 
     async def _pieces(self, size: int) -> AsyncIterator[bytes]:
         left = size

@@ -50,7 +50,7 @@ class ValkeySource:
         ):
             said, begun = await server.info(asking), await _time(asking)
             name = base_backups.backup_name(begun)
-            _, pieces = await copying.copy()
+            pieces = await copying.copy()
             taken = await _time(asking)  # the copy is of a moment between the two
             parts = await base_backups.store(archive, folder, name, _read(pieces))
         made = BaseManifest(
