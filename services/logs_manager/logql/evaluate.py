@@ -122,9 +122,8 @@ def matching(
 
 
 def _row(stream: Stream, entry: Entry) -> Row:
-    at, _, line, fields = entry
-    labels = {**stream.labels, **orjson.loads(fields)} if fields else dict(stream.labels)
-    return Row(at, line.decode("utf-8", "replace"), labels)
+    labels = {**stream.labels, **orjson.loads(entry.fields)} if entry.fields else dict(stream.labels)
+    return Row(entry.time, entry.text, labels)
 
 
 def _passes(row: Row, steps: Sequence[Step]) -> bool:
@@ -196,7 +195,7 @@ class _Computing:
             if entry.time < kept[stream]:
                 continue
             if counting and not steps and not entry.fields:
-                level = level_of(entry.line.decode("utf-8", "replace")) if by_level else ""
+                level = level_of(entry.text) if by_level else ""
                 key = plain.get((stream, level))
                 if key is None:
                     row = Row(0, "", {**chosen[stream].labels, **({LEVEL: level} if level else {})})

@@ -146,7 +146,7 @@ class EventOperations:
                     ids,
                     span,
                     limit,
-                    lambda _, entry: matches(entry.line.decode("utf-8", "replace")),
+                    lambda _, entry: matches(entry.text),
                     newest=newest,
                     needles=pattern.needles if pattern else (),
                     after=after,
@@ -213,7 +213,7 @@ def _event(found: FoundLine) -> Json:
     entry = found.entry
     return {
         "timestamp": entry.time // MS,
-        "message": entry.line.decode("utf-8", "replace"),
+        "message": entry.text,
         "ingestionTime": found.arrived,
     }
 

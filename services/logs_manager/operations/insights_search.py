@@ -63,8 +63,8 @@ class Search:
         return record
 
     def _record(self, found: FoundLine) -> Record:
-        stream, line = self._streams[found.stream], found.entry.line.decode("utf-8", "replace")
-        return Record(found.entry.time, line, stream.name, stream.group, found.arrived)
+        stream = self._streams[found.stream]
+        return Record(found.entry.time, found.entry.text, stream.name, stream.group, found.arrived)
 
     def _check(self) -> None:
         self._reader.require_time()

@@ -39,6 +39,11 @@ class Entry(NamedTuple):
     line: bytes
     fields: bytes = b""
 
+    @property
+    def text(self) -> str:
+        """The line; what is no UTF-8 in it is replaced."""
+        return self.line.decode("utf-8", "replace")
+
 
 def packed(entries: Sequence[Entry], level: int) -> bytes:
     """`entries`: in the order of their times, then numbers. `level`: 0 leaves them as they are."""
