@@ -12,7 +12,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -21,6 +21,7 @@ from services.logs_manager.store.blocks import (
     LINE_BYTES,
     SEALED_LEVEL,
     Block,
+    Columns,
     Unreadable,
     columns_of,
     in_order,
@@ -90,6 +91,20 @@ class NewBlock(NamedTuple):
     newest_line: int
     arrived: int
     data: bytes
+
+
+class _Fresh(NamedTuple):
+    """A block that is about to become part of a larger one."""
+
+    number: int
+    data: bytes
+    columns: Columns
+    size: int
+    arrived: int
+    first: int
+    last: int
+    lines: int
+    newest_line: int
 
 
 class BlockRow(NamedTuple):
@@ -185,44 +200,48 @@ def merge_some(db: sqlite3.Connection, most: int) -> int:
 
 def _merge(db: sqlite3.Connection, stream: int, level: int) -> None:
     rows = db.execute(
-        "SELECT number, size, arrived, data, first, last, lines, newest_line FROM blocks "
+        "SELECT number, data, size, arrived, first, last, lines, newest_line FROM blocks "
         "WHERE stream = ? AND level = ? ORDER BY number LIMIT ?",
         (stream, level, _MERGED_ROWS),
     ).fetchall()
-    rows = [row for row in rows if _is_readable(db, row[0], row[3])]
-    while rows:
-        part, size = [], 0
-        while rows and size < FULL_BLOCK:
-            part.append(rows.pop(0))
-            size += part[-1][1]
+    left = iter(rows)  # all of them: what is merged is deleted meanwhile
+    while part := _next_part(db, left):
+        size = sum(row.size for row in part)
         try:
-            data = _merged([row[3] for row in part])
+            data = _merged(part)
         except (OverflowError, ValueError):
-            _set_aside(db, [row[0] for row in part])
+            _set_aside(db, [row.number for row in part])
             continue
         block = NewBlock(
             stream,
-            min(row[4] for row in part),
-            max(row[5] for row in part),
+            min(row.first for row in part),
+            max(row.last for row in part),
             SEALED if size >= FULL_BLOCK else min(level + 1, SEALED - 1),
-            sum(row[6] for row in part),
+            sum(row.lines for row in part),
             size,
-            max(row[7] for row in part),
-            max(row[2] for row in part),
+            max(row.newest_line for row in part),
+            max(row.arrived for row in part),
             data,
         )
-        db.executemany("DELETE FROM blocks WHERE number = ?", [(row[0],) for row in part])
+        db.executemany("DELETE FROM blocks WHERE number = ?", [(row.number,) for row in part])
         add_blocks(db, [block])
 
 
-def _is_readable(db: sqlite3.Connection, number: int, data: bytes) -> bool:
-    """One that is not is set aside: it goes when it is old, and holds up nothing until then."""
-    try:
-        columns_of(data)
-    except Unreadable:
-        _set_aside(db, [number])
-        return False
-    return True
+def _next_part(db: sqlite3.Connection, left: Iterator[Any]) -> list[_Fresh]:
+    """What becomes the next block, unpacked. One that cannot be read is set aside: it goes when it is old, and holds
+    up nothing until then.
+    """
+    found, size = list[_Fresh](), 0
+    for number, data, *others in left:
+        try:
+            found.append(_Fresh(number, data, columns_of(data), *others))
+        except Unreadable:
+            _set_aside(db, [number])
+            continue
+        size += found[-1].size
+        if size >= FULL_BLOCK:
+            break
+    return found
 
 
 def _set_aside(db: sqlite3.Connection, blocks: Iterable[int]) -> None:
@@ -234,12 +253,12 @@ def set_aside(db: sqlite3.Connection) -> set[int]:
     return {number for (number,) in db.execute("SELECT number FROM blocks WHERE level = 10")}
 
 
-def _merged(blocks: Sequence[bytes]) -> bytes:
+def _merged(part: Sequence[_Fresh]) -> bytes:
     """Nearly always they follow one another, and lines need not be looked at."""
-    whole = joined([columns_of(each) for each in blocks])
+    whole = joined([each.columns for each in part])
     if whole is not None:
         return whole.packed(SEALED_LEVEL)
-    return packed(in_order(entry for each in blocks for entry in Block(each).entries()), SEALED_LEVEL)
+    return packed(in_order(entry for each in part for entry in Block(each.data).entries()), SEALED_LEVEL)
 
 
 def forget_before(db: sqlite3.Connection, streams: Sequence[int], moment: int) -> bool:
