@@ -15,7 +15,6 @@ from urllib.parse import unquote
 
 from crds.errors import BadRequest, MethodNotAllowed, NotFound, TooLarge, UnsupportedMedia
 from services.logs_manager import loki_answers as answers
-from services.logs_manager.bodies import unpacked
 from services.logs_manager.kinds import LOG_GROUP
 from services.logs_manager.logql.errors import QueryFault
 from services.logs_manager.logql.evaluate import MOST_LINES, Source, Steps, lines_of, matching, metric_of
@@ -31,6 +30,7 @@ from services.logs_manager.taking import Taking
 from services.sdk.asgi import Receive, Scope, Send, header_of, note_action, read_body, send_bytes, send_json
 from services.sdk.context import ServiceContext
 from services.sdk.identity import Caller
+from services.sdk.packed_bodies import unpacked
 from services.sdk.permissions import GuardedApp, Permission
 
 PREFIX = "/loki/api/v1/"
@@ -115,7 +115,7 @@ class LokiApi:
         Parameters(asked.query, b"", ())
         sent = (header_of(asked.scope, "content-type") or "").partition(";")[0].strip().lower()
         if sent == "application/json":
-            coding = header_of(asked.scope, "content-encoding")
+            coding = header_of(asked.scope, "content-encoding") or "identity"
             pushed = await self._read(asked, lambda body: of_json(unpacked(body, coding, MOST_RAW)))
         elif sent == "application/x-protobuf":
             pushed = await self._read(asked, of_protobuf)

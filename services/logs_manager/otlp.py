@@ -15,11 +15,13 @@ from typing import Any, TypeVar
 import orjson
 
 from crds.errors import BadRequest, UnsupportedMedia
-from services.logs_manager.bodies import unpacked
+from services.sdk.packed_bodies import unpacked
 from services.sdk.routes import Request, Response
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 MOST_ITEMS, DEEPEST, _SMALL = 20_000, 16, 4 << 10
+MOST_RAW = 16 << 20
+"""Bytes that a body unpacks to, and characters that lines or spans are made of."""
 T = TypeVar("T")
 _IDS = frozenset({"traceId", "spanId", "parentSpanId"})
 
@@ -37,7 +39,7 @@ def read_into(message: Any, request: Request) -> None:
     from google.protobuf.json_format import ParseDict, ParseError
     from google.protobuf.message import DecodeError
 
-    body = unpacked(bytes(request.body), request.headers.get("content-encoding"))
+    body = unpacked(bytes(request.body), request.headers.get("content-encoding") or "identity", MOST_RAW)
     try:
         if sent_type(request) == PROTOBUF:
             message.ParseFromString(body)

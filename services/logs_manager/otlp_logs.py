@@ -8,9 +8,8 @@ from itertools import chain, islice
 from typing import Any
 
 from crds.errors import BadRequest
-from services.logs_manager.bodies import MOST_RAW
 from services.logs_manager.kinds import LOG_GROUP
-from services.logs_manager.otlp import answer, beside_the_loop, read_into, require_few, text_of, value_of
+from services.logs_manager.otlp import MOST_RAW, answer, beside_the_loop, read_into, require_few, text_of, value_of
 from services.logs_manager.push import LONGEST_VALUE, MOST_FIELD_BYTES, MOST_FIELDS, Pushed
 from services.logs_manager.store.log_store import LONGEST_LINE
 from services.logs_manager.taking import AHEAD_NS, Taking

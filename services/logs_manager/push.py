@@ -15,6 +15,7 @@ import orjson
 from crds.errors import BadRequest
 from services.logs_manager.logql.errors import QueryFault
 from services.logs_manager.logql.parser import parse_selector
+from services.sdk.packed_bodies import unpacked_snappy
 
 MOST_BODY = MOST_RAW = 4 << 20
 """Packed, and unpacked."""
@@ -76,7 +77,7 @@ def of_protobuf(body: bytes) -> list[Pushed]:
     """Raises BadRequest."""
     from google.protobuf.message import DecodeError
 
-    raw, found, lines = unpacked_snappy(body), list[Pushed](), 0
+    raw, found, lines = unpacked_snappy(body, MOST_RAW), list[Pushed](), 0
     try:
         request = message("PushRequest").FromString(raw)
         _require_few(len(request.streams), 0)
@@ -98,23 +99,6 @@ def _entry(raw: bytes) -> tuple[int, str, dict[str, str]]:
     pairs = (message("Pair").FromString(each) for each in entry.structuredMetadata)
     at = entry.timestamp.seconds * 1_000_000_000 + entry.timestamp.nanos
     return at, entry.line, {pair.name: pair.value for pair in pairs}
-
-
-def unpacked_snappy(body: bytes) -> bytes:
-    """Raises BadRequest."""
-    import cramjam
-
-    size = 0
-    for i, byte in enumerate(body[:10]):
-        size |= (byte & 0x7F) << (7 * i)
-        if byte < 0x80:
-            break
-    if size > MOST_RAW:
-        raise BadRequest(f"the request has more than {MOST_RAW} bytes")
-    try:
-        return bytes(cramjam.snappy.decompress_raw(body))
-    except Exception:
-        raise BadRequest("the body is not in snappy's block format") from None
 
 
 def labels_of(text: str) -> dict[str, str]:

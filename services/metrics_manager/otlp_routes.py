@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
-
-from crds.errors import BadRequest, TooLarge, UnsupportedMedia
+from crds.errors import UnsupportedMedia
 from services.metrics_manager import otlp
 from services.metrics_manager.kinds import SCRAPE_TARGET
 from services.metrics_manager.store.sample_store import SampleStore
 from services.metrics_manager.taking import keep
 from services.sdk.context import ServiceContext
+from services.sdk.packed_bodies import unpacked
 from services.sdk.routes import Request, Response, route
 
 _MOST = 4 << 20
@@ -39,16 +38,4 @@ def _body(request: Request) -> bytes:
     sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if sent != _PROTOBUF:
         raise UnsupportedMedia(f"OTLP is taken as {_PROTOBUF}, not as {sent or 'a body without a type'}")
-    coding = request.headers.get("content-encoding", "identity").lower()
-    if coding == "identity":
-        return bytes(request.body)
-    if coding != "gzip":
-        raise UnsupportedMedia(f"content-encoding: gzip is understood, {coding} is not")
-    unpacking = zlib.decompressobj(wbits=31)
-    try:
-        found = unpacking.decompress(request.body, _MOST)
-    except zlib.error:
-        raise BadRequest("the body is not gzip") from None
-    if unpacking.unconsumed_tail or not unpacking.eof:
-        raise TooLarge(f"the body has more than {_MOST} bytes, or ends in the middle")
-    return found
+    return unpacked(bytes(request.body), request.headers.get("content-encoding", "identity"), _MOST)

@@ -21,6 +21,7 @@ from services.metrics_manager.taking import (
     too_many_labels,
     too_much,
 )
+from services.sdk.packed_bodies import unpacked_snappy
 
 MOST_BODY, MOST_RAW = 4 << 20, 8 << 20
 MOST_KNOWN, LONGEST_KNOWN = 10_000, 1_024
@@ -37,7 +38,7 @@ class RemoteWrites:
 
     def samples(self, body: bytes, namespace: str | None) -> list[Sample]:
         """What is written; `namespace`: what stands in the place of its own. Raises BadRequest."""
-        request, raw = message_class("WriteRequest")(), _raw(body)
+        request, raw = message_class("WriteRequest")(), unpacked_snappy(body, MOST_RAW)
         try:
             request.ParseFromString(raw)
         except Exception as error:
@@ -85,28 +86,6 @@ def _read_labels(written: tuple[bytes, ...], namespace: str | None) -> Labels:
     if len(labels) > LABELS_OF_SERIES or too_long:
         raise BadRequest(too_many_labels("a series"))
     return labels
-
-
-def _raw(body: bytes) -> bytes:
-    """Raises BadRequest."""
-    import cramjam
-
-    if _said_size(body) > MOST_RAW:
-        raise BadRequest(f"the request has more than {MOST_RAW} bytes")
-    try:
-        return bytes(cramjam.snappy.decompress_raw(body))
-    except Exception:
-        raise BadRequest("the body is not in snappy's block format") from None
-
-
-def _said_size(body: bytes) -> int:
-    """What the first bytes say the content's size is."""
-    size = 0
-    for i, byte in enumerate(body[:10]):
-        size |= (byte & 0x7F) << (7 * i)
-        if byte < 0x80:
-            return size
-    return 0
 
 
 @cache

@@ -22,8 +22,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
-from services.logs_manager.bodies import MOST_RAW
-from services.logs_manager.otlp import MOST_ITEMS, value_of
+from services.logs_manager.otlp import MOST_ITEMS, MOST_RAW, value_of
 from services.logs_manager.tests.in_memory import NS, Logs, logs
 from services.logs_manager.traces import spans as spans_module
 from services.logs_manager.traces import trace_store

@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from crds.errors import BadRequest
-from services.logs_manager.bodies import MOST_RAW
-from services.logs_manager.otlp import attributes_of, require_few, text_of
+from services.logs_manager.otlp import MOST_RAW, attributes_of, require_few, text_of
 from services.logs_manager.push import LONGEST_VALUE
 from services.logs_manager.store.log_store import NewLine
 
