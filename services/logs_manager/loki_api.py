@@ -27,11 +27,22 @@ from services.logs_manager.queries import Queries
 from services.logs_manager.store.reader import LogReader, Span, TookTooLong
 from services.logs_manager.store.streams import Stream
 from services.logs_manager.taking import Taking
-from services.sdk.asgi import Receive, Scope, Send, header_of, note_action, read_body, send_bytes, send_json
+from services.sdk.asgi import (
+    Receive,
+    Scope,
+    Send,
+    header_of,
+    media_type,
+    note_action,
+    read_body,
+    send_bytes,
+    send_json,
+)
 from services.sdk.context import ServiceContext
 from services.sdk.identity import Caller
 from services.sdk.packed_bodies import unpacked
 from services.sdk.permissions import GuardedApp, Permission
+from services.sdk.query_members import require_form
 
 PREFIX = "/loki/api/v1/"
 HOUR = 3_600 * NS
@@ -102,18 +113,14 @@ class LokiApi:
         body = await read_body(receive, limit)
         if body is None:
             raise TooLarge(f"the body is over {limit} bytes")
-        if body and wanted is not _WRITE:
-            sent = (header_of(scope, "content-type") or "").partition(";")[0].strip().lower()
-            if sent != "application/x-www-form-urlencoded":
-                raise UnsupportedMedia(
-                    f"a query is sent as application/x-www-form-urlencoded, not as {sent or 'nothing'}"
-                )
+        if wanted is not _WRITE:
+            require_form(scope, body)
         return Asked(caller, None if everywhere else caller.namespace, name, scope["query_string"], body, scope)
 
     async def push(self, asked: Asked) -> None:
         """204 once all of it is durable. What a retry cannot cure is answered with 400."""
         Parameters(asked.query, b"", ())
-        sent = (header_of(asked.scope, "content-type") or "").partition(";")[0].strip().lower()
+        sent = media_type(header_of(asked.scope, "content-type"))
         if sent == "application/json":
             coding = header_of(asked.scope, "content-encoding") or "identity"
             pushed = await self._read(asked, lambda body: of_json(unpacked(body, coding, MOST_RAW)))

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import orjson
 
 from crds.errors import BadRequest, UnsupportedMedia
+from services.sdk.asgi import media_type
 from services.sdk.packed_bodies import unpacked
 from services.sdk.routes import Request, Response
 
@@ -28,7 +29,7 @@ _IDS = frozenset({"traceId", "spanId", "parentSpanId"})
 
 def sent_type(request: Request) -> str:
     """Raises UnsupportedMedia."""
-    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    sent = media_type(request.headers.get("content-type"))
     if sent not in (PROTOBUF, JSON):
         raise UnsupportedMedia(f"OTLP is taken as {PROTOBUF} or {JSON}, not as {sent or 'a body without a type'}")
     return sent

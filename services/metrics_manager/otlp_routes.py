@@ -7,6 +7,7 @@ from services.metrics_manager import otlp
 from services.metrics_manager.kinds import SCRAPE_TARGET
 from services.metrics_manager.store.sample_store import SampleStore
 from services.metrics_manager.taking import keep
+from services.sdk.asgi import media_type
 from services.sdk.context import ServiceContext
 from services.sdk.packed_bodies import unpacked
 from services.sdk.routes import Request, Response, route
@@ -35,7 +36,7 @@ class OtlpRoutes:
 
 def _body(request: Request) -> bytes:
     """Raises UnsupportedMedia, BadRequest, TooLarge."""
-    sent = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    sent = media_type(request.headers.get("content-type"))
     if sent != _PROTOBUF:
         raise UnsupportedMedia(f"OTLP is taken as {_PROTOBUF}, not as {sent or 'a body without a type'}")
     return unpacked(bytes(request.body), request.headers.get("content-encoding", "identity"), _MOST)

@@ -28,6 +28,7 @@ from services.sdk.asgi import Receive, Scope, Send, header_of, note_action, read
 from services.sdk.context import ServiceContext
 from services.sdk.identity import Caller
 from services.sdk.permissions import Permission
+from services.sdk.query_members import require_form
 
 PREFIX = "/api/v1/"
 _FORM = 1 << 20
@@ -103,12 +104,8 @@ class PrometheusApi:
         body = await read_body(receive, limit)
         if body is None:
             raise TooLarge(f"the body is over {limit} bytes")
-        if body and wanted is _READ:
-            sent = (header_of(scope, "content-type") or "").partition(";")[0].strip().lower()
-            if sent != "application/x-www-form-urlencoded":
-                raise UnsupportedMedia(
-                    f"a query is sent as application/x-www-form-urlencoded, not as {sent or 'nothing'}"
-                )
+        if wanted is _READ:
+            require_form(scope, body)
         return Asked(caller, None if everywhere else caller.namespace, rest, scope["query_string"], body, scope)
 
     def _now(self) -> int:

@@ -81,6 +81,11 @@ def header_of(scope: Scope, name: str) -> str | None:
     return None if value is None else value.decode("latin-1")
 
 
+def media_type(content_type: str | None) -> str:
+    """`application/json` of `Application/JSON; charset=utf-8`; empty for none."""
+    return (content_type or "").partition(";")[0].strip().lower()
+
+
 def replaying(body: bytes, receive: Receive, *, more: bool = False) -> Receive:
     """`receive` as it was before `body` was read: that as one message, then whatever else the connection tells.
     `more`: whether the body goes on there.

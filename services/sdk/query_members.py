@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from urllib.parse import parse_qsl
 
-from crds.errors import BadRequest
+from crds.errors import BadRequest, UnsupportedMedia
+from services.sdk.asgi import Scope, header_of, media_type
 
 MOST_LIST = 64
 _MOST = 256
@@ -37,6 +38,13 @@ class QueryMembers:
         if len(found) > MOST_LIST:
             raise BadRequest(f"{name}: at most {MOST_LIST} of them")
         return found
+
+
+def require_form(scope: Scope, body: bytes) -> None:
+    """Raises UnsupportedMedia for a body that is no form."""
+    sent = media_type(header_of(scope, "content-type"))
+    if body and sent != "application/x-www-form-urlencoded":
+        raise UnsupportedMedia(f"a query is sent as application/x-www-form-urlencoded, not as {sent or 'nothing'}")
 
 
 def _pairs(text: bytes) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from services.sdk.asgi import (
     Send,
     header_map,
     header_of,
+    media_type,
     note_action,
     read_body,
     send_bytes,
@@ -148,7 +149,7 @@ async def _body(declared: Route, scope: Scope, receive: Receive) -> BaseModel | 
         if content:
             raise BadRequest(f"{declared.name} takes no body")
         return None
-    sent = (header_of(scope, "content-type") or "").partition(";")[0].strip().lower()
+    sent = media_type(header_of(scope, "content-type"))
     if sent != "application/json":
         raise UnsupportedMedia(f"{declared.name} takes application/json, not {sent or 'a body without a type'}")
     try:
