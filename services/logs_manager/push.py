@@ -16,6 +16,7 @@ from crds.errors import BadRequest
 from services.logs_manager.logql.errors import QueryFault
 from services.logs_manager.logql.parser import parse_selector
 from services.sdk.packed_bodies import unpacked_snappy
+from services.sdk.protobuf_messages import BYTES, INT32, INT64, STRING, UINT64, Field, message_classes
 
 MOST_BODY = MOST_RAW = 4 << 20
 """Packed, and unpacked."""
@@ -151,40 +152,28 @@ def is_label(name: str) -> bool:
     return name.isascii() and name.isidentifier() and len(name) <= LONGEST_NAME
 
 
-@cache
 def message(name: str) -> Any:
     """PushRequest, Stream, Entry or Pair."""
-    from google.protobuf import message_factory
-
-    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"aerekos.loki.{name}"))
+    return _messages()[name]
 
 
 @cache
-def _pool() -> Any:
-    from google.protobuf import descriptor_pb2, descriptor_pool
-
-    file = descriptor_pb2.FileDescriptorProto(name="aerekos/loki.proto", package="aerekos.loki", syntax="proto3")
-    string, int64, int32, uint64, raw = 9, 3, 5, 4, 12
-    _add(file, "Timestamp", (("seconds", 1, int64, ""), ("nanos", 2, int32, "")))
-    _add(file, "Pair", (("name", 1, string, ""), ("value", 2, string, "")))
-    _add(
-        file,
-        "Entry",
-        (("timestamp", 1, "Timestamp", ""), ("line", 2, string, ""), ("structuredMetadata", 3, raw, "*")),
+def _messages() -> dict[str, Any]:
+    return message_classes(
+        "aerekos.loki",
+        {
+            "Timestamp": (Field("seconds", 1, INT64), Field("nanos", 2, INT32)),
+            "Pair": (Field("name", 1, STRING), Field("value", 2, STRING)),
+            "Entry": (
+                Field("timestamp", 1, "Timestamp"),
+                Field("line", 2, STRING),
+                Field("structuredMetadata", 3, BYTES, repeated=True),
+            ),
+            "Stream": (
+                Field("labels", 1, STRING),
+                Field("entries", 2, BYTES, repeated=True),
+                Field("hash", 3, UINT64),
+            ),
+            "PushRequest": (Field("streams", 1, BYTES, repeated=True),),
+        },
     )
-    _add(file, "Stream", (("labels", 1, string, ""), ("entries", 2, raw, "*"), ("hash", 3, uint64, "")))
-    _add(file, "PushRequest", (("streams", 1, raw, "*"),))
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return pool
-
-
-def _add(file: Any, name: str, fields: tuple[tuple[str, int, int | str, str], ...]) -> None:
-    message = file.message_type.add(name=name)
-    for field, number, type, repeated in fields:
-        is_message = isinstance(type, str)
-        added = message.field.add(
-            name=field, number=number, type=11 if is_message else type, label=3 if repeated else 1
-        )
-        if is_message:
-            added.type_name = f".aerekos.loki.{type}"

@@ -22,10 +22,10 @@ from services.metrics_manager.taking import (
     too_much,
 )
 from services.sdk.packed_bodies import unpacked_snappy
+from services.sdk.protobuf_messages import BYTES, DOUBLE, INT64, STRING, Field, message_classes
 
 MOST_BODY, MOST_RAW = 4 << 20, 8 << 20
 MOST_KNOWN, LONGEST_KNOWN = 10_000, 1_024
-_INT64, _DOUBLE, _STRING, _MESSAGE, _BYTES = 3, 1, 9, 11, 12
 
 
 class RemoteWrites:
@@ -88,42 +88,27 @@ def _read_labels(written: tuple[bytes, ...], namespace: str | None) -> Labels:
     return labels
 
 
-@cache
 def message_class(name: str) -> Any:
     """`WriteRequest`, or a `Label`, which a request has as bytes: they are read where they are not known."""
-    from google.protobuf import message_factory
-
-    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"aerekos.prw.{name}"))
+    return _messages()[name]
 
 
 @cache
-def _pool() -> Any:
-    from google.protobuf import descriptor_pb2, descriptor_pool
-
-    file = descriptor_pb2.FileDescriptorProto(
-        name="aerekos/remote_write.proto", package="aerekos.prw", syntax="proto3"
+def _messages() -> dict[str, Any]:
+    return message_classes(
+        "aerekos.prw",
+        {
+            "Label": (Field("name", 1, STRING), Field("value", 2, STRING)),
+            "Sample": (Field("value", 1, DOUBLE), Field("timestamp", 2, INT64)),
+            "TimeSeries": (
+                Field("labels", 1, BYTES, repeated=True),
+                Field("samples", 2, "Sample", repeated=True),
+                Field("exemplars", 3, BYTES, repeated=True),
+                Field("histograms", 4, BYTES, repeated=True),
+            ),
+            "WriteRequest": (
+                Field("timeseries", 1, "TimeSeries", repeated=True),
+                Field("metadata", 3, BYTES, repeated=True),
+            ),
+        },
     )
-    _add(file, "Label", (("name", 1, _STRING, ""), ("value", 2, _STRING, "")))
-    _add(file, "Sample", (("value", 1, _DOUBLE, ""), ("timestamp", 2, _INT64, "")))
-    _add(
-        file,
-        "TimeSeries",
-        (
-            ("labels", 1, _BYTES, "*"),
-            ("samples", 2, _MESSAGE, "Sample"),
-            ("exemplars", 3, _BYTES, "*"),
-            ("histograms", 4, _BYTES, "*"),
-        ),
-    )
-    _add(file, "WriteRequest", (("timeseries", 1, _MESSAGE, "TimeSeries"), ("metadata", 3, _BYTES, "*")))
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return pool
-
-
-def _add(file: Any, name: str, fields: tuple[tuple[str, int, int, str], ...]) -> None:
-    message = file.message_type.add(name=name)
-    for field, number, type, of in fields:
-        added = message.field.add(name=field, number=number, type=type, label=3 if of else 1)
-        if type == _MESSAGE:
-            added.type_name = f".aerekos.prw.{of}"
