@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from controller.runtime.process.logfiles import ROTATING, old_file
+from crds.numbers import whole_number
 
 MOST_BYTES = 1 << 20
 """Read at once."""
@@ -97,9 +98,10 @@ def _read_on(files: Sequence[_File], number: int, offset: int, most: int) -> Rea
 
 def _parsed(text: str) -> _Position:
     began, offset, digest = text.split(".") if text.count(".") == 2 else ("", "", "")
-    if not all(each.isascii() and each.isdigit() and len(each) < 20 for each in (began, offset)) or len(digest) != 16:
+    since, at = whole_number(began), whole_number(offset)
+    if since is None or at is None or len(digest) != 16:
         raise ValueError(f"{text[:40]!r} is no position in a log")
-    return _Position(int(began), int(offset), digest)
+    return _Position(since, at, digest)
 
 
 def _files(path: Path) -> list[_File]:

@@ -22,6 +22,7 @@ from controller.runtime.swarm.logs import lines_by_task
 from controller.runtime.swarm.snapshot import SwarmSnapshot
 from controller.runtime.swarm.tasks import Task, copy_name, is_lost
 from crds.meta import ObjectKey
+from crds.numbers import whole_number
 
 MOST_ENTRIES = 20_000
 """Lines of a task that are read at once."""
@@ -125,15 +126,12 @@ def _since(marks: Mapping[str, _Mark], tasks: Sequence[Task], seen: SwarmSnapsho
 def _parsed(position: str) -> dict[str, _Mark]:
     found = {}
     for part in position.split(",") if position else ():
-        task, *numbers = part.split(":")
-        if not task.isalnum() or len(numbers) != 2 or not all(_is_number(each) for each in numbers):
+        task, *texts = part.split(":")
+        numbers = [each for each in map(whole_number, texts) if each is not None]
+        if not task.isalnum() or not len(texts) == len(numbers) == 2:
             raise ValueError(f"{position[:40]!r} is no position in a log")
-        found[task] = _Mark(*map(int, numbers))
+        found[task] = _Mark(*numbers)
     return found
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 20
 
 
 def _timed(lines: Iterable[tuple[str, str]]) -> list[Line]:
