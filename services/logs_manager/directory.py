@@ -63,20 +63,22 @@ class Directory:
     def all(self, namespace: str | None = None) -> list[LogGroup]:
         return [each for each in self.groups.all(namespace) if each.metadata.deletion_timestamp is None]
 
-    def spec_of(self, stream: Stream) -> LogGroupSpec | None:
-        found = self.groups.get(stream.group, stream.namespace)
-        return None if found is None else found.spec
-
     def retention_ns(self, stream: Stream) -> int:
         """How long its lines are kept."""
-        spec = self.spec_of(stream)
-        return ((spec.retention_days if spec else None) or DEFAULT_RETENTION_DAYS) * DAY_NS
+        return self._retention(stream.namespace, stream.group)
 
     def retention_of(self, namespace: str, name: str) -> int:
         """The same of the group of that name, whether or not it is there."""
-        found = self.groups.get(group_resource(name), namespace)
-        return ((found.spec.retention_days if found else None) or DEFAULT_RETENTION_DAYS) * DAY_NS
+        return self._retention(namespace, group_resource(name))
 
     def most_bytes(self, stream: Stream) -> int:
-        spec = self.spec_of(stream)
+        spec = self._spec(stream.namespace, stream.group)
         return spec.max_bytes if spec else DEFAULT_BYTES
+
+    def _retention(self, namespace: str, resource: str) -> int:
+        spec = self._spec(namespace, resource)
+        return ((spec.retention_days if spec else None) or DEFAULT_RETENTION_DAYS) * DAY_NS
+
+    def _spec(self, namespace: str, resource: str) -> LogGroupSpec | None:
+        found = self.groups.get(resource, namespace)
+        return None if found is None else found.spec
