@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 from services.logs_manager.directory import Directory
@@ -29,10 +28,9 @@ from services.sdk.aws.authentication import authenticator_for
 from services.sdk.aws.model import load_model
 from services.sdk.aws.operations import RequestContext
 from services.sdk.context import ServiceContext
-from services.sdk.group_commit import GroupCommitter
+from services.sdk.group_commit import GroupCommitter, stopped
 from services.sdk.health import Check
 from services.sdk.service import Service
-from services.sdk.sqlite_file import SqliteFile
 
 
 def create(context: ServiceContext) -> Service:
@@ -75,7 +73,7 @@ def assembled(context: ServiceContext, disk: Executor, asking: Executor, reading
             Check("blocks", upkeep.fault, essential=False),
         ],
         tasks=[following.run, upkeep.run, traces.run],
-        on_stop=[_stopped((committer, span_committer), (queries, traces), (file, spans), (reading, asking, disk))],
+        on_stop=[stopped((committer, span_committer), (reading, asking, disk), (queries, traces, file, spans))],
     )
 
 
@@ -84,20 +82,3 @@ def _about(call: RequestContext, request: dict[str, object], answer: dict[str, o
     said = request.get("resourceArn") or request.get("logGroupName") or request.get("logGroupIdentifier") or ""
     stream = request.get("logStreamName")
     return f"{said}:{stream}" if stream else str(said)
-
-
-def _stopped(
-    committers: Sequence[GroupCommitter],
-    readers: Sequence[Queries | TraceStore],
-    files: Sequence[SqliteFile],
-    threads: Sequence[Executor],
-) -> Callable[[], Awaitable[None]]:
-    async def stop() -> None:
-        for committer in committers:
-            await committer.drained()
-        for thread in threads:
-            thread.shutdown(cancel_futures=True)
-        for each in (*readers, *files):
-            each.close()
-
-    return stop

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 
@@ -38,10 +37,9 @@ from services.sdk.aws.model import load_model
 from services.sdk.aws.pagination import PageTokens
 from services.sdk.aws.signing_names import BySigningName
 from services.sdk.context import ServiceContext
-from services.sdk.group_commit import GroupCommitter
+from services.sdk.group_commit import GroupCommitter, stopped
 from services.sdk.outbound import OutboundHttp, allows_private, open_outbound
 from services.sdk.service import Service
-from services.sdk.sqlite_file import SqliteFile
 
 
 def create(context: ServiceContext) -> Service:
@@ -88,7 +86,7 @@ def assembled(
             actions.run,
             Upkeep(store, context.clock).run,
         ],
-        on_stop=[_stopped(committer, (queries, rules), file, (computing, ruling, disk))],
+        on_stop=[stopped([committer], (computing, ruling, disk), (queries, rules, file))],
     )
 
 
@@ -107,20 +105,3 @@ def _cloudwatch(
         authenticator_for(context, MANIFEST.speaks),
         translate=as_cloudwatch_error,
     )
-
-
-def _stopped(
-    committer: GroupCommitter,
-    queries: Sequence[Queries],
-    file: SqliteFile,
-    threads: Sequence[Executor],
-) -> Callable[[], Awaitable[None]]:
-    async def stop() -> None:
-        await committer.drained()
-        for thread in threads:
-            thread.shutdown(cancel_futures=True)
-        for each in queries:
-            each.close()
-        file.close()
-
-    return stop

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 
@@ -40,7 +40,7 @@ from services.sdk.aws.model import load_model
 from services.sdk.aws.pagination import PageTokens
 from services.sdk.aws.signing_names import BySigningName
 from services.sdk.context import ServiceContext
-from services.sdk.group_commit import GroupCommitter
+from services.sdk.group_commit import GroupCommitter, stopped
 from services.sdk.outbound import OutboundHttp, open_outbound
 from services.sdk.service import Service
 
@@ -95,7 +95,7 @@ def assembled(context: ServiceContext, thread: Executor, now: Callable[[], int],
         reconcilers=[QueueReconciler(directory, broker), TopicReconciler(topics)],
         tasks=[moving.run, broker.give_back_space, addresses.run],
         on_stopping=[broker.stop],
-        on_stop=[_stopped(committer, database, thread)],
+        on_stop=[stopped([committer], [thread], [database])],
     )
 
 
@@ -111,12 +111,3 @@ def _signing_key(context: ServiceContext, thread: Executor) -> Key:
         return known[0]
 
     return key
-
-
-def _stopped(committer: GroupCommitter, database: MessageDatabase, thread: Executor) -> Callable[[], Awaitable[None]]:
-    async def stop() -> None:
-        await committer.drained()
-        thread.shutdown()
-        database.close()
-
-    return stop

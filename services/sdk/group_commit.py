@@ -10,15 +10,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import Executor
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from services.sdk.sqlite_file import SqliteFile
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 MOST_CHANGES = 512
+
+
+class Closable(Protocol):
+    def close(self) -> None: ...
 
 
 class _Waiting(NamedTuple):
@@ -99,3 +103,19 @@ class GroupCommitter:
             waiting.caller.set_exception(failure)
         else:
             waiting.caller.set_result(value)
+
+
+def stopped(
+    committers: Iterable[GroupCommitter], threads: Iterable[Executor], files: Iterable[Closable]
+) -> Callable[[], Awaitable[None]]:
+    """For `Service.on_stop`: what waits becomes durable, threads end, then the files they used are closed."""
+
+    async def stop() -> None:
+        for committer in committers:
+            await committer.drained()
+        for thread in threads:
+            thread.shutdown(cancel_futures=True)
+        for each in files:
+            each.close()
+
+    return stop

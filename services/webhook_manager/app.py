@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 
 from crds.errors import ApiError
 from services.sdk.aws.role_calls import RoleCalls
 from services.sdk.context import ServiceContext
-from services.sdk.group_commit import GroupCommitter
+from services.sdk.group_commit import GroupCommitter, stopped
 from services.sdk.outbound import open_outbound
 from services.sdk.service import Service
-from services.sdk.sqlite_file import SqliteFile
 from services.webhook_manager.directory import Directory
 from services.webhook_manager.engine import Engine, Sender
 from services.webhook_manager.event_feed import EventFeed
@@ -71,7 +70,7 @@ def assembled(context: ServiceContext, make_sender: MakeSender, thread: Executor
             Sweeping(committer, directory, engine, clock).run,
             EventFeed(own, committer, directory, outbox, clock).run,
         ],
-        on_stop=[_stopped(committer, file, thread)],
+        on_stop=[stopped([committer], [thread], [file])],
     )
 
 
@@ -95,12 +94,3 @@ async def _show_health(context: ServiceContext, directory: Directory, engine: En
         )
     except ApiError:
         return
-
-
-def _stopped(committer: GroupCommitter, file: SqliteFile, thread: Executor) -> Callable[[], Awaitable[None]]:
-    async def stop() -> None:
-        await committer.drained()
-        thread.shutdown()
-        file.close()
-
-    return stop
