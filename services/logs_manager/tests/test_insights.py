@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
+from crds.errors import Forbidden
 from services.logs_manager import insights_rows
 from services.logs_manager.insights import Record, Row
 from services.logs_manager.insights_parser import parse_query
 from services.logs_manager.insights_rows import rows_of
+from services.logs_manager.kinds import LOG_GROUP, LogGroup, LogGroupSpec
 from services.logs_manager.logql.errors import QueryFault
+from services.logs_manager.operations.insights import InsightsOperations
+from services.logs_manager.operations.log_access import Parts
 from services.logs_manager.operations.started_queries import Asked, Started, StartedQueries
 from services.logs_manager.store.reader import TookTooLong
 from services.sdk.aws.errors import AwsError
+from services.sdk.aws.operations import RequestContext
+from services.sdk.identity import Caller
+from services.sdk.testing.virtual import virtual_time
 
 NS = 1_000_000_000
 
@@ -180,3 +188,45 @@ def test_results_are_kept_for_an_hour() -> None:
     queries.found(queries.get("one", "a"), [], 1)
     now = 3_601 * NS
     assert [each.id for each in queries.newest_first("a")] == ["running"]
+
+
+class Access:
+    """Notes what policies and roles are asked about; refuses one ARN."""
+
+    def __init__(self) -> None:
+        self.denied = ""
+
+    async def require(self, call: RequestContext, name: str = "") -> None:
+        if call.resource == self.denied:
+            raise Forbidden(f"{name} is denied")
+
+
+class Groups:
+    async def find(self, call: RequestContext, name: str) -> LogGroup:
+        return LOG_GROUP.new(name, namespace="team", spec=LogGroupSpec())
+
+
+class Nothing:
+    """Queries that find nothing, at ten seconds."""
+
+    def now(self) -> int:
+        return 10 * NS
+
+    async def run(self, ask: object) -> tuple[list[Row], int]:
+        return [], 0
+
+
+@virtual_time
+async def test_policies_are_asked_of_each_group_that_is_named() -> None:
+    access, store = Access(), SimpleNamespace(streams=SimpleNamespace(of_group=lambda *_: []))
+    operations = InsightsOperations(Parts(Groups(), store, Nothing(), None, access))  # type: ignore[arg-type]
+    call = RequestContext(Caller("bob"), "eu-central-1", "1234", "r", None, [], resource="*")  # type: ignore[arg-type]
+    ask = {"logGroupNames": ["dev", "prod"], "startTime": 0, "endTime": 1, "queryString": "fields x"}
+    id = (await operations.start_query(call, ask))["queryId"]
+    assert (await operations.get_query_results(call, {"queryId": id}))["status"] == "Running"
+    access.denied = "arn:aws:logs:eu-central-1:1234:log-group:prod:*"
+    with pytest.raises(Forbidden):
+        await operations.start_query(call, ask)
+    for refused in (operations.get_query_results, operations.stop_query):
+        with pytest.raises(Forbidden):
+            await refused(call, {"queryId": id})
