@@ -126,7 +126,7 @@ def trace(
     if output not in ("text", "json"):
         raise Misuse(f'-o: "{output}" is not known', hint="text or json")
     with api_client.connect(settings.load()) as api:
-        found = trace_.steps(api, id, read_duration(since, "--since"), time.time_ns())
+        found = trace_.steps(api, id, read_duration(since, "--since"), time.time_ns(), complain)
     if output == "json":
         say(as_json(trace_.as_dicts(found)))
         return

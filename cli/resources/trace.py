@@ -7,7 +7,7 @@ were sent. What the conductor, the gateway and agents write is not among them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, NamedTuple
@@ -35,16 +35,18 @@ class Step(NamedTuple):
     took: int | None = None
 
 
-def steps(api: ApiClient, id: str, seconds: int, now: int) -> list[Step]:
-    """In the order of time. `now` in ns. Raises Misuse, Refused."""
+def steps(api: ApiClient, id: str, seconds: int, now: int, tell: Callable[[str], None]) -> list[Step]:
+    """In the order of time. `now` in ns. `tell` is told of what is left out. Raises Misuse, Refused."""
     if not _ID.fullmatch(id):
         raise Misuse(f'"{id}" is no id of a request or a trace', hint="the X-Request-ID of an answer, or a trace id")
     start = now - seconds * 1_000_000_000
-    found = dict.fromkeys(_lines(api, id, start, now))
+    found = dict.fromkeys(_lines(api, id, start, now, tell))
     traces = dict.fromkeys([id] if re.fullmatch("[0-9a-f]{32}", id) else [])
     traces |= dict.fromkeys(trace for each in found for trace in _TRACE.findall(each.text))
+    if len(traces) > MOST_TRACES:
+        tell(f"{len(traces)} traces are named: only the first {MOST_TRACES} are shown")
     for trace in list(traces)[:MOST_TRACES]:
-        found |= dict.fromkeys((*_lines(api, trace, start, now), *_spans(api, trace)))
+        found |= dict.fromkeys((*_lines(api, trace, start, now, tell), *_spans(api, trace)))
     return sorted(found, key=lambda each: each.at)
 
 
@@ -67,7 +69,7 @@ def _logs() -> ManagedService:
     return next(each for each in managed_services() if _SPEAKS in each.speaks)
 
 
-def _lines(api: ApiClient, text: str, start: int, end: int) -> list[Step]:
+def _lines(api: ApiClient, text: str, start: int, end: int, tell: Callable[[str], None]) -> list[Step]:
     """Raises Refused."""
     asked = {
         "query": f'{{namespace=~".+"}} |= "{text}"',
@@ -82,11 +84,14 @@ def _lines(api: ApiClient, text: str, start: int, end: int) -> list[Step]:
         if refused.status in (404, 503):
             refused.hint = f"start it: kubectl apply a Service with spec.managed: {_logs().name} (docs/logs.md)"
         raise
-    return [
+    found = [
         Step(int(at), _who(stream["stream"]), line)
         for stream in answer["data"]["result"]
         for at, line in stream["values"]
     ]
+    if len(found) >= MOST_LINES:
+        tell(f"of the lines with {text} only the first {MOST_LINES} are shown: there may be more after them")
+    return found
 
 
 def _who(labels: dict[str, str]) -> str:

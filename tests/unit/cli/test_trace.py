@@ -55,3 +55,14 @@ def test_what_is_no_id_and_a_cloud_without_logs_are_told(cloud: Cloud, capsys: p
     assert run(["trace", 'x"} or {']) == 2
     assert run(["trace", "req-12345"]) == 1
     assert "logs_manager" in capsys.readouterr().err
+
+
+def test_what_is_left_out_is_told(
+    cloud: Cloud, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.resources.trace.MOST_LINES", 2)
+    cloud.refuse = kept
+    assert run(["trace", "req-12345", "-o", "json"]) == 0
+    out, err = capsys.readouterr()
+    assert f"of the lines with {TRACE} only the first 2 are shown" in err and "with req-12345" not in err
+    assert len(json.loads(out)) == 3
