@@ -120,7 +120,7 @@ def _spans(api: ApiClient, trace: str) -> list[Step]:
 
 
 def _line_text(step: Step, colour: bool) -> str:
-    return f"{_clock(step)} {step.who}  {log_lines.pretty(step.text, colour=colour)}"
+    return f"{_clock(step)} {plain(step.who)}  {log_lines.pretty(step.text, colour=colour)}"
 
 
 def _span_text(step: Step) -> str:

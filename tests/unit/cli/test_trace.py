@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from cli.main import run
+from cli.resources.trace import Step, shown
 from tests.unit.cli.conftest import Cloud, status
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -66,3 +67,8 @@ def test_what_is_left_out_is_told(
     out, err = capsys.readouterr()
     assert f"of the lines with {TRACE} only the first 2 are shown" in err and "with req-12345" not in err
     assert len(json.loads(out)) == 3
+
+
+def test_what_others_named_and_wrote_cannot_steer_a_terminal() -> None:
+    found = [Step(1, "default/web\x1b[2J", "a\x1b[2J"), Step(2, "keys\x1b[2J", "b\x1b[2J", 3)]
+    assert "\x1b" not in "".join(shown(found, colour=False))
