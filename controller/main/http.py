@@ -85,7 +85,11 @@ async def serve_http(
 ) -> None:
     """Serve until cancelled. Started once gateways can come: it listens, and their certificate is there."""
     trusted = federation(
-        oidc_options(components.settings), components.registry, components.accounts, components.clock
+        oidc_options(components.settings),
+        components.registry,
+        components.accounts,
+        components.clock,
+        create_users=True,
     )
     authenticator = Authenticator(components.tokens, components.accounts, components.authorizer, trusted)
     guard, gateways = StreamGuard(authenticator, components.authorizer), GatewayCounts(components.clock.monotonic)

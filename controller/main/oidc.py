@@ -33,9 +33,9 @@ def oidc_options(settings: Settings) -> OidcOptions | None:
 
 
 def federation(
-    options: OidcOptions | None, registry: Registry, accounts: Accounts, clock: Clock
+    options: OidcOptions | None, registry: Registry, accounts: Accounts, clock: Clock, *, create_users: bool
 ) -> Federation | None:
-    """The login by ID tokens; None without an issuer."""
+    """The login by ID tokens, as `federation_of`; None without an issuer."""
     if options is None:
         return None
-    return federation_of(options, registry, accounts.people, accounts.sessions, clock, create_users=True)
+    return federation_of(options, registry, accounts.people, accounts.sessions, clock, create_users=create_users)

@@ -17,7 +17,6 @@ from api.auth.accounts import Accounts
 from api.auth.authentication import Authenticator
 from api.auth.authorizer import Authorizer
 from api.auth.derived_secrets import DerivedSecrets
-from api.auth.oidc.login import federation_of
 from api.auth.tokens import TokenKeys, Tokens
 from api.channel.conductor import Channel
 from api.channel.conductors import Conductors
@@ -43,7 +42,7 @@ from controller.main.certificates import keep_certificates_fresh, server_certifi
 from controller.main.components import sealed_kinds
 from controller.main.gateways import Gateways
 from controller.main.http import gateway_settings
-from controller.main.oidc import oidc_options
+from controller.main.oidc import federation, oidc_options
 from controller.main.server_names import ServerNames
 from controller.main.settings import Settings
 from controller.resources.registry import Registry
@@ -128,13 +127,8 @@ def _parts(
     derived = DerivedSecrets(generations.read(secrets / "master-key"))
     accounts = Accounts(registry, tokens, derived, clock, Threads(1))
     authorizer = Authorizer(registry.catalog, managed_services(), store)
-    options = oidc_options(settings)
-    federation = (
-        federation_of(options, registry, accounts.people, accounts.sessions, clock, create_users=False)
-        if options
-        else None
-    )
-    authenticator = Authenticator(tokens, accounts, authorizer, federation)
+    trusted = federation(oidc_options(settings), registry, accounts, clock, create_users=False)
+    authenticator = Authenticator(tokens, accounts, authorizer, trusted)
     guard, metrics = StreamGuard(authenticator, authorizer), Metrics(store, clock=clock)
     rng = random.Random()  # noqa: S311 - jitter, not secrecy
     app = StandbyApp(
