@@ -37,6 +37,7 @@ from controller.store.records import Store, StoreFull
 from controller.store.reserve import Reserve
 from controller.store.sealing import Sealing
 from controller.store.sql import open_store
+from controller.store.upgrading import KindUpgrades
 from crds.catalog import Catalog
 from crds.managed import ManagedService
 from services.sdk.discovery import catalog_of, managed_services
@@ -136,7 +137,7 @@ async def _open_store(
     catalog: Catalog,
 ) -> Store:
     """On a full disk, with the room that was kept for it."""
-    upgrades = {(kind.group, kind.plural): kind.upgrades for kind in catalog}
+    upgrades = kind_upgrades(catalog)
 
     async def opened() -> Store:
         return await open_store(
@@ -154,3 +155,8 @@ async def _open_store(
 def sealed_kinds(catalog: Catalog) -> set[tuple[str, str]]:
     """Kinds that the store keeps as ciphertext only."""
     return {(kind.group, kind.plural) for kind in catalog if kind.sealed}
+
+
+def kind_upgrades(catalog: Catalog) -> KindUpgrades:
+    """How the store reads records of each kind that an earlier version wrote."""
+    return {(kind.group, kind.plural): kind.upgrades for kind in catalog}

@@ -39,7 +39,7 @@ from controller.kit.threads import Threads
 from controller.kit.unix_sockets import listen_on
 from controller.main.audit_log import looked_after, open_audit
 from controller.main.certificates import keep_certificates_fresh, server_certificate
-from controller.main.components import sealed_kinds
+from controller.main.components import kind_upgrades, sealed_kinds
 from controller.main.gateways import Gateways
 from controller.main.http import gateway_settings
 from controller.main.oidc import federation, oidc_options
@@ -101,9 +101,8 @@ class _Parts:
 async def _open(settings: Settings, conductors: Conductors) -> AsyncIterator[_Parts]:
     clock, catalog = SystemClock(), catalog_of(managed_services())
     sealing = Sealing(settings.home / "secrets" / "store-key", sealed_kinds(catalog))
-    upgrades = {(kind.group, kind.plural): kind.upgrades for kind in catalog}
     store = await follow_store(
-        settings.store_url, threads=Threads(4), clock=clock, sealing=sealing, upgrades=upgrades
+        settings.store_url, threads=Threads(4), clock=clock, sealing=sealing, upgrades=kind_upgrades(catalog)
     )
     try:
         audit = open_audit(settings, clock)

@@ -25,25 +25,19 @@ import anyio
 from controller.backup.errors import Damaged, Refused
 from controller.backup.manifest import Manifest, ServiceData
 from controller.backup.repository import Repository
-from controller.kit.clock import SystemClock
-from controller.kit.threads import Threads
 from controller.main.backups.choosing import Moment
-from controller.main.backups.creating import STORE
 from controller.main.backups.files import write_entry
-from controller.main.components import sealed_kinds
+from controller.main.backups.staged_store import put_store, revision_of, staged_store
 from controller.main.errors import Misuse
 from controller.main.root_key import RootKeyFile, SealedRecords
 from controller.main.settings import load as load_settings
 from controller.main.settings import token_key_of
-from controller.store import dump
 from controller.store.memory_index import EVERY_KIND
 from controller.store.records import Store
 from controller.store.rewinding import rewind
-from controller.store.sealing import Sealing
-from controller.store.sql import open_store
 from crds.managed import ManagedService
 from services.sdk.backup import BackupHooks
-from services.sdk.discovery import catalog_of, load
+from services.sdk.discovery import load
 
 RESTORED_BY = "system:restore"
 _ROOT_KEY = Path("secrets") / "root-key"
@@ -84,10 +78,7 @@ def restore_backup(
             name: _restore_service(staging, name, data, repository, services)
             for name, data in manifest.services.items()
         }
-        (staging / STORE.parent).mkdir(exist_ok=True, mode=0o700)
-        (staging / STORE).touch(mode=0o600)
-        pieces = (piece for block in manifest.blocks for piece in repository.pieces(block))
-        dump.load(staging / STORE, dump.Dumped(**manifest.store), pieces)
+        put_store(staging, repository, manifest)
         found = anyio.run(_settle, staging, manifest, services, moment)
         restored = Restored(manifest.head.id, found.revision, found.kinds, counts, found.changed)
         if not dry_run:
@@ -133,12 +124,7 @@ async def _settle(
     staging: Path, manifest: Manifest, services: Sequence[ManagedService], moment: Moment | None
 ) -> Restored:
     """Open the store with its keys, which reads all that is living, and put it back to that moment."""
-    catalog = catalog_of(tuple(services))
-    sealing = Sealing(staging / "secrets" / "store-key", sealed_kinds(catalog))
-    upgrades = {(each.group, each.plural): each.upgrades for each in catalog}
-    url = f"sqlite:///{staging / STORE}"
-    store = await open_store(url, threads=Threads(1), clock=SystemClock(), sealing=sealing, upgrades=upgrades)
-    try:
+    async with staged_store(staging, services) as store:
         changed = 0 if moment is None else await rewind(store, await revision_of(store, moment), by=RESTORED_BY)
         _check_root_key(staging, store, services)
         living = (await store.list_at(*EVERY_KIND, None, store.revision)).records
@@ -146,18 +132,6 @@ async def _settle(
         if changed == 0 and sum(kinds.values()) != manifest.head.resources:
             raise Damaged(f"{sum(kinds.values())} resources in place of {manifest.head.resources}")
         return Restored(manifest.head.id, store.revision, dict(sorted(kinds.items())), {}, changed)
-    finally:
-        await store.close()
-
-
-async def revision_of(store: Store, moment: Moment) -> int:
-    """Of that moment in that store. Raises Refused."""
-    if moment.at is None:
-        return moment.revision
-    found = await store.revision_at(moment.at)
-    if not found:
-        raise Refused(f"there was nothing yet at {moment}, or it is no longer kept")
-    return found
 
 
 def _check_root_key(staging: Path, store: Store, services: Sequence[ManagedService]) -> None:

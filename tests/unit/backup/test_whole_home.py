@@ -31,6 +31,7 @@ from controller.backup.repository import Repository, heads, open_or_make, open_r
 from controller.main.backups import creating
 from controller.main.backups.choosing import Moment, chosen
 from controller.main.backups.creating import Job, create_backup
+from controller.main.backups.reading import read_namespace
 from controller.main.backups.restoring import Restored, restore_backup
 from controller.main.backups.scratch import scratch_folder
 from controller.main.components import open_components
@@ -224,6 +225,26 @@ def test_a_moment_comes_back(home: Path, place: Folder, tmp_path: Path) -> None:
         restore(place, tmp_path / "other", Moment(datetime.now(UTC) + timedelta(hours=1)))
     with pytest.raises(Refused, match="no backup"):
         restore(place, tmp_path / "other", Moment(datetime(2020, 1, 1, tzinfo=UTC)))
+
+
+def test_a_namespace_is_read_with_its_secrets_open_now_and_at_a_moment(
+    home: Path, place: Folder, tmp_path: Path
+) -> None:
+    moment = datetime.now(UTC)
+    anyio.run(fill_store, home, 20, 5, "later")
+    repository = back_up(home, place)
+    manifest = repository.manifest(heads(place)[-1].id)
+    now = {key: each for key, each in anyio.run(seen, home).items() if key.namespace == "default"}
+    for number, at in enumerate((None, Moment(moment))):
+        folder = tmp_path / f"part{number}"
+        folder.mkdir(mode=0o700)
+        itself, *inside = read_namespace(repository, manifest, folder, managed_services(), "default", at)
+        assert (itself.key.plural, itself.key.name) == ("namespaces", "default")
+        then = {key: each for key, each in now.items() if at is None or not key.name.startswith("later")}
+        assert {each.key: each.object for each in inside} == then
+        assert sorted(each.name for each in folder.rglob("*") if each.is_file()) == ["records.db", "store-key"]
+    (folder := tmp_path / "none").mkdir(mode=0o700)
+    assert not read_namespace(repository, manifest, folder, managed_services(), "nobodys", None)
 
 
 def value_of(resource: dict[str, Any]) -> dict[str, Any]:
