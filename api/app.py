@@ -29,6 +29,7 @@ from api.edge.cookies import with_plain_cookies
 from api.exec import ExecHandler, as_asked, end_early, refuse
 from api.kube.request import read_object
 from api.kube.resource_api import ResourceApi
+from api.local_reads import RESOURCE_PATHS
 from api.metrics import Metrics
 from api.rate_limit import RateLimiter
 from api.registry_proxy import PREFIX as IMAGES
@@ -43,7 +44,6 @@ from services.sdk.asgi import is_streaming, replaying
 from services.sdk.discovery import managed_services
 
 LOGS = "/logs/"
-RESOURCE_PATHS = ("/api/", "/apis/", "/openapi/")
 Readiness = Callable[[], dict[str, object]]
 _OWN = frozenset({"/health", "/healthz", "/livez", "/ready", "/readyz", "/metrics", "/version"})
 VERSION = {

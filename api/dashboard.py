@@ -81,7 +81,8 @@ class Dashboard:
         self._files: dict[str, _File] = {}
         self._built_at = 0.0
 
-    def serves(self, scope: Scope) -> bool:
+    @staticmethod
+    def serves(scope: Scope) -> bool:
         """Whether that path and method are the dashboard's."""
         path: str = scope["path"]
         ours = _is_page(path) or path.startswith("/assets/") or path in _ROOT_FILES

@@ -7,9 +7,8 @@ from api.dashboard import Dashboard
 
 ASK_LEADER = b"x-aerekos-ask-leader"
 """Header of an answer: only the conductor that leads can give it."""
-RESOURCES = ("/api/", "/apis/", "/openapi/")
+RESOURCE_PATHS = ("/api/", "/apis/", "/openapi/")
 _EXACTLY = frozenset({"/api", "/apis", "/version", "/health", "/healthz", "/livez", "/ready", "/readyz"})
-DASHBOARD = Dashboard()
 
 
 def is_local_read(scope: Scope) -> bool:
@@ -17,4 +16,4 @@ def is_local_read(scope: Scope) -> bool:
     if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
         return False
     path = scope["path"]
-    return path in _EXACTLY or path.startswith(RESOURCES) or DASHBOARD.serves(scope)
+    return path in _EXACTLY or path.startswith(RESOURCE_PATHS) or Dashboard.serves(scope)

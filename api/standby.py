@@ -17,8 +17,9 @@ from api.app import VERSION
 from api.asgi import Receive, Scope, Send, error_answer, json_answer, send_answer
 from api.auth.authentication import Authenticator
 from api.chain import AuditsRequests, CountsRequests, Handler, Id, RequestChain, ResponseRecorder
+from api.dashboard import Dashboard
 from api.kube.resource_api import ResourceApi
-from api.local_reads import ASK_LEADER, DASHBOARD, RESOURCES, is_local_read
+from api.local_reads import ASK_LEADER, RESOURCE_PATHS, is_local_read
 from api.rate_limit import RateLimiter
 from api.streams import StreamGuard
 from controller.store.records import FollowingStore, StoreError
@@ -62,11 +63,11 @@ class StandbyApp:
         leader: Callable[[], str],
     ) -> None:
         self._resources, self._authenticator, self._limits = resources, authenticator, limits
-        self._fresh, self._leader = Freshness(store.catch_up), leader
+        self._fresh, self._leader, self._dashboard = Freshness(store.catch_up), leader, Dashboard()
         handlers = (
             Handler("resources", lambda scope: scope["path"] in ("/api", "/apis"), self._serve_resources),
-            Handler("resources", lambda scope: scope["path"].startswith(RESOURCES), self._serve_resources),
-            Handler("dashboard", DASHBOARD.serves, self._serve_dashboard),
+            Handler("resources", lambda scope: scope["path"].startswith(RESOURCE_PATHS), self._serve_resources),
+            Handler("dashboard", Dashboard.serves, self._serve_dashboard),
             Handler("own", lambda _: True, self._serve_own),
         )
         self._chain = RequestChain(
@@ -86,7 +87,7 @@ class StandbyApp:
         """Whether it is answered here, and by nothing that has gone out of date. What is let in is judged once more
         on its way, and noted.
         """
-        if not scope["path"].startswith(RESOURCES):
+        if not scope["path"].startswith(RESOURCE_PATHS):
             return True
         try:
             await self._fresh.reach()
@@ -106,7 +107,7 @@ class StandbyApp:
             await self._resources.serve(scope, receive, send, who, id)
 
     async def _serve_dashboard(self, scope: Scope, receive: Receive, send: ResponseRecorder, id: Id) -> None:
-        await send_answer(send, DASHBOARD.answer(scope), id)
+        await send_answer(send, self._dashboard.answer(scope), id)
 
     async def _serve_own(self, scope: Scope, receive: Receive, send: ResponseRecorder, id: Id) -> None:
         if scope["path"] == "/version":

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from unit.api.test_every_rest_route import MAY
 
-from api.app import _OWN, LOGS, RESOURCE_PATHS
+from api.app import _OWN, LOGS
 from api.gateway.gateway import PREFIX
 from api.gateway.unsigned_s3 import is_preflight, is_unsigned_s3, source_ip
+from api.local_reads import RESOURCE_PATHS
 from api.registry_proxy import PREFIX as IMAGES
 
 NAMES = ("cloud.lan", "127.0.0.1")
