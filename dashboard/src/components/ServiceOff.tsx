@@ -1,26 +1,21 @@
 import { Text, View } from 'react-native';
 
-import { useObservable } from '../hooks/useObservable';
-import { useResources } from '../hooks/useResources';
 import { useMay } from '../hooks/useMay';
+import { useSpeaking } from '../hooks/useSpeaking';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import { enableManaged } from '../utils/actions';
-import { catalog } from '../utils/catalog';
-import { isAsleep, serviceHealth } from '../utils/health';
-import { conditionOf, SERVICES, type Service } from '../utils/resources';
+import { isAsleep } from '../utils/health';
+import { conditionOf, SERVICES } from '../utils/resources';
 import { Button } from './Button';
 import { Panel } from './Panel';
 import { Sign } from './Sign';
 
 /** Says that the service that speaks for a screen (`kms`) does not run, and offers to start it. Nothing when it does. */
 export function ServiceOff({ speaks, what }: { speaks: string; what: string }) {
-  const { items, state } = useResources<Service>(SERVICES);
+  const { offered, service, health, live } = useSpeaking(speaks);
   const may = useMay(SERVICES);
-  const offered = useObservable(catalog).find((each) => each.speaks.includes(speaks));
-  const service = items.find((each) => each.spec.managed === offered?.managed);
-  const health = service ? serviceHealth(service) : 'idle';
-  if (state !== 'live' || health === 'well' || !offered || (service && isAsleep(service))) return null;
+  if (!live || health === 'well' || !offered || (service && isAsleep(service))) return null;
   const name = offered.service;
   const off = health === 'idle';
   const why = off

@@ -13,8 +13,8 @@ import { StatusMark } from '../components/StatusMark';
 import { TextLink } from '../components/TextLink';
 import { useAsked } from '../hooks/useAsked';
 import { useMay } from '../hooks/useMay';
-import { useObservable } from '../hooks/useObservable';
 import { useResources } from '../hooks/useResources';
+import { useSpeaking } from '../hooks/useSpeaking';
 import { graph } from '../styles/graph';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
@@ -33,19 +33,15 @@ import {
   type Hours,
   type Rule,
 } from '../utils/alerts';
-import { catalog } from '../utils/catalog';
-import { healthOf, phaseOf, serviceHealth } from '../utils/health';
-import { ALERT_CHANNELS, ALERT_RULES, ALERT_SILENCES, SERVICES, type Resource, type Service } from '../utils/resources';
+import { healthOf, phaseOf } from '../utils/health';
+import { ALERT_CHANNELS, ALERT_RULES, ALERT_SILENCES, type Resource } from '../utils/resources';
 import { listPage, pageOf } from '../utils/routes';
 
 const LOOK_MS = 10_000;
 
 /** What is alarming now, which rules say so, and who is told. */
 export function Alerts() {
-  const { items } = useResources<Service>(SERVICES);
-  const offered = useObservable(catalog).find((each) => each.speaks.includes('monitoring'));
-  const service = items.find((each) => each.spec.managed === offered?.managed);
-  const runs = service !== undefined && serviceHealth(service) === 'well';
+  const { health } = useSpeaking('monitoring');
   return (
     <>
       <ScreenHead title="Alerts" about="What is alarming now, which rules say so, and who is told.">
@@ -53,7 +49,7 @@ export function Alerts() {
         <TextLink to={listPage(ALERT_CHANNELS)}>Channels</TextLink>
       </ScreenHead>
       <ServiceOff speaks="monitoring" what="Nobody is told of anything" />
-      {runs && (
+      {health === 'well' && (
         <>
           <Inbox />
           <Silences />

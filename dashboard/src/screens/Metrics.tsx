@@ -12,16 +12,14 @@ import { TimeGraph } from '../components/TimeGraph';
 import { useAsked } from '../hooks/useAsked';
 import { useHistory } from '../hooks/useChanges';
 import { useNow } from '../hooks/useNow';
-import { useObservable } from '../hooks/useObservable';
 import { useQuery, useQueryChoice } from '../hooks/useQuery';
 import { useResources } from '../hooks/useResources';
+import { useSpeaking } from '../hooks/useSpeaking';
 import { graph } from '../styles/graph';
 import { layout } from '../styles/layout';
 import { text } from '../styles/text';
 import { color } from '../styles/tokens';
-import { catalog } from '../utils/catalog';
 import type { Step } from '../utils/changes';
-import { serviceHealth } from '../utils/health';
 import { goldenSignals, RANGES, readLines, stepOf, type Graph, type Mark, type RangeName } from '../utils/metrics';
 import { SERVICES, type Service } from '../utils/resources';
 import { pageOf } from '../utils/routes';
@@ -34,16 +32,14 @@ const NAMES = RANGES.map((each) => each.value);
 export function Metrics() {
   const [range, setRange] = useQueryChoice<RangeName>('range', NAMES);
   const { items } = useResources<Service>(SERVICES);
-  const offered = useObservable(catalog).find((each) => each.speaks.includes('monitoring'));
-  const service = items.find((each) => each.spec.managed === offered?.managed);
-  const runs = service !== undefined && serviceHealth(service) === 'well';
+  const { health } = useSpeaking('monitoring');
   return (
     <>
       <ScreenHead title="Metrics" about="Numbers of the platform and of what runs here, for fifteen days.">
         <Choice label="How long back" options={RANGES} chosen={range} onChoose={setRange} />
       </ScreenHead>
       <ServiceOff speaks="monitoring" what="Nothing is measured" />
-      {runs && (
+      {health === 'well' && (
         <>
           <Golden services={items} seconds={secondsOf(range)} />
           <Asking seconds={secondsOf(range)} />
