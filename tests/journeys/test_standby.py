@@ -13,10 +13,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import orjson
 import pytest
 from clouds import Cloud, Said, a_port, eventually
 from postgres import a_database
 
+from api.channel import replication
+from api.front_proxy import SOCKET
+from controller.kit.unix_sockets import short_path
 from services.db_manager.tests.postgres_server import SUPERUSER, PostgresServer, running
 
 pytestmark = pytest.mark.long
@@ -71,6 +75,23 @@ def answers(cloud: Cloud) -> bool:
         return False
 
 
+def stands_by(cloud: Cloud) -> bool:
+    with cloud.http() as client:
+        return client.get("/readyz", timeout=30).json().get("standby") is True
+
+
+def knows(one: Cloud, other: Cloud) -> bool:
+    """Whether the conductor tells its gateways of the other one."""
+    transport = httpx.HTTPTransport(uds=short_path(one.home / "run" / SOCKET))
+    with (
+        httpx.Client(transport=transport, base_url="http://conductor") as client,
+        client.stream("GET", replication.PATH, timeout=30) as answer,
+    ):
+        told = (orjson.loads(line) for line in answer.iter_lines())
+        _, now = next(each for each in told if each[0] == "conductors")
+    return any(each.endswith(f":{other.port}") for each in now["others"])
+
+
 def is_made(cloud: Cloud, name: str) -> bool:
     try:
         with cloud.http() as client:
@@ -96,6 +117,7 @@ def test_each_address_goes_on_whoever_leads(pair: tuple[Conductor, Conductor]) -
     assert "from-the-second" in {each["Name"] for each in s3.list_buckets()["Buckets"]}
     two.do("get", "services")
 
+    eventually(lambda: knows(one, two), "the first one has heard of the second")  # it looks every five seconds
     os.kill(one.conductor_pid(), signal.SIGKILL)
     for each in (two, one):
         eventually(lambda: is_made(each, f"after-{each.port}"), "writes at both addresses")  # noqa: B023
@@ -104,8 +126,7 @@ def test_each_address_goes_on_whoever_leads(pair: tuple[Conductor, Conductor]) -
 
     said = one.command("up", "--timeout", "300", timeout=320)  # it comes back, and stands by for the other
     assert said.code == 0 and f":{two.port} leads" in said.out, said
-    eventually(lambda: is_made(one, "back"), "the first one's own gateway")
-    with one.http() as client:
-        assert client.get("/readyz").json()["standby"] is True
+    eventually(lambda: stands_by(one), "the first one's own gateway")  # it may ask the other one for a moment yet
+    eventually(lambda: is_made(one, "back"), "writes at the first one")
     two.do("down")
     eventually(lambda: is_made(one, "leads-again"), "the first one leads again")
