@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from services.logs_manager.directory import Directory
 from services.logs_manager.store.log_store import LogStore
-from services.logs_manager.store.streams import Stream
+from services.logs_manager.store.streams import Group, Stream
 from services.logs_manager.store.tables import StreamSize
 from services.sdk.reconcile import Clock
 
@@ -16,7 +16,6 @@ MOST_BYTES = 8 << 30
 """Of all groups."""
 _MERGE_SECONDS, _MEASURE_SECONDS, _FORGET_SECONDS = 5.0, 60.0, 600.0
 _IDLE_MS = 7 * 86_400_000
-Group = tuple[str, str]
 
 
 async def keep_to(store: LogStore, streams: Sequence[Stream], most: int) -> set[str]:
@@ -71,16 +70,10 @@ class Upkeep:
             await self._store.merge()
             await asyncio.sleep(_MERGE_SECONDS)
 
-    def by_group(self) -> dict[Group, list[Stream]]:
-        found: defaultdict[Group, list[Stream]] = defaultdict(list)
-        for each in self._store.streams.all():
-            found[each.namespace, each.group].append(each)
-        return found
-
     async def measure(self) -> None:
         """Look what there is, and let go of the oldest of groups that have too much. Raises sqlite3.Error."""
         self.sizes = await self._store.sizes()
-        groups, over = self.by_group(), set[Group]()
+        groups, over = self._store.streams.by_group(), set[Group]()
         for group, streams in groups.items():
             if self._size(streams) > (most := self._directory.most_bytes(streams[0])):
                 over.add(group)
@@ -104,7 +97,7 @@ class Upkeep:
         """What is older than its group says, and streams of which nothing is left. Raises sqlite3.Error."""
         await self._store.forget_gone()
         now = round(self._clock.now().timestamp() * 1e9)
-        for streams in self.by_group().values():
+        for streams in self._store.streams.by_group().values():
             await self._store.forget_before(streams, now - self._directory.retention_ns(streams[0]))
         self.sizes = await self._store.sizes()
         long_ago = now // 1_000_000 - _IDLE_MS

@@ -35,6 +35,8 @@ class Stream:
 
 
 Key = tuple[str, str, str, str]
+Group = tuple[str, str]
+"""A namespace, and a LogGroup's name as a resource."""
 
 
 class StreamIndex:
@@ -44,6 +46,7 @@ class StreamIndex:
         """`newest`: the greatest number that was ever given."""
         self.by_id: dict[int, Stream] = {}
         self._by_key: dict[Key, Stream] = {}
+        self._by_group: dict[Group, dict[int, Stream]] = {}
         self._of_namespace: dict[str, int] = {}
         self._next = newest + 1
         for each in streams:
@@ -84,7 +87,11 @@ class StreamIndex:
             raise
 
     def of_group(self, namespace: str, group: str) -> list[Stream]:
-        return [each for each in self._all() if (each.namespace, each.group) == (namespace, group)]
+        return list(self._by_group.get((namespace, group), {}).values())
+
+    def by_group(self) -> dict[Group, list[Stream]]:
+        """All of them."""
+        return {group: list(streams.values()) for group, streams in list(self._by_group.items())}
 
     def all(self, namespace: str | None = None) -> list[Stream]:
         return [each for each in self._all() if namespace in (None, each.namespace)]
@@ -93,6 +100,10 @@ class StreamIndex:
         for id in ids:
             if (found := self.by_id.pop(id, None)) is not None:
                 del self._by_key[_key(found)]
+                group = (found.namespace, found.group)
+                del self._by_group[group][id]
+                if not self._by_group[group]:
+                    del self._by_group[group]
                 self._of_namespace[found.namespace] -= 1
 
     def put_back(self, streams: Iterable[Stream]) -> None:
@@ -106,6 +117,7 @@ class StreamIndex:
 
     def _add(self, stream: Stream) -> Stream:
         self.by_id[stream.id] = self._by_key[_key(stream)] = stream
+        self._by_group.setdefault((stream.namespace, stream.group), {})[stream.id] = stream
         self._of_namespace[stream.namespace] = self._of_namespace.get(stream.namespace, 0) + 1
         self._next = max(self._next, stream.id + 1)
         return stream

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +35,7 @@ from services.logs_manager.store.blocks import (
 )
 from services.logs_manager.store.log_store import LogStore, NewLine, Progress, StreamIsGone, Written
 from services.logs_manager.store.reader import Span
-from services.logs_manager.store.streams import Stream
+from services.logs_manager.store.streams import Stream, StreamIndex
 from services.logs_manager.store.tables import FULL_BLOCK
 from services.sdk.group_commit import GroupCommitter
 from services.sdk.sqlite_file import SqliteFile
@@ -102,6 +103,20 @@ def test_blocks_of_versions_before_are_read() -> None:
 def test_any_bytes_are_a_block_or_refused(data: bytes) -> None:
     with suppress(Unreadable):
         assert Block(data).entries()
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("gh"), st.integers(0, 3), st.booleans())))
+def test_streams_of_a_group_are_those_a_look_at_all_finds(steps: list[tuple[str, str, int, bool]]) -> None:
+    index = StreamIndex()
+    for namespace, group, number, is_removed in steps:
+        stream = index.make(namespace, group, f"s{number}", {}, 0)
+        if is_removed:
+            index.remove([stream.id, stream.id])
+            if number:
+                index.put_back([stream])
+        found = {each: [s for s in index.all() if (s.namespace, s.group) == each] for each in product("ab", "gh")}
+        assert {each: index.of_group(*each) for each in found} == found
+        assert index.by_group() == {each: streams for each, streams in found.items() if streams}
 
 
 @virtual_time
