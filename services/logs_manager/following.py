@@ -82,8 +82,9 @@ class Following:
                         readers.create_task(self._read(source, mark))
                     self._fault = None
                 except Exception as error:
-                    log.warning("instances cannot be asked for", exc_info=error)
-                    self._fault = f"lines of instances cannot be read: {_said(error)}"
+                    if (fault := f"lines of instances cannot be read: {_said(error)}") != self._fault:
+                        log.warning("instances cannot be asked for", exc_info=error)
+                    self._fault = fault
                 await asyncio.sleep(max(LOOK_SECONDS - (self._clock.monotonic() - began), 0.1))
 
     async def _due(self) -> dict[Source, str]:
